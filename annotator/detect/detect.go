@@ -1,0 +1,40 @@
+// Package detect holds the named detectors: small state machines over packets
+// that each know one kind of trouble, state their evidence in words and
+// numbers, and score it on the common scale.
+package detect
+
+import (
+	"ampulla/annotator/flow"
+	"ampulla/annotator/verdict"
+)
+
+// Finding is what one detector says of one packet; the zero value is nothing.
+type Finding struct {
+	Score  float64 // 0 to 1; 0.8 is the detector's published threshold
+	Type   verdict.Type
+	Reason string // one sentence with the evidence in numbers; may be empty below verdict.SuspiciousScore
+}
+
+// Detector watches the packets of one capture in order. It is not safe for
+// concurrent use, has bounded state, and its only clock is the packets' time.
+type Detector interface {
+	// Name is the name used in the configuration.
+	Name() string
+	// Observe takes the next packet and returns what is known of it now.
+	// Packets marked as noise must not be counted, but may still belong to
+	// something found before.
+	Observe(o *flow.Observation) Finding
+}
+
+// Grade places evidence on the common scale: 0 for none, 0.8 at the threshold,
+// towards 1 as evidence exceeds it (0.9 at twice, 0.98 at ten times).
+func Grade(evidence, threshold float64) float64 {
+	if evidence <= 0 || threshold <= 0 {
+		return 0
+	}
+	r := evidence / threshold
+	if r <= 1 {
+		return verdict.AnomalousScore * r * r
+	}
+	return 1 - (1-verdict.AnomalousScore)/r
+}

@@ -1,0 +1,68 @@
+// Package flow keeps the state of the network as far as packets tell it: who
+// talks to whom ([Flow]), what each host does ([Host]), on packet time and
+// within fixed bounds. It recognises noise (frames duplicated by mirror ports,
+// retransmissions, keep-alives) and keeps it out of the statistics.
+package flow
+
+import "ampulla/annotator/packet"
+
+// Noise says why a packet tells nothing new.
+type Noise uint8
+
+// The kinds of noise.
+const (
+	Clean Noise = iota
+	Duplicate
+	Retransmission
+	KeepAlive
+)
+
+// Observation is one packet together with all that later stages may know of
+// its flow at that moment. It is plain data, a snapshot: stages that run behind
+// (scoring and detection work a batch later) must see the state as it was.
+type Observation struct {
+	Packet *packet.Packet
+
+	Flow        uint32 // number of the flow, from 1 in order of appearance; 0 if none
+	CommunityID string // of the flow; empty if none
+	Memo        *Memo  // of the flow; nil if none
+	New         bool   // first packet of its flow
+	FromClient  bool   // sent by the side that opened the flow
+	Established bool   // TCP: the three-way handshake, or data, was seen from both sides; otherwise: both sides have spoken
+	Noise       Noise
+
+	Age int64 // nanoseconds since the flow's first packet
+
+	// Up to and including this packet, noise left out. Bytes are payload bytes
+	// on the wire.
+	ClientPackets, ServerPackets   uint32
+	ClientPayloads, ServerPayloads uint32 // packets that carried payload
+	ClientBytes, ServerBytes       uint64
+
+	// HostPackets is how many packets its source host has sent so far, noise
+	// left out; the measure of how much is known about it.
+	HostPackets uint32
+}
+
+// Client returns the address and port of the side that opened the flow.
+func (o *Observation) Client() (packet.Addr, uint16) {
+	if o.FromClient {
+		return o.Packet.Src, o.Packet.SrcPort
+	}
+	return o.Packet.Dst, o.Packet.DstPort
+}
+
+// Server returns the address and port of the side that was called.
+func (o *Observation) Server() (packet.Addr, uint16) {
+	if o.FromClient {
+		return o.Packet.Dst, o.Packet.DstPort
+	}
+	return o.Packet.Src, o.Packet.SrcPort
+}
+
+// Memo is what the later stages remember of a flow. The table only carries it;
+// the engine's last stage alone reads and writes it.
+type Memo struct {
+	Class      string  // empty before the first classification
+	Confidence float32 // 0 to 1
+}
