@@ -1,0 +1,211 @@
+package verdict
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// The comment grammar, version 1. A comment of ours has exactly two lines: a
+// sentence for people and a line of space-separated key=value pairs for
+// machines.
+//
+//	AI: port scan, score 0.97: 412 SYNs to 398 ports of 10.0.0.5 within 1.0 s
+//	ai/1 class=unknown conf=0.41 score=0.970 verdict=anomalous type=port_scan flow=17 cid=1:hO+s=… model=1
+//
+// Writing is strict. Reading is forgiving: the machine line may be any line of
+// the comment, its keys may come in any order, unknown keys are ignored, and
+// all but score may be missing. Values hold no spaces; those that would are
+// percent-encoded.
+const (
+	sentencePrefix = "AI: "
+	machineToken   = "ai/1"
+	maxText        = 1000 // bytes; keeps a comment far below the 65,535 of a pcapng option
+)
+
+// ErrNoVerdict means that a text holds no machine line of this grammar.
+var ErrNoVerdict = errors.New("no " + machineToken + " line")
+
+// IsOurs tells whether a comment was written by Ampulla: two lines, the one a
+// sentence, the other a machine line. Packet comments and the provenance
+// comment of a section header both are. Removing annotations relies on it, so
+// a comment in which a person merely quotes a line of ours is not.
+func IsOurs(comment string) bool {
+	sentence, machine, ok := strings.Cut(comment, "\n")
+	return ok && strings.HasPrefix(sentence, sentencePrefix) &&
+		strings.HasPrefix(machine, machineToken+" ") && !strings.Contains(machine, "\n")
+}
+
+// Comment returns v as the text of a pcapng comment.
+func (v *Verdict) Comment() string {
+	var b strings.Builder
+	b.WriteString(sentencePrefix)
+	b.WriteString(oneLine(v.headline()))
+	if v.Reason != "" {
+		b.WriteString(": ")
+		b.WriteString(oneLine(v.Reason))
+	}
+	fmt.Fprintf(&b, "\n%s class=%s conf=%.2f score=%.3f verdict=%s",
+		machineToken, escape(v.Class), v.Confidence, v.Score, escape(string(v.Level)))
+	if v.Type != "" {
+		b.WriteString(" type=" + escape(string(v.Type)))
+	}
+	b.WriteString(" flow=" + strconv.FormatUint(uint64(v.Flow), 10))
+	if v.CommunityID != "" {
+		b.WriteString(" cid=" + escape(v.CommunityID))
+	}
+	if v.Model != "" {
+		b.WriteString(" model=" + escape(v.Model))
+	}
+	return b.String()
+}
+
+// headline is the sentence up to the reason: what it is, and its score.
+func (v *Verdict) headline() string {
+	what := v.Class
+	if v.Type != "" {
+		what = v.Type.Words()
+	}
+	return fmt.Sprintf("%s, score %.2f", what, v.Score)
+}
+
+// Words returns the type as people write it, "port scan".
+func (t Type) Words() string {
+	switch t {
+	case SlowDoS:
+		return "slow DoS"
+	case DNSTunnel:
+		return "DNS tunnel"
+	case ICMPTunnel:
+		return "ICMP tunnel"
+	case ARPSpoof:
+		return "ARP spoofing"
+	}
+	return strings.ReplaceAll(string(t), "_", " ")
+}
+
+// ParseComment reads a verdict from a comment. Frame and Time are not part of
+// it. The error is ErrNoVerdict when the text holds no machine line, and names
+// the field otherwise.
+func ParseComment(comment string) (Verdict, error) {
+	machine, sentence := "", ""
+	for line := range strings.SplitSeq(comment, "\n") {
+		line = strings.TrimSuffix(line, "\r")
+		switch {
+		case machine == "" && strings.HasPrefix(line, machineToken+" "):
+			machine = line[len(machineToken)+1:]
+		case sentence == "" && strings.HasPrefix(line, sentencePrefix):
+			sentence = line
+		}
+	}
+	if machine == "" {
+		return Verdict{}, ErrNoVerdict
+	}
+	v := Verdict{Class: UnknownClass, Score: -1}
+	for field := range strings.FieldsSeq(machine) {
+		key, value, ok := strings.Cut(field, "=")
+		if !ok {
+			continue
+		}
+		if err := v.set(key, value); err != nil {
+			return Verdict{}, fmt.Errorf("%s line: %s: %w", machineToken, key, err)
+		}
+	}
+	if v.Score < 0 {
+		return Verdict{}, fmt.Errorf("%s line: no score", machineToken)
+	}
+	if v.Level == "" {
+		v.Level = LevelOf(v.Score)
+	}
+	if v.Type != "" {
+		v.Reason = reasonOf(sentence)
+	}
+	return v, nil
+}
+
+// set takes over one pair of the machine line; unknown keys are ignored.
+func (v *Verdict) set(key, value string) error {
+	text, err := url.PathUnescape(value)
+	if err != nil {
+		return err
+	}
+	switch key {
+	case "class":
+		v.Class = text
+	case "verdict":
+		v.Level = Level(text)
+	case "type":
+		v.Type = Type(text)
+	case "cid":
+		v.CommunityID = text
+	case "model":
+		v.Model = text
+	case "conf":
+		v.Confidence, err = unitInterval(text)
+	case "score":
+		v.Score, err = unitInterval(text)
+	case "flow":
+		var n uint64
+		n, err = strconv.ParseUint(text, 10, 32)
+		v.Flow = uint32(n)
+	}
+	return err
+}
+
+func unitInterval(s string) (float64, error) {
+	x, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return 0, err
+	}
+	if math.IsNaN(x) || x < 0 || x > 1 {
+		return 0, fmt.Errorf("%s is not between 0 and 1", s)
+	}
+	return x, nil
+}
+
+// reasonOf returns what follows "AI: <what>, score <number>: ".
+func reasonOf(sentence string) string {
+	_, rest, ok := strings.Cut(sentence, ", score ")
+	if !ok {
+		return ""
+	}
+	_, reason, _ := strings.Cut(rest, ": ")
+	return reason
+}
+
+// oneLine makes a text fit into one line of bounded length.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\ufffd"))
+	if len(s) > maxText {
+		s = strings.ToValidUTF8(s[:maxText], "") + "…"
+	}
+	return s
+}
+
+// escape percent-encodes what may not stand in a value: controls, space, and
+// the percent sign itself.
+func escape(s string) string {
+	if !strings.ContainsFunc(s, mustEscape) {
+		return s
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; mustEscape(rune(c)) {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// mustEscape looks at bytes (as runes below 256) and at runes alike.
+func mustEscape(r rune) bool { return r <= ' ' || r == '%' || r >= 0x7f }

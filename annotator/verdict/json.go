@@ -1,0 +1,45 @@
+package verdict
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+)
+
+// AppendJSON appends v as one JSON object without a line end: frame, time (RFC
+// 3339 with nanoseconds, UTC), class, confidence, score, verdict, type, reason,
+// flow, always all of them and in this order.
+func (v *Verdict) AppendJSON(b []byte) []byte {
+	b = append(b, `{"frame":`...)
+	b = strconv.AppendUint(b, v.Frame, 10)
+	b = append(b, `,"time":"`...)
+	b = time.Unix(0, v.Time).UTC().AppendFormat(b, "2006-01-02T15:04:05.000000000Z")
+	b = append(b, `","class":`...)
+	b = appendString(b, v.Class)
+	b = append(b, `,"confidence":`...)
+	b = strconv.AppendFloat(b, v.Confidence, 'f', -1, 64)
+	b = append(b, `,"score":`...)
+	b = strconv.AppendFloat(b, v.Score, 'f', -1, 64)
+	b = append(b, `,"verdict":`...)
+	b = appendString(b, string(v.Level))
+	b = append(b, `,"type":`...)
+	b = appendString(b, string(v.Type))
+	b = append(b, `,"reason":`...)
+	b = appendString(b, v.Reason)
+	b = append(b, `,"flow":`...)
+	b = strconv.AppendUint(b, uint64(v.Flow), 10)
+	return append(b, '}')
+}
+
+// appendString appends s as a JSON string; only unusual ones need the library.
+func appendString(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			quoted, _ := json.Marshal(s) // a string cannot fail
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}

@@ -1,0 +1,54 @@
+package verdict
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Provenance says how a section was annotated. It becomes the one comment that
+// Ampulla adds to a section header, in the same two-line form as a verdict.
+type Provenance struct {
+	Version    string  // of Ampulla
+	Model      string  // version of the models
+	Classifier string  // hash of the classifier file, hexadecimal
+	Anomaly    string  // hash of the anomaly model file, hexadecimal
+	Threshold  float64 // scores above it were flagged
+	Comments   string  // which frames got a comment: flagged, all or none
+	// SectionLength is what the section header said before annotation changed
+	// the length, bytes; nil if it was not specified (-1) in the first place.
+	SectionLength *int64
+}
+
+// Comment returns p as the text of a pcapng comment.
+func (p *Provenance) Comment() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%sannotated by Ampulla %s with models %s, threshold %.2f, comments on %s frames\n",
+		sentencePrefix, p.Version, p.Model, p.Threshold, p.Comments)
+	fmt.Fprintf(&b, "%s provenance=ampulla version=%s model=%s classifier=%s anomaly=%s threshold=%.3f comments=%s",
+		machineToken, escape(p.Version), escape(p.Model), escape(short(p.Classifier)), escape(short(p.Anomaly)),
+		p.Threshold, escape(p.Comments))
+	if p.SectionLength != nil {
+		b.WriteString(" section_length=" + strconv.FormatInt(*p.SectionLength, 10))
+	}
+	return b.String()
+}
+
+// short keeps the first 16 digits of a hash: enough to tell models apart.
+func short(hash string) string { return hash[:min(len(hash), 16)] }
+
+// SectionLength reads the original section length back from a provenance
+// comment; ok is false when it names none.
+func SectionLength(comment string) (length int64, ok bool) {
+	if !IsOurs(comment) {
+		return 0, false
+	}
+	_, machine, _ := strings.Cut(comment, "\n")
+	for field := range strings.FieldsSeq(machine) {
+		if value, found := strings.CutPrefix(field, "section_length="); found {
+			length, err := strconv.ParseInt(value, 10, 64)
+			return length, err == nil && length >= 0
+		}
+	}
+	return 0, false
+}

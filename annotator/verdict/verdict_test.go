@@ -1,0 +1,172 @@
+package verdict
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var scan = Verdict{
+	Class: "unknown", Confidence: 0.41, Score: 0.97, Level: Anomalous, Type: PortScan,
+	Reason: "412 SYNs to 398 ports of 10.0.0.5 within 1.0 s", Flow: 17,
+	CommunityID: "1:hO+sN4H+MG5MY/8hIrXPqc4ZQz0=", Model: "1",
+}
+
+const scanComment = "AI: port scan, score 0.97: 412 SYNs to 398 ports of 10.0.0.5 within 1.0 s\n" +
+	"ai/1 class=unknown conf=0.41 score=0.970 verdict=anomalous type=port_scan flow=17 cid=1:hO+sN4H+MG5MY/8hIrXPqc4ZQz0= model=1"
+
+func TestComment(t *testing.T) {
+	normal := Verdict{Class: "dns", Confidence: 1, Score: 0.031, Level: Normal, Flow: 1}
+	for _, tt := range []struct {
+		name string
+		v    Verdict
+		want string
+	}{
+		{"scan", scan, scanComment},
+		{"normal", normal, "AI: dns, score 0.03\nai/1 class=dns conf=1.00 score=0.031 verdict=normal flow=1"},
+		{"hostile class", Verdict{Class: "a b%\nc", Level: Normal}, "AI: a b% c, score 0.00\nai/1 class=a%20b%25%0Ac conf=0.00 score=0.000 verdict=normal flow=0"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := tt.v.Comment()
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Fatal(diff)
+			}
+			back, err := ParseComment(got)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.v, back); diff != "" {
+				t.Fatal(diff)
+			}
+		})
+	}
+}
+
+func TestParseComment(t *testing.T) {
+	for _, tt := range []struct {
+		name, in string
+		want     Verdict
+		err      string
+	}{
+		{"canonical", scanComment, scan, ""},
+		{"only the machine line", "ai/1 score=0.5", Verdict{Class: "unknown", Score: 0.5, Level: Suspicious}, ""},
+		{"any order, unknown keys, user text around", "see ticket 7\r\nai/1 future=x flow=3 score=0.25 bare class=tls\r\nbye",
+			Verdict{Class: "tls", Score: 0.25, Level: Normal, Flow: 3}, ""},
+		{"reason with colons", "AI: beacon, score 0.90: every 10 s: 12 times\nai/1 score=0.9 type=beacon",
+			Verdict{Class: "unknown", Score: 0.9, Level: Anomalous, Type: Beacon, Reason: "every 10 s: 12 times"}, ""},
+		{"none", "just a comment", Verdict{}, "no ai/1 line"},
+		{"newer grammar", "AI: x, score 1\nai/2 score=1", Verdict{}, "no ai/1 line"},
+		{"no score", "ai/1 class=dns", Verdict{}, "ai/1 line: no score"},
+		{"score above one", "ai/1 score=1.5", Verdict{}, "ai/1 line: score: 1.5 is not between 0 and 1"},
+		{"score not a number", "ai/1 score=NaN", Verdict{}, "ai/1 line: score: NaN is not between 0 and 1"},
+		{"flow too large", "ai/1 score=0 flow=4294967296", Verdict{}, `ai/1 line: flow: strconv.ParseUint: parsing "4294967296": value out of range`},
+		{"bad escape", "ai/1 score=0 class=%zz", Verdict{}, `ai/1 line: class: invalid URL escape "%zz"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := ParseComment(tt.in)
+			if text := errorText(err); text != tt.err {
+				t.Fatalf("error %q, want %q", text, tt.err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Fatal(diff)
+			}
+		})
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func TestIsOurs(t *testing.T) {
+	length := int64(4096)
+	provenance := Provenance{Version: "0.1.0", Model: "1", Classifier: strings.Repeat("ab", 32), Anomaly: "cd",
+		Threshold: 0.8, Comments: "flagged", SectionLength: &length}
+	for _, tt := range []struct {
+		in   string
+		want bool
+	}{
+		{scanComment, true},
+		{provenance.Comment(), true},
+		{scanComment + "\n", false},
+		{"I think this is right:\n" + scanComment, false},
+		{"ai/1 score=0.9", false},
+		{"AI: nice\nweather", false},
+		{"AI: x, score 1.00\nai/2 score=1.000", false},
+		{"", false},
+	} {
+		if got := IsOurs(tt.in); got != tt.want {
+			t.Errorf("IsOurs(%q) = %v", tt.in, got)
+		}
+	}
+	if got, ok := SectionLength(provenance.Comment()); !ok || got != length {
+		t.Errorf("section length %d, %v", got, ok)
+	}
+	provenance.SectionLength = nil
+	if got, ok := SectionLength(provenance.Comment()); ok {
+		t.Errorf("section length %d of none", got)
+	}
+}
+
+func TestJSON(t *testing.T) {
+	v := Verdict{Frame: 1, Time: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC).UnixNano(), Class: "dns",
+		Confidence: 0.98, Score: 0.031, Level: Normal, Flow: 1}
+	want := `{"frame":1,"time":"2026-01-02T03:04:05.000000006Z","class":"dns","confidence":0.98,"score":0.031,"verdict":"normal","type":"","reason":"","flow":1}`
+	if diff := cmp.Diff(want, string(v.AppendJSON(nil))); diff != "" {
+		t.Fatal(diff)
+	}
+	v.Reason = "a \"quoted\" <b> \n\xff é"
+	var back struct{ Reason string }
+	if err := json.Unmarshal(v.AppendJSON(nil), &back); err != nil {
+		t.Fatal(err)
+	}
+	if want := "a \"quoted\" <b> \n\ufffd é"; back.Reason != want {
+		t.Fatalf("reason %q, want %q", back.Reason, want)
+	}
+}
+
+func TestLevelOf(t *testing.T) {
+	for score, want := range map[float64]Level{0: Normal, 0.499: Normal, 0.5: Suspicious, 0.8: Suspicious, 0.801: Anomalous, 1: Anomalous} {
+		if got := LevelOf(score); got != want {
+			t.Errorf("LevelOf(%v) = %s, want %s", score, got, want)
+		}
+	}
+}
+
+// FuzzComment checks that reading never panics, that what is read can be
+// written and read again unchanged, and that it is then recognised as ours.
+func FuzzComment(f *testing.F) {
+	f.Add(scanComment)
+	f.Add("ai/1 score=0.5")
+	f.Add("AI: dns, score 0.03\nai/1 class=dns conf=1.00 score=0.031 verdict=normal flow=1")
+	f.Add("AI: x, score 1: y\nai/1 score=1 type=%20 class=%0A cid=%ff")
+	f.Fuzz(func(t *testing.T, s string) {
+		v, err := ParseComment(s)
+		if err != nil {
+			if diff := cmp.Diff(Verdict{}, v); diff != "" {
+				t.Fatalf("verdict beside an error: %s", diff)
+			}
+			return
+		}
+		v.Score = math.Round(v.Score*1000) / 1000
+		v.Confidence = math.Round(v.Confidence*100) / 100
+		written := v.Comment()
+		if !IsOurs(written) {
+			t.Fatalf("%q is not recognised", written)
+		}
+		back, err := ParseComment(written)
+		if err != nil {
+			t.Fatalf("%q does not parse: %v", written, err)
+		}
+		if again := back.Comment(); again != written {
+			t.Fatalf("%q became %q", written, again)
+		}
+	})
+}
