@@ -1,0 +1,109 @@
+package packet
+
+import "encoding/binary"
+
+// addr4 maps the IPv4 address at the start of b.
+func addr4(b []byte) (a Addr) {
+	a[10], a[11] = 0xff, 0xff
+	copy(a[12:], b[:4])
+	return a
+}
+
+// ip decodes an IP packet of the version that its first byte gives.
+func (d *Decoder) ip(s span) bool {
+	if !d.need(s, 1) {
+		return false
+	}
+	switch s.data[0] >> 4 {
+	case 4:
+		return d.ipv4(s)
+	case 6:
+		return d.ipv6(s)
+	}
+	return d.malformed()
+}
+
+// ipv4 decodes an IPv4 header (RFC 791) and what follows.
+func (d *Decoder) ipv4(s span) bool {
+	if !d.layer() || !d.need(s, 20) {
+		return false
+	}
+	header := int(s.data[0]&15) * 4
+	if s.data[0]>>4 != 4 || header < 20 {
+		return d.malformed()
+	}
+	d.ip4.DecodeFromBytes(s.data, d) // bad options are of no interest
+	p := d.p
+	p.Version, p.Proto, p.TTL = 4, uint8(d.ip4.Protocol), d.ip4.TTL
+	p.Src, p.Dst = addr4(d.ip4.SrcIP), addr4(d.ip4.DstIP)
+	p.FragID = uint32(d.ip4.Id)
+	p.FragOffset = uint32(d.ip4.FragOffset) * 8
+	p.MoreFragment = d.ip4.Flags&1 != 0
+	p.Fragment = p.MoreFragment || p.FragOffset != 0
+	// A total length of 0 is left by segmentation offload.
+	if total := uint32(binary.BigEndian.Uint16(s.data[2:])); total != 0 {
+		s = s.limit(total)
+	}
+	if !d.need(s, header) {
+		d.payload(s.cut(uint32(header)))
+		return true
+	}
+	return d.ipPayload(s.skip(header))
+}
+
+// ipv6 decodes an IPv6 header (RFC 8200) and what follows.
+func (d *Decoder) ipv6(s span) bool {
+	if !d.layer() || !d.need(s, 40) {
+		return false
+	}
+	if s.data[0]>>4 != 6 {
+		return d.malformed()
+	}
+	p := d.p
+	p.Version, p.Proto, p.TTL = 6, s.data[6], s.data[7]
+	copy(p.Src[:], s.data[8:])
+	copy(p.Dst[:], s.data[24:])
+	// A payload length of 0 announces a jumbogram (RFC 2675) or is left by
+	// segmentation offload.
+	length := uint32(binary.BigEndian.Uint16(s.data[4:]))
+	s = s.skip(40)
+	if length != 0 {
+		s = s.limit(length)
+	}
+	return d.ipPayload(s)
+}
+
+// ipPayload skips extension headers and decodes the protocol behind them.
+func (d *Decoder) ipPayload(s span) bool {
+	p := d.p
+	for p.FragOffset == 0 {
+		length := 0
+		switch p.Proto {
+		case protoHopByHop, protoRouting, protoDestination, protoMobility, protoHIP, protoShim6:
+			if p.Version == 6 && len(s.data) >= 2 {
+				length = int(s.data[1])*8 + 8
+			}
+		case protoAH:
+			if len(s.data) >= 2 {
+				length = int(s.data[1])*4 + 8
+			}
+		case protoFragment:
+			if p.Version == 6 && len(s.data) >= 8 {
+				length = 8
+				field := binary.BigEndian.Uint16(s.data[2:])
+				p.FragOffset = uint32(field &^ 7)
+				p.MoreFragment = field&1 != 0
+				p.Fragment = p.MoreFragment || p.FragOffset != 0
+				p.FragID = binary.BigEndian.Uint32(s.data[4:])
+			}
+		default:
+			return d.transport(s)
+		}
+		if length == 0 || !d.layer() || !d.need(s, length) {
+			break
+		}
+		p.Proto = s.data[0]
+		s = s.skip(length)
+	}
+	return d.payload(s)
+}

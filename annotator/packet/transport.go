@@ -1,0 +1,122 @@
+package packet
+
+import "encoding/binary"
+
+// IP protocol numbers beside those that the engine names.
+const (
+	protoHopByHop    = 0
+	protoRouting     = 43
+	protoFragment    = 44
+	protoAH          = 51
+	protoDestination = 60
+	protoMobility    = 135
+	protoHIP         = 139
+	protoShim6       = 140
+)
+
+// transport decodes what follows the IP headers.
+func (d *Decoder) transport(s span) bool {
+	switch d.p.Proto {
+	case ProtoTCP:
+		d.tcpHeader(s)
+	case ProtoUDP:
+		d.udpHeader(s)
+	case ProtoSCTP:
+		d.sctpHeader(s)
+	case ProtoICMP:
+		d.p.Name = "icmp"
+		d.icmpHeader(s, 8, 0)
+	case ProtoICMPv6:
+		d.p.Name = "icmpv6"
+		d.icmpHeader(s, 128, 129)
+	default:
+		d.payload(s)
+	}
+	return true
+}
+
+// ports reads the first four bytes of TCP, UDP and SCTP.
+func (d *Decoder) ports(s span) {
+	if d.need(s, 4) {
+		d.p.SrcPort = binary.BigEndian.Uint16(s.data)
+		d.p.DstPort = binary.BigEndian.Uint16(s.data[2:])
+	}
+}
+
+// tcpHeader decodes TCP (RFC 9293).
+func (d *Decoder) tcpHeader(s span) {
+	p := d.p
+	d.ports(s)
+	if !d.need(s, 20) {
+		if len(s.data) >= 8 {
+			p.Seq = binary.BigEndian.Uint32(s.data[4:])
+		}
+		return
+	}
+	d.tcp.DecodeFromBytes(s.data, d) // fills the fixed header whatever the options
+	p.Seq, p.Ack, p.Window = d.tcp.Seq, d.tcp.Ack, d.tcp.Window
+	p.TCPFlags = binary.BigEndian.Uint16(s.data[12:]) & 0x1ff
+	header := uint32(d.tcp.DataOffset) * 4
+	if header < 20 || header > s.wire {
+		p.Malformed = true
+		return
+	}
+	d.payload(s.cut(header))
+}
+
+// udpHeader decodes UDP (RFC 768).
+func (d *Decoder) udpHeader(s span) {
+	d.ports(s)
+	if !d.need(s, 8) {
+		return
+	}
+	d.udp.DecodeFromBytes(s.data, d)
+	switch {
+	case d.udp.Length >= 8:
+		s = s.limit(uint32(d.udp.Length))
+	case d.udp.Length != 0: // 0 is a jumbogram (RFC 2675)
+		d.p.Malformed = true
+		return
+	}
+	d.payload(s.skip(8))
+}
+
+// sctpHeader decodes SCTP (RFC 9260) up to the first DATA chunk.
+func (d *Decoder) sctpHeader(s span) {
+	d.ports(s)
+	if !d.need(s, 12) || d.sctp.DecodeFromBytes(s.data, d) != nil {
+		return
+	}
+	s = s.skip(12)
+	for s.wire > 0 && d.need(s, 4) {
+		length := uint32(binary.BigEndian.Uint16(s.data[2:]))
+		if length < 4 {
+			d.p.Malformed = true
+			return
+		}
+		switch s.data[0] {
+		case 0: // DATA
+			d.payload(s.limit(length).cut(16))
+			return
+		case 64: // I-DATA (RFC 8260)
+			d.payload(s.limit(length).cut(20))
+			return
+		}
+		s = s.cut((length + 3) &^ 3)
+	}
+}
+
+// icmpHeader decodes ICMP (RFC 792) or ICMPv6 (RFC 4443), whose echo request
+// and reply have the types given.
+func (d *Decoder) icmpHeader(s span, request, reply uint8) {
+	if len(s.data) >= 2 {
+		d.p.ICMPType, d.p.ICMPCode = s.data[0], s.data[1]
+	}
+	if !d.need(s, 8) || d.icmp.DecodeFromBytes(s.data, d) != nil {
+		return
+	}
+	if d.p.ICMPType == request || d.p.ICMPType == reply {
+		d.p.ICMPID, d.p.ICMPSeq = d.icmp.Id, d.icmp.Seq
+	}
+	d.payload(s.skip(8))
+}
