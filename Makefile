@@ -1,0 +1,86 @@
+# What can be made; `make` alone lists it.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# How long each fuzz target runs, and how long the soak does.
+FUZZTIME ?= 10m
+SOAK_MINUTES ?= 60
+
+VERSION ?= 0.1.0-dev$(shell git rev-parse --short HEAD 2>/dev/null | sed 's/^/+/')
+
+# Packages whose goroutines share data; the race detector is too slow for all.
+RACE := ./annotator/engine/... ./annotator/rewrite/... ./annotator/score/...
+
+# What the tests call, as program:package of Debian.
+TOOLS := tshark:tshark editcap:wireshark-common gcc:gcc zstd:zstd lua5.2:lua5.2 lua5.4:lua5.4 \
+	luacheck:lua-check shellcheck:shellcheck jq:jq
+
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
+
+.PHONY: help
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the programs into ./bin
+	@mkdir -p bin
+	CGO_ENABLED=1 go build -buildvcs=false -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ampulla ./annotator
+ifneq ($(wildcard extcap/*.go),)
+	CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ampulla-extcap ./extcap
+endif
+ifneq ($(wildcard lua/native/*.go),)
+	CGO_ENABLED=1 go build -buildvcs=false -trimpath -buildmode=c-shared -o bin/ampulla-native.so ./lua/native
+	@rm -f bin/ampulla-native.h
+endif
+
+.PHONY: deps
+deps: ## install what the tests need (root, or sudo that asks nothing)
+	@missing=(); \
+	for tool in $(TOOLS); do \
+		command -v "$${tool%%:*}" >/dev/null || missing+=("$${tool#*:}"); \
+	done; \
+	if [[ $${missing[*]-} ]]; then \
+		sudo=(); ((EUID == 0)) || sudo=(sudo -n); \
+		install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$${missing[@]}"); \
+		echo "missing: $${missing[*]}"; \
+		echo "$${sudo[*]-} apt-get update"; \
+		echo "$${sudo[*]-} $${install[*]}"; \
+		"$${sudo[@]}" apt-get update -q >/dev/null && "$${sudo[@]}" "$${install[@]}" >/dev/null || { \
+			echo "make: these could not be installed; as root, run: $${install[*]}" >&2; exit 1; }; \
+	fi
+	@./install.sh --yes --library-only
+
+.PHONY: check
+check: ## what needs no test run: vet, a build without cgo, shellcheck, luacheck
+	go vet ./...
+	CGO_ENABLED=0 go build -o /dev/null ./...
+	shellcheck install.sh .ci/run $$(git ls-files '*.sh')
+	luacheck --quiet --std max lua
+
+.PHONY: test
+test: deps check ## all checks and tests; installs what they need
+	go test -race -timeout 20m $(RACE)
+	go test -timeout 25m ./...
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10m) each
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
+			echo "== $$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package"; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: lint
+lint: ## run golangci-lint, built from source; slow the first time
+	go run $(GOLANGCI) run ./...
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist

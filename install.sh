@@ -1,0 +1,502 @@
+#!/usr/bin/env bash
+# Installs Ampulla for the person who runs this, or for everyone when root does,
+# and ends with the flagged packets of a bundled capture. Run it with --help.
+set -euo pipefail
+
+# ONNX Runtime comes from a package registry, through the registry's own client.
+# Whatever a client brings is used only if the library itself has the SHA-256
+# below; they were computed from these very packages. The project's release
+# archives on GitHub are no source here: we have no checksum of theirs that we
+# could vouch for. Who has such an archive can pass its library: --onnxruntime.
+readonly ORT_VERSION=1.30.0
+declare -rA ORT_SHA256=(
+  [pip-x86_64]=c902c70b3003c0e99fada202f37478c515ae9bba7944c2b2abd0017bae0c82ed
+  [pip-aarch64]=8a218e1e446880131115c368ec7005969a5022af9a15a26173de648fef0b7789
+  [npm-x86_64]=ffb75a925ba05e47b235bb66e3e3911714a80b328a9c9425539feb204aa32a23
+  [npm-aarch64]=1f549d46250b005580b597f4164984aaf75b3bcb9f3aeb07c7f8a8fe60b23c76
+)
+readonly FILTER='ai.anomaly.score > 0.8'
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly here
+yes='' uninstall='' library_only='' library_file=''
+work=''          # private scratch folder, removed at the end
+pending=()       # "temporary<TAB>final" of files copied but not yet in place
+new_dirs=()      # folders made by this run
+committed=''     # set once the files are in place
+
+usage() {
+  cat <<'END'
+Usage: ./install.sh [--yes] [--onnxruntime FILE]
+       ./install.sh --uninstall [--yes]
+
+Builds Ampulla and installs the program, its Wireshark plugin and ONNX Runtime,
+then shows the flagged packets of a bundled capture. An ordinary user installs
+below ~/.local, root for everyone below /usr/local and Wireshark's folder for
+plugins. Run it again at any time: to update, or after an interruption.
+
+  --yes               never ask; sudo is used only if it needs no password
+  --onnxruntime FILE  use this libonnxruntime.so (1.30 or what you trust) instead
+                      of fetching one
+  --library-only      install nothing but ONNX Runtime (for make test)
+  --uninstall         remove exactly the files that this script installed
+  --help              this text
+
+Example: ./install.sh --yes
+END
+}
+
+say() { printf '%s\n' "$*"; }
+step() { printf '\n== %s\n' "$*"; }
+note() { printf 'install: %s\n' "$*" >&2; }
+hint() { printf 'install: hint: %s\n' "$*" >&2; }
+die() {
+  printf 'install: error: %s\n' "$1" >&2
+  shift
+  for h in "$@"; do hint "$h"; done
+  exit 1
+}
+
+parse_arguments() {
+  while (($#)); do
+    case $1 in
+      --yes | -y) yes=1 ;;
+      --uninstall) uninstall=1 ;;
+      --library-only) library_only=1 ;;
+      --onnxruntime)
+        [[ ${2-} ]] || usage_error "--onnxruntime needs a file"
+        library_file=$2
+        shift
+        ;;
+      --onnxruntime=*) library_file=${1#*=} ;;
+      --help | -h)
+        usage
+        exit 0
+        ;;
+      *) usage_error "no such option: $1" ;;
+    esac
+    shift
+  done
+}
+
+usage_error() {
+  printf 'install: error: %s\n' "$1" >&2
+  hint "./install.sh --help lists the options"
+  exit 2
+}
+
+# choose_folders sets where things go. Wireshark's own folder is asked for later,
+# as tshark may have to be installed first.
+choose_folders() {
+  if ((EUID == 0)); then
+    prefix=/usr/local
+  else
+    [[ ${HOME-} ]] || die "HOME is not set, so there is no place to install to"
+    prefix=$HOME/.local
+  fi
+  bin=$prefix/bin
+  lib=$prefix/lib/ampulla
+  manifest=$prefix/share/ampulla/installed
+}
+
+# cleanup leaves nothing half done: what was not put in place goes away, with the
+# folders made for it.
+cleanup() {
+  local code=$? i
+  trap - EXIT
+  for i in "${pending[@]}"; do rm -f -- "${i%%$'\t'*}"; done
+  if [[ ! $committed ]]; then
+    for ((i = ${#new_dirs[@]} - 1; i >= 0; i--)); do
+      rmdir -- "${new_dirs[i]}" 2>/dev/null || true
+    done
+    if ((code != 0)) && ((${#pending[@]} > 0)); then
+      note "nothing was changed below $prefix"
+    fi
+  fi
+  [[ ! $work ]] || rm -rf -- "$work"
+  exit "$code"
+}
+
+# interrupted ends the script after a signal. The number is the exit code.
+interrupted() {
+  printf '\n' >&2
+  note "interrupted"
+  exit "$1"
+}
+
+catch_signals() {
+  trap 'interrupted 130' INT
+  trap 'interrupted 143' TERM HUP
+}
+
+# --- what the machine lacks ---------------------------------------------------
+
+# missing_packages prints the Debian packages to install, one a line.
+missing_packages() {
+  if [[ ! $library_only ]]; then
+    command -v tshark >/dev/null || echo tshark
+    have_compiler || printf '%s\n' gcc libc6-dev
+    command -v make >/dev/null || echo make
+  fi
+  [[ -e /etc/ssl/certs/ca-certificates.crt || -d /etc/pki/tls ]] || echo ca-certificates
+  if ! library_is_here && [[ ! $library_file ]] && ! have_pip && ! command -v npm >/dev/null; then
+    echo python3-pip
+  fi
+}
+
+have_compiler() {
+  command -v gcc >/dev/null && printf '#include <stdlib.h>\nint main(void){return 0;}\n' |
+    gcc -x c -o /dev/null - 2>/dev/null
+}
+
+have_pip() { python3 -m pip --version >/dev/null 2>&1; }
+
+# install_packages installs what is missing by apt. It asks before it uses sudo
+# and prints each command first.
+install_packages() {
+  local packages=()
+  mapfile -t packages < <(missing_packages)
+  ((${#packages[@]})) || return 0
+  step "Packages"
+  say "missing: ${packages[*]}"
+  if ! command -v apt-get >/dev/null; then
+    die "this is neither Debian nor Ubuntu, so the missing programs cannot be installed from here" \
+      "install what corresponds to: ${packages[*]}; then run this again"
+  fi
+  # noninteractive answers tshark's question whether everyone may capture with
+  # its default, no: reading captures needs no rights at all.
+  local update=(apt-get update)
+  local get=(env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${packages[@]}")
+  if ((EUID != 0)); then
+    update=(sudo "${update[@]}")
+    get=(sudo "${get[@]}")
+    consent "${update[*]}" "${get[*]}"
+    if [[ $yes ]]; then
+      update=("${update[0]}" -n "${update[@]:1}")
+      get=("${get[0]}" -n "${get[@]:1}")
+    fi
+  else
+    printf '  %s\n' "${update[*]}" "${get[*]}"
+  fi
+  "${update[@]}" >"$work/apt.log" 2>&1 ||
+    note "apt-get update was not successful; trying with the package lists that are here"
+  if ! "${get[@]}" >>"$work/apt.log" 2>&1; then
+    tail -n 5 "$work/apt.log" >&2
+    die "the packages could not be installed" "run yourself: ${get[*]}" "then run ./install.sh again"
+  fi
+  hash -r
+  say "installed: ${packages[*]}"
+}
+
+# consent shows the commands to run with sudo and returns if they may be run. It
+# ends the script otherwise, saying what to do by hand.
+consent() {
+  local refusal=
+  if ! command -v sudo >/dev/null; then
+    refusal="this needs root, and there is no sudo"
+  elif [[ $yes ]]; then
+    sudo -n true 2>/dev/null || refusal="this needs root, and sudo would ask for a password (or refuses), which --yes rules out"
+  elif [[ ! -t 0 ]]; then
+    refusal="this needs root, and without a terminal nobody can be asked (--yes does not ask)"
+  fi
+  say "to be run as root:"
+  printf '  %s\n' "$@"
+  if [[ ! $refusal ]]; then
+    if [[ $yes ]] || ask "Run them now?"; then return; fi
+    refusal="not run, as you wish"
+  fi
+  die "$refusal" "have these run as root, then run ./install.sh again:" "${@#sudo }"
+}
+
+ask() {
+  local answer=
+  read -r -p "$1 [y/N] " answer || true
+  [[ $answer == [yY]* ]]
+}
+
+# find_go puts Go into PATH and makes sure that it is new enough.
+find_go() {
+  local need have dir
+  need=$(awk '$1 == "go" { print $2 }' "$here/go.mod")
+  if ! command -v go >/dev/null; then
+    for dir in /usr/local/go/bin "${HOME-}/go/bin" "${HOME-}/sdk/go$need/bin" /usr/lib/go/bin; do
+      if [[ -x $dir/go ]]; then PATH=$PATH:$dir; fi
+    done
+  fi
+  command -v go >/dev/null ||
+    die "Go is missing; $need or newer is needed" "https://go.dev/doc/install says how to install it in two minutes"
+  have=$(go_version)
+  if ! at_least "$have" "$need" && [[ ! ${GOTOOLCHAIN-} ]]; then
+    # Debian tells Go to never fetch another toolchain; for this build it may.
+    export GOTOOLCHAIN=auto
+    have=$(go_version)
+  fi
+  at_least "$have" "$need" ||
+    die "this is $have; Go $need or newer is needed" "https://go.dev/doc/install says how to install it in two minutes"
+}
+
+# go_version prints the version that would build this module, such as go1.26.1,
+# or of the installed one where that cannot.
+go_version() {
+  (cd "$here" && go env GOVERSION 2>/dev/null) ||
+    (cd / && go version 2>/dev/null | awk '{ print $3 }') || echo "an unknown version of Go"
+}
+
+at_least() { [[ $(printf '%s\n%s\n' "${1#go}" "$2" | sort -V | head -n 1) == "$2" ]]; }
+
+# --- ONNX Runtime -------------------------------------------------------------
+
+library_is_here() { known_library "$lib/libonnxruntime.so"; }
+
+# known_library tells whether a file has one of the checksums above.
+known_library() {
+  [[ -f $1 ]] || return 1
+  local sum
+  sum=$(sha256sum <"$1")
+  [[ " ${ORT_SHA256[*]} " == *" ${sum%% *} "* ]]
+}
+
+# provide_library puts the library into place unless it is there.
+provide_library() {
+  if [[ $library_file ]]; then
+    [[ -r $library_file ]] || die "$library_file cannot be read"
+    known_library "$library_file" || note "the checksum of $library_file is not one we know; using it as you asked"
+    stage "$library_file" "$lib/libonnxruntime.so" 644
+    return
+  fi
+  step "ONNX Runtime $ORT_VERSION"
+  if library_is_here; then
+    say "in $lib already"
+    return
+  fi
+  local machine method
+  machine=$(uname -m)
+  [[ ${ORT_SHA256[pip-$machine]-} ]] ||
+    die "no ONNX Runtime is known here for $machine" "build one, then: ./install.sh --onnxruntime FILE"
+  for method in pip npm; do
+    if "fetch_by_$method" "$machine" && checked "$method-$machine"; then
+      stage "$work/libonnxruntime.so" "$lib/libonnxruntime.so" 644
+      return
+    fi
+  done
+  die "ONNX Runtime could not be fetched, neither by pip nor by npm (is the network reachable?)" \
+    "by hand, on a machine with network: python3 -m pip download --no-deps onnxruntime==$ORT_VERSION" \
+    "unzip the wheel, then here: ./install.sh --onnxruntime onnxruntime/capi/libonnxruntime.so.$ORT_VERSION"
+}
+
+checked() {
+  local sum
+  sum=$(sha256sum <"$work/libonnxruntime.so")
+  if [[ ${sum%% *} != "${ORT_SHA256[$1]}" ]]; then
+    note "what ${1%%-*} brought has SHA-256 ${sum%% *}, not ${ORT_SHA256[$1]}; not used"
+    return 1
+  fi
+}
+
+# fetch_by_pip takes the library from the wheel. The wheel named here is taken
+# whatever Python this machine has: all of a release hold the same library.
+fetch_by_pip() {
+  have_pip || return 1
+  say "fetching it with pip"
+  if ! python3 -m pip download --quiet --no-deps --no-cache-dir --disable-pip-version-check \
+    --timeout 20 --retries 2 --only-binary=:all: --platform "manylinux_2_28_$1" \
+    --implementation cp --python-version 3.11 --abi cp311 \
+    --dest "$work/pip" "onnxruntime==$ORT_VERSION" >"$work/pip.log" 2>&1; then
+    note "pip: $(tail -n 1 "$work/pip.log")"
+    return 1
+  fi
+  python3 - "$work"/pip/*.whl "onnxruntime/capi/libonnxruntime.so.$ORT_VERSION" >"$work/libonnxruntime.so" <<'END'
+import shutil, sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as wheel, wheel.open(sys.argv[2]) as library:
+    shutil.copyfileobj(library, sys.stdout.buffer)
+END
+}
+
+# fetch_by_npm takes the library from the Node.js package, a larger download.
+fetch_by_npm() {
+  command -v npm >/dev/null || return 1
+  local arch=x64
+  if [[ $1 == aarch64 ]]; then arch=arm64; fi
+  say "fetching it with npm (113 MB)"
+  if ! (cd "$work" && npm pack --silent --fetch-retries=1 "onnxruntime-node@$ORT_VERSION" >npm.log 2>&1); then
+    note "npm: $(tail -n 1 "$work/npm.log")"
+    return 1
+  fi
+  tar -xzf "$work/onnxruntime-node-$ORT_VERSION.tgz" -O \
+    "package/bin/napi-v6/linux/$arch/libonnxruntime.so.1" >"$work/libonnxruntime.so"
+}
+
+# --- putting files into place -------------------------------------------------
+
+# stage copies a file next to where it belongs, under a temporary name; commit
+# then renames all of them. A full disk thus changes nothing.
+stage() {
+  local from=$1 to=$2 mode=$3 temporary
+  if [[ -e $to ]] && ! ours "$to" && ! cmp -s "$from" "$to"; then
+    die "$to is there already and was not installed by this script" "move it away, then run ./install.sh again"
+  fi
+  make_dir "$(dirname "$to")"
+  temporary=$to.new.$$
+  pending+=("$temporary"$'\t'"$to")
+  if ! { cp -- "$from" "$temporary" && chmod "$mode" "$temporary"; } 2>"$work/error"; then
+    die "cannot write $to: $(tail -n 1 "$work/error")"
+  fi
+}
+
+make_dir() {
+  [[ ! -d $1 ]] || return 0
+  make_dir "$(dirname "$1")"
+  mkdir -- "$1" 2>"$work/error" || die "cannot make the folder $1: $(tail -n 1 "$work/error")"
+  new_dirs+=("$1")
+}
+
+# ours tells whether the manifest names a file.
+ours() { [[ -f $manifest ]] && grep -qxF "file $1" "$manifest"; }
+
+# commit writes the manifest, so that --uninstall knows even what an interruption
+# here leaves, and then puts the files into place.
+commit() {
+  local entry dir
+  ((${#pending[@]})) || return 0
+  make_dir "$(dirname "$manifest")"
+  {
+    [[ ! -f $manifest ]] || cat -- "$manifest"
+    for dir in "${new_dirs[@]}"; do printf 'dir %s\n' "$dir"; done
+    for entry in "${pending[@]}"; do printf 'file %s\n' "${entry#*$'\t'}"; done
+  } | awk '!seen[$0]++' >"$work/manifest"
+  pending+=("$manifest.new.$$"$'\t'"$manifest")
+  if ! cp -- "$work/manifest" "$manifest.new.$$" 2>"$work/error"; then
+    die "cannot write $manifest: $(tail -n 1 "$work/error")"
+  fi
+  trap '' INT TERM HUP # a few renames are not worth an interruption
+  committed=1
+  mv -f -- "$manifest.new.$$" "$manifest"
+  for entry in "${pending[@]}"; do
+    [[ ${entry#*$'\t'} == "$manifest" ]] || mv -f -- "${entry%%$'\t'*}" "${entry#*$'\t'}"
+  done
+  catch_signals
+}
+
+# --- the parts ----------------------------------------------------------------
+
+build() {
+  step "Building"
+  make -s -C "$here" build || die "the build was not successful, see above"
+  say "$("$here/bin/ampulla" --version)"
+}
+
+# plugin_folder prints Wireshark's folder for Lua plugins. Root gets the one that
+# all users share: Wireshark 4.2 and newer skip root's personal plugins, and
+# whoever installs as root means everyone.
+plugin_folder() {
+  local kind=Personal
+  if ((EUID == 0)); then kind=Global; fi
+  tshark -G folders 2>/dev/null | sed -n "s/^$kind Lua Plugins:[[:space:]]*//p" | head -n 1
+}
+
+install_plugin() {
+  local folder shared other
+  folder=$(plugin_folder)
+  [[ $folder ]] || die "this tshark names no folder for Lua plugins: it was built without Lua" \
+    "ampulla annotate works without; the comments that it writes are readable in any Wireshark"
+  shared=$(tshark -G folders 2>/dev/null | sed -n 's/^Global Lua Plugins:[[:space:]]*//p' | head -n 1)
+  if ((EUID != 0)) && [[ -e $shared/ampulla/ai.lua ]]; then
+    cmp -s "$here/lua/ai.lua" "$shared/ampulla/ai.lua" ||
+      note "the plugin is installed for everyone, in another version: $shared/ampulla/ai.lua"
+    say "the plugin is installed for everyone in $shared/ampulla; a second one would clash with it"
+    return
+  fi
+  for other in "$folder" "$shared"; do
+    other=$(grep -rlsE --include='*.lua' "Proto(\.new)? *\( *[\"']ai[\"']" "$other" | grep -vxF "$folder/ampulla/ai.lua" | head -n 1 || true)
+    [[ ! $other ]] || die "another plugin defines the protocol ai: $other" "remove it, then run ./install.sh again"
+  done
+  stage "$here/lua/ai.lua" "$folder/ampulla/ai.lua" 644
+}
+
+# demonstrate runs the main job on a bundled capture, with what was installed.
+demonstrate() {
+  local capture=$here/testdata/demo.pcapng
+  step "Flagged packets of testdata/demo.pcapng"
+  "$bin/ampulla" annotate "$capture" "$work/demo.pcapng" ||
+    die "the installed ampulla could not annotate $capture, see above"
+  tshark -r "$work/demo.pcapng" -Y "$FILTER" -T fields -e frame.number -e ip.src -e ip.dst \
+    -e ai.anomaly.score -e ai.anomaly.type -e ai.anomaly.reason >"$work/list" 2>"$work/error" || {
+    grep -v '^Running as user' "$work/error" >&2 || true
+    die "tshark does not know the ai.* fields" "the plugin is $(plugin_folder)/ampulla/ai.lua; see Troubleshooting in README.md"
+  }
+  [[ -s $work/list ]] || die "no packet of $capture is flagged; that is a defect, please report it"
+  awk -F '\t' -v each=3 '
+    BEGIN { printf "%6s  %-15s  %-15s  %5s  %-12s  %s\n", "frame", "source", "destination", "score", "type", "reason" }
+    { total[$5]++ }
+    seen[$2, $5]++ < each { printf "%6s  %-15s  %-15s  %5.3f  %-12s  %s\n", $1, $2, $3, $4, $5, $6 }
+    END {
+      printf "\nAbove are the first %d packets of each source and type. In all, %d packets are flagged:\n", each, NR
+      for (type in total) printf "%6d  %s\n", total[type], type | "sort -rn"
+    }' "$work/list"
+}
+
+finish() {
+  step "Done"
+  say "  program   $bin/ampulla"
+  say "  plugin    $(plugin_folder)/ampulla/ai.lua"
+  say "  library   $lib/libonnxruntime.so"
+  say ""
+  say "Now, with a capture of yours:"
+  say "  ampulla annotate in.pcapng out.pcapng"
+  say "  tshark -r out.pcapng -Y '$FILTER'"
+  if [[ ":$PATH:" != *":$bin:"* ]]; then
+    say ""
+    say "$bin is not in your PATH. Until the next log-in, and for good:"
+    say "  export PATH=\"$bin:\$PATH\""
+    say "  echo 'export PATH=\"$bin:\$PATH\"' >> ~/.profile"
+  fi
+}
+
+remove() {
+  local kind path dirs=() count=0 i
+  [[ -f $manifest ]] || die "nothing is installed here: there is no $manifest" \
+    "what root installed, root uninstalls, and each user their own"
+  say "to be removed, as listed in $manifest:"
+  sed -n 's/^file /  /p' "$manifest"
+  if [[ ! $yes ]]; then
+    [[ -t 0 ]] || die "without a terminal nobody can be asked" "./install.sh --uninstall --yes does not ask"
+    ask "Remove them?" || die "nothing was removed"
+  fi
+  while read -r kind path; do
+    case $kind in
+      file) if [[ -e $path ]]; then rm -f -- "$path" && count=$((count + 1)); fi ;;
+      dir) dirs+=("$path") ;;
+    esac
+  done <"$manifest"
+  rm -f -- "$manifest"
+  for ((i = ${#dirs[@]} - 1; i >= 0; i--)); do rmdir -- "${dirs[i]}" 2>/dev/null || true; done
+  say "removed $count files. Debian packages that were installed for the build stay."
+}
+
+main() {
+  parse_arguments "$@"
+  choose_folders
+  trap cleanup EXIT
+  catch_signals
+  if [[ $uninstall ]]; then
+    remove
+    return
+  fi
+  work=$(mktemp -d "${TMPDIR:-/tmp}/ampulla-install.XXXXXX") || die "no temporary folder could be made"
+  if [[ ! $library_only ]]; then find_go; fi
+  install_packages
+  if [[ $library_only ]]; then
+    provide_library
+    commit
+    return
+  fi
+  build
+  provide_library
+  stage "$here/bin/ampulla" "$bin/ampulla" 755
+  install_plugin
+  commit
+  demonstrate
+  finish
+}
+
+main "$@"
