@@ -17,7 +17,7 @@ RACE := ./annotator/engine/... ./annotator/rewrite/... ./annotator/score/...
 TOOLS := tshark:tshark editcap:wireshark-common gcc:gcc zstd:zstd lua5.2:lua5.2 lua5.4:lua5.4 \
 	luacheck:lua-check shellcheck:shellcheck jq:jq
 
-GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: help
 help: ## list what can be made
@@ -41,6 +41,7 @@ deps: ## install what the tests need (root, or sudo that asks nothing)
 	for tool in $(TOOLS); do \
 		command -v "$${tool%%:*}" >/dev/null || missing+=("$${tool#*:}"); \
 	done; \
+	[[ -e /usr/include/stdlib.h ]] || missing+=(libc6-dev); \
 	if [[ $${missing[*]-} ]]; then \
 		sudo=(); ((EUID == 0)) || sudo=(sudo -n); \
 		install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$${missing[@]}"); \
