@@ -74,36 +74,50 @@ func (d *Decoder) ipv6(s span) bool {
 }
 
 // ipPayload skips extension headers and decodes the protocol behind them.
+// Later fragments have none of its header.
 func (d *Decoder) ipPayload(s span) bool {
 	p := d.p
 	for p.FragOffset == 0 {
-		length := 0
-		switch p.Proto {
-		case protoHopByHop, protoRouting, protoDestination, protoMobility, protoHIP, protoShim6:
-			if p.Version == 6 && len(s.data) >= 2 {
-				length = int(s.data[1])*8 + 8
-			}
-		case protoAH:
-			if len(s.data) >= 2 {
-				length = int(s.data[1])*4 + 8
-			}
-		case protoFragment:
-			if p.Version == 6 && len(s.data) >= 8 {
-				length = 8
-				field := binary.BigEndian.Uint16(s.data[2:])
-				p.FragOffset = uint32(field &^ 7)
-				p.MoreFragment = field&1 != 0
-				p.Fragment = p.MoreFragment || p.FragOffset != 0
-				p.FragID = binary.BigEndian.Uint32(s.data[4:])
-			}
-		default:
+		n := d.extension(s)
+		if n == 0 || !d.layer() || !d.need(s, n) {
 			return d.transport(s)
 		}
-		if length == 0 || !d.layer() || !d.need(s, length) {
-			break
-		}
 		p.Proto = s.data[0]
-		s = s.skip(length)
+		s = s.skip(n)
 	}
+	p.Name = protoName(p.Proto)
 	return d.payload(s)
+}
+
+// extension returns the length of the extension header at the start of s, 0 if
+// there is none, and takes note of a fragment header (RFC 8200 section 4,
+// RFC 4302).
+func (d *Decoder) extension(s span) int {
+	p := d.p
+	if p.Proto == protoAH && d.need(s, 2) {
+		return int(s.data[1])*4 + 8
+	}
+	if p.Version != 6 {
+		return 0
+	}
+	switch p.Proto {
+	case protoHopByHop, protoRouting, protoDestination:
+		if d.need(s, 2) {
+			return int(s.data[1])*8 + 8
+		}
+	case protoMobility, protoHIP, protoShim6: // usually the packet itself
+		if d.need(s, 2) && s.data[0] != protoNone {
+			return int(s.data[1])*8 + 8
+		}
+	case protoFragment:
+		if d.need(s, 8) {
+			field := binary.BigEndian.Uint16(s.data[2:])
+			p.FragOffset = uint32(field &^ 7)
+			p.MoreFragment = field&1 != 0
+			p.Fragment = p.MoreFragment || p.FragOffset != 0
+			p.FragID = binary.BigEndian.Uint32(s.data[4:])
+			return 8
+		}
+	}
+	return 0
 }

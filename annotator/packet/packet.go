@@ -8,7 +8,11 @@
 // has Malformed set.
 package packet
 
-import "net/netip"
+import (
+	"fmt"
+	"net"
+	"net/netip"
+)
 
 // SnapLen is how many of a frame's first bytes anything in the engine may look
 // at, in bytes. Cutting every frame to it first makes verdicts independent of
@@ -43,6 +47,9 @@ func (a Addr) String() string { return a.Netip().String() }
 // MAC is an Ethernet address.
 type MAC [6]byte
 
+// String returns m as six hexadecimal bytes with colons.
+func (m MAC) String() string { return net.HardwareAddr(m[:]).String() }
+
 // Tunnel says through which encapsulation the innermost packet was reached.
 type Tunnel uint8
 
@@ -57,7 +64,38 @@ const (
 	TunnelMPLS
 	TunnelPPPoE
 	TunnelTeredo
+	TunnelL2TP
+	TunnelEtherIP
 )
+
+// String returns t's usual name, "" for TunnelNone.
+func (t Tunnel) String() string {
+	switch t {
+	case TunnelNone:
+		return ""
+	case TunnelGRE:
+		return "GRE"
+	case TunnelVXLAN:
+		return "VXLAN"
+	case TunnelGeneve:
+		return "Geneve"
+	case TunnelGTP:
+		return "GTP-U"
+	case TunnelIPIP:
+		return "IP in IP"
+	case TunnelMPLS:
+		return "MPLS"
+	case TunnelPPPoE:
+		return "PPPoE"
+	case TunnelTeredo:
+		return "Teredo"
+	case TunnelL2TP:
+		return "L2TP"
+	case TunnelEtherIP:
+		return "EtherIP"
+	}
+	return fmt.Sprintf("Tunnel(%d)", uint8(t))
+}
 
 // TCP flag bits as in byte 13 of the header, NS in bit 8.
 const (

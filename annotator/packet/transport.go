@@ -5,17 +5,27 @@ import "encoding/binary"
 // IP protocol numbers beside those that the engine names.
 const (
 	protoHopByHop    = 0
+	protoIPv4        = 4
+	protoDCCP        = 33
+	protoIPv6        = 41
 	protoRouting     = 43
 	protoFragment    = 44
+	protoGRE         = 47
 	protoAH          = 51
+	protoNone        = 59
 	protoDestination = 60
+	protoEtherIP     = 97
 	protoMobility    = 135
+	protoUDPLite     = 136
+	protoMPLS        = 137
 	protoHIP         = 139
 	protoShim6       = 140
+	protoEthernet    = 143
 )
 
 // transport decodes what follows the IP headers.
 func (d *Decoder) transport(s span) bool {
+	d.p.Name = protoName(d.p.Proto)
 	switch d.p.Proto {
 	case ProtoTCP:
 		d.tcpHeader(s)
@@ -24,13 +34,12 @@ func (d *Decoder) transport(s span) bool {
 	case ProtoSCTP:
 		d.sctpHeader(s)
 	case ProtoICMP:
-		d.p.Name = "icmp"
 		d.icmpHeader(s, 8, 0)
 	case ProtoICMPv6:
-		d.p.Name = "icmpv6"
 		d.icmpHeader(s, 128, 129)
 	default:
 		d.payload(s)
+		d.ipTunnel(s)
 	}
 	return true
 }
@@ -78,7 +87,9 @@ func (d *Decoder) udpHeader(s span) {
 		d.p.Malformed = true
 		return
 	}
-	d.payload(s.skip(8))
+	s = s.skip(8)
+	d.payload(s)
+	d.udpTunnel(s)
 }
 
 // sctpHeader decodes SCTP (RFC 9260) up to the first DATA chunk.
