@@ -1,0 +1,369 @@
+package pcapng
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+)
+
+// Lengths of a classic pcap file, in bytes
+// (draft-ietf-opsawg-pcap, sections 4 and 5).
+const (
+	classicHeader = 24
+	recordHeader  = 16
+)
+
+// Fields of the 32-bit link type of a classic pcap file.
+const (
+	linkTypeMask  = 0x0000ffff
+	reservedMask  = 0x03ff0000
+	fcsPresent    = 0x04000000
+	fcsShift      = 28 // the length, in units of 16 bits
+	fcsUnit       = 16 // bits
+	linkTypeFDDI  = 10
+	fddiPadding   = 3 // bytes that AIX puts in front of FDDI frames
+	maxPacket     = 256 << 10
+	maxBigPacket  = 128 << 20
+	linkDBus      = 231
+	linkUSBPcap   = 249
+	linkEBHSCR    = 279
+	maxEBHSCR     = 32 << 20
+	recordsToTry  = 3
+	maxIndex      = 10000 // a Linux box of 1999 had fewer interfaces
+	firstEthernet = 0x600 // Ethernet types; below are lengths
+)
+
+// variant is a layout of the records of a classic pcap file. Some have the
+// same magic number, so that it takes a look at the records to tell them apart.
+type variant uint8
+
+const (
+	standard    variant = iota
+	modified            // Kuznetzov's patches ss990417 and ss991029
+	modifiedSMP         // Kuznetzov's patch ss990915
+	nokia
+)
+
+// headerLen is the length of a record header, in bytes.
+func (v variant) headerLen() int {
+	return recordHeader + [...]int{standard: 0, modified: 8, modifiedSMP: 12, nokia: 4}[v]
+}
+
+// classicKind is what a magic number tells.
+type classicKind struct {
+	magic    uint32
+	variants []variant // in the order in which they are tried
+	nano     bool      // time stamps are in nanoseconds
+	extra    int       // bytes behind the file header
+}
+
+var classicKinds = [...]classicKind{
+	{magic: 0xa1b2c3d4, variants: []variant{standard, modified, nokia}},
+	{magic: 0xa1b23c4d, variants: []variant{standard}, nano: true},
+	{magic: 0xa1b2cd34, variants: []variant{modified, modifiedSMP}},
+	{magic: 0x1c0001ab, variants: []variant{standard}, extra: 4},             // Ixia software
+	{magic: 0x1c0001ac, variants: []variant{standard}, nano: true, extra: 4}, // Ixia hardware
+}
+
+// classic converts a classic pcap file into the blocks of a pcapng file.
+type classic struct {
+	classicKind
+	order   binary.ByteOrder
+	variant variant
+	swapped bool // the two lengths of a record are in the older order
+	unsure  bool // they may be: the greater one is the original
+	fddi    bool // AIX padding in front of each frame
+
+	linkType  uint32
+	snapLen   uint32
+	maxPacket uint32 // bytes
+}
+
+// newClassic returns the converter for a file whose first four bytes, taken as
+// little endian, are magic, or nil if it is no classic pcap.
+func newClassic(magic uint32) *classic {
+	var swapped [4]byte
+	binary.BigEndian.PutUint32(swapped[:], magic)
+	other := binary.LittleEndian.Uint32(swapped[:])
+	for _, k := range classicKinds {
+		switch k.magic {
+		case magic:
+			return &classic{classicKind: k, order: binary.LittleEndian}
+		case other:
+			return &classic{classicKind: k, order: binary.BigEndian}
+		}
+	}
+	return nil
+}
+
+// read makes the next block: the section header, the interface description,
+// then one enhanced packet per record.
+func (c *classic) read(r *Reader, b *Block) error {
+	b.BigEndian = false
+	switch r.index {
+	case 1:
+		head, err := r.br.Peek(classicHeader + c.extra)
+		if err != nil {
+			return cut(err, len(head), classicHeader+c.extra)
+		}
+		if err := c.parseHeader(head); err != nil {
+			return err
+		}
+		b.Type = TypeSection
+		b.Raw = appendSection(b.Raw[:0])
+		return nil
+	case 2:
+		if _, err := r.br.Discard(classicHeader + c.extra); err != nil {
+			return err
+		}
+		r.next = int64(classicHeader + c.extra)
+		c.variant = c.variants[0]
+		if len(c.variants) > 1 {
+			c.variant = c.guess(r.br)
+		}
+		b.Type = TypeInterface
+		b.Raw = c.appendInterface(b.Raw[:0])
+		return nil
+	}
+	b.Type = TypeEnhancedPacket
+	return c.readRecord(r, b)
+}
+
+func (c *classic) parseHeader(head []byte) error {
+	major, minor := c.order.Uint16(head[4:]), c.order.Uint16(head[6:])
+	c.snapLen, c.linkType = c.order.Uint32(head[16:]), c.order.Uint32(head[20:])
+	if major < 2 {
+		return malformedf("version %d.%d of pcap is unknown", major, minor)
+	}
+	// The order of the two lengths changed with version 2.3, whose first files
+	// still had the older one. DG/UX writes version 543.0 and the older one.
+	c.swapped = major == 2 && minor < 3 || major == 543
+	c.unsure = major == 2 && minor == 3
+	if c.swapped || c.unsure {
+		c.variants = []variant{standard}
+	}
+	if c.magic == 0xa1b2c3d4 && major == 2 && minor == 2 {
+		c.parseAIX()
+	}
+	if c.linkType&reservedMask != 0 {
+		return malformedf("reserved bits of link type %#08x are set", c.linkType)
+	}
+	switch c.linkType & linkTypeMask {
+	case linkDBus, linkUSBPcap:
+		c.maxPacket = maxBigPacket
+	case linkEBHSCR:
+		c.maxPacket = maxEBHSCR
+	default:
+		c.maxPacket = maxPacket
+	}
+	return nil
+}
+
+// parseAIX recognises files of AIX, which has RFC 1573 interface types in place
+// of link types, and nanoseconds.
+func (c *classic) parseAIX() {
+	types := map[uint32]uint32{6: 1, 9: 6, 15: linkTypeFDDI, 24: 0}
+	linkType, ok := types[c.linkType]
+	if !ok {
+		return
+	}
+	c.linkType = linkType
+	c.nano = true
+	c.swapped = false
+	c.fddi = linkType == linkTypeFDDI
+}
+
+// readRecord turns a record into an Enhanced Packet Block.
+func (c *classic) readRecord(r *Reader, b *Block) error {
+	n := c.variant.headerLen()
+	head, err := r.br.Peek(n)
+	if err != nil {
+		return cut(err, len(head), n)
+	}
+	seconds, fraction := c.order.Uint32(head), c.order.Uint32(head[4:])
+	captured, length := c.lengths(head)
+	if captured > c.maxPacket {
+		return malformedf("packet of %d bytes exceeds %d", captured, c.maxPacket)
+	}
+	record := n + int(captured)
+	skip := 0
+	if c.fddi {
+		if skip = fddiPadding; captured < fddiPadding {
+			return malformedf("packet of %d bytes is shorter than its padding", captured)
+		}
+		captured -= fddiPadding
+		length -= min(length, fddiPadding)
+	}
+	if _, err := r.br.Discard(n); err != nil {
+		return err
+	}
+	if got, err := r.br.Discard(skip); err != nil {
+		return cut(err, n+got, record)
+	}
+	units := uint64(1_000_000)
+	if c.nano {
+		units = 1_000_000_000
+	}
+	stamp := uint64(seconds)*units + uint64(fraction)
+
+	total := minPacket + round4(int(captured))
+	b.Raw = appendHead(b.Raw[:0], TypeEnhancedPacket, total)
+	b.Raw = binary.LittleEndian.AppendUint32(b.Raw, 0)
+	b.Raw = binary.LittleEndian.AppendUint32(b.Raw, uint32(stamp>>32))
+	b.Raw = binary.LittleEndian.AppendUint32(b.Raw, uint32(stamp))
+	b.Raw = binary.LittleEndian.AppendUint32(b.Raw, captured)
+	b.Raw = binary.LittleEndian.AppendUint32(b.Raw, length)
+	data := len(b.Raw)
+	if b.Raw, err = fill(r.br, b.Raw, data+int(captured)); err != nil {
+		if kindOf(err) == ErrTruncated {
+			err = truncatedf("truncated after %d of %d bytes", n+skip+len(b.Raw)-data, record)
+		}
+		return err
+	}
+	b.Raw = appendTail(b.Raw, total)
+	r.next = r.offset + int64(record)
+	return nil
+}
+
+// lengths returns the captured and the original length of a record.
+func (c *classic) lengths(head []byte) (captured, length uint32) {
+	captured, length = c.order.Uint32(head[8:]), c.order.Uint32(head[12:])
+	if c.swapped || c.unsure && captured > length {
+		captured, length = length, captured
+	}
+	return captured, length
+}
+
+// guess tells the variant from the first records, as Wireshark does: it is the
+// one with the fewest oddities, the first one of several.
+func (c *classic) guess(br *bufio.Reader) variant {
+	best, fewest := c.variants[0], -1
+	for _, v := range c.variants {
+		odd := c.oddities(br, v)
+		if odd == 0 {
+			return v
+		}
+		if fewest < 0 || odd < fewest {
+			best, fewest = v, odd
+		}
+	}
+	return best
+}
+
+// oddities counts what looks wrong if the first records were of variant v.
+func (c *classic) oddities(br *bufio.Reader, v variant) int {
+	odd, offset := 0, 0
+	count := func(wrong bool) {
+		if wrong {
+			odd++
+		}
+	}
+	for range recordsToTry {
+		n := v.headerLen()
+		head, err := br.Peek(offset + n)
+		if err != nil {
+			count(len(head) > offset)
+			break
+		}
+		head = head[offset:]
+		captured, length := c.order.Uint32(head[8:]), c.order.Uint32(head[12:])
+		count(c.order.Uint32(head[4:]) >= 1_000_000)
+		count(captured > c.snapLen)
+		count(length > maxBigPacket)
+		count(captured > length)
+		odd += c.extraOddities(head[recordHeader:], v)
+		if captured > c.maxPacket {
+			odd++
+			break
+		}
+		offset += n + int(captured)
+		if offset > bufferLen {
+			break // more than can be looked at
+		}
+		if _, err := br.Peek(offset); err == io.EOF {
+			odd++
+			break
+		}
+	}
+	return odd
+}
+
+// extraOddities counts what looks wrong in the fields that variants add: the
+// interface index, the Ethernet type and the kind of packet of Linux, or the
+// unknown word of Nokia, of which only some values have been seen.
+func (c *classic) extraOddities(extra []byte, v variant) int {
+	odd := 0
+	switch v {
+	case modified, modifiedSMP:
+		if c.order.Uint32(extra) > maxIndex {
+			odd++
+		}
+		switch t := c.order.Uint16(extra[4:]); {
+		case t >= firstEthernet, t <= 0x17, t == 0x60, t == 0x200, t == 0x400:
+		default:
+			odd++
+		}
+		if extra[6] > 4 {
+			odd++
+		}
+	case nokia:
+		if !isNokia(c.order.Uint32(extra)) {
+			odd++
+		}
+	}
+	return odd
+}
+
+func isNokia(word uint32) bool {
+	return word&0x0fff00f0 == 0x0fbf0000 &&
+		(word>>28 == 0x9 || word>>28 == 0xb) &&
+		(word>>12&0xf == 0xb || word>>12&0xf == 0xd) &&
+		(word>>8&0xf == 0x6 || word>>8&0xf == 0x9) &&
+		(word&0xf == 1 || word&0xf == 2)
+}
+
+func appendSection(dst []byte) []byte {
+	dst = appendHead(dst, TypeSection, minSection)
+	dst = binary.LittleEndian.AppendUint32(dst, byteOrderMagic)
+	dst = binary.LittleEndian.AppendUint16(dst, 1) // major version
+	dst = binary.LittleEndian.AppendUint16(dst, 0) // minor version
+	dst = binary.LittleEndian.AppendUint64(dst, ^uint64(0))
+	return appendTail(dst, minSection)
+}
+
+// appendInterface makes the interface description: link type, limit, time
+// resolution and, if known, the length of the frame check sequence in bits.
+func (c *classic) appendInterface(dst []byte) []byte {
+	total := minInterface + 8 + 4
+	if c.linkType&fcsPresent != 0 {
+		total += 8
+	}
+	resolution := byte(6)
+	if c.nano {
+		resolution = 9
+	}
+	dst = appendHead(dst, TypeInterface, total)
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(c.linkType&linkTypeMask))
+	dst = append(dst, 0, 0)
+	dst = binary.LittleEndian.AppendUint32(dst, c.snapLen)
+	dst = append(dst, optTsResol, 0, 1, 0, resolution, 0, 0, 0)
+	if c.linkType&fcsPresent != 0 {
+		dst = append(dst, optFCSLen, 0, 1, 0, byte(c.linkType>>fcsShift*fcsUnit), 0, 0, 0)
+	}
+	dst = append(dst, 0, 0, 0, 0)
+	return appendTail(dst, total)
+}
+
+func appendHead(dst []byte, blockType uint32, total int) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, blockType)
+	return binary.LittleEndian.AppendUint32(dst, uint32(total))
+}
+
+// appendTail pads dst, which holds nothing but a block of the given total
+// length, and ends it.
+func appendTail(dst []byte, total int) []byte {
+	for len(dst) < total-tailLen {
+		dst = append(dst, 0)
+	}
+	return binary.LittleEndian.AppendUint32(dst, uint32(total))
+}
