@@ -26,6 +26,23 @@ type Detector interface {
 	Observe(o *flow.Observation) Finding
 }
 
+// All returns new detectors of every kind, always in the same order. cfg must
+// be valid, see [Config.Validate].
+func All(cfg Config) []Detector {
+	return []Detector{
+		newPortScan(cfg.PortScan),
+		newHostScan(cfg.HostScan),
+		newFlood(cfg.Flood),
+		newSlowDoS(cfg.SlowDoS),
+		newBruteForce(cfg.BruteForce),
+		newExfiltration(cfg.Exfiltration),
+		newDNSTunnel(cfg.DNSTunnel),
+		newICMPTunnel(cfg.ICMPTunnel),
+		newBeacon(cfg.Beacon),
+		newARPSpoof(cfg.ARPSpoof),
+	}
+}
+
 // Grade places evidence on the common scale: 0 for none, 0.8 at the threshold,
 // towards 1 as evidence exceeds it (0.9 at twice, 0.98 at ten times).
 func Grade(evidence, threshold float64) float64 {

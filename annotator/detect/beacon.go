@@ -1,0 +1,162 @@
+package detect
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"ampulla/annotator/flow"
+	"ampulla/annotator/packet"
+	"ampulla/annotator/verdict"
+)
+
+// beacon finds programs that report to a server: connection after connection
+// to the same service, at regular intervals, with much the same to say.
+// Regular messages within one long connection are no beacon, or every PLC
+// would be one.
+type beacon struct {
+	cfg      Beacon
+	services *table[service, calls]
+}
+
+// calls is the series of connections of a client to a service.
+type calls struct {
+	incident
+	first, previous int64 // when connections began
+	flow            uint32
+	sent            uint64 // payload of the latest connection so far
+	answered        bool
+	intervals       series
+	sizes           series
+}
+
+// series holds the last values of a quantity.
+type series struct {
+	values [16]float64
+	n      int // how many there were in all
+}
+
+func (s *series) add(v float64) {
+	s.values[s.n%len(s.values)] = v
+	s.n++
+}
+
+// spread returns the mean and the coefficient of variation of the last values,
+// the highest and the lowest left out when there are many.
+func (s *series) spread() (mean, cv float64) {
+	n := min(s.n, len(s.values))
+	if n == 0 {
+		return 0, 0
+	}
+	var sum, squares, low, high float64
+	low, high = math.Inf(1), math.Inf(-1)
+	for _, v := range s.values[:n] {
+		sum += v
+		squares += v * v
+		low, high = min(low, v), max(high, v)
+	}
+	count := float64(n)
+	if n >= 8 {
+		sum -= low + high
+		squares -= low*low + high*high
+		count -= 2
+	}
+	mean = sum / count
+	if mean <= 0 {
+		return 0, 0
+	}
+	return mean, math.Sqrt(max(squares/count-mean*mean, 0)) / mean
+}
+
+func newBeacon(cfg Beacon) *beacon {
+	return &beacon{cfg: cfg, services: newTable[service, calls](cfg.Services)}
+}
+
+func (d *beacon) Name() string { return "beacon" }
+
+func (d *beacon) Observe(o *flow.Observation) Finding {
+	p := o.Packet
+	if !p.HasPorts() || o.Flow == 0 {
+		return Finding{}
+	}
+	key := serviceOf(o)
+	if isPolled(key) {
+		return Finding{}
+	}
+	opens := o.New && o.FromClient && o.Noise == flow.Clean
+	s := d.services.get(key)
+	if s == nil {
+		if !opens || toMany(key.server) {
+			return Finding{}
+		}
+		s = d.services.take(key)
+	}
+	if opens {
+		d.call(s, key, o)
+	} else if s.flow == o.Flow {
+		s.sent = o.ClientBytes
+		s.answered = s.answered || o.ServerBytes > 0
+	}
+	if !s.active(p.Time, time.Hour) {
+		return Finding{}
+	}
+	if s.outdated(p.Time) {
+		s.reason = s.words(key)
+	}
+	return Finding{s.score, verdict.Beacon, s.reason}
+}
+
+// isPolled tells that a service is called at regular intervals by design.
+func isPolled(k service) bool {
+	if k.proto != packet.ProtoUDP {
+		return k.port == 53
+	}
+	switch k.port {
+	case 53, 67, 68, 123, 137, 138, 161, 500, 514, 547, 1900, 3478, 4500, 5351, 5353, 5355:
+		return true
+	}
+	return false
+}
+
+// call takes the beginning of a connection.
+func (d *beacon) call(s *calls, key service, o *flow.Observation) {
+	now := o.Packet.Time
+	gap := now - s.previous
+	switch {
+	case s.first == 0 || gap < 0 || gap > int64(24*time.Hour):
+		*s = calls{first: now}
+	case gap < int64(d.cfg.MinInterval)/4:
+		// Part of the same visit.
+		s.previous = now
+		s.intervals.add(float64(gap) / 1e9)
+	default:
+		s.intervals.add(float64(gap) / 1e9)
+		if s.answered {
+			s.sizes.add(float64(s.sent))
+		}
+		d.judge(s, key, now)
+	}
+	s.previous, s.flow, s.sent, s.answered = now, o.Flow, o.ClientBytes, false
+}
+
+func (d *beacon) judge(s *calls, key service, now int64) {
+	s.score = 0
+	mean, jitter := s.intervals.spread()
+	_, size := s.sizes.spread()
+	if mean < d.cfg.MinInterval.Seconds() || jitter > d.cfg.Jitter || size > d.cfg.SizeSpread ||
+		s.sizes.n*2 < s.intervals.n || now-s.first < int64(d.cfg.MinDuration) {
+		return
+	}
+	repeats := float64(d.cfg.Repeats)
+	if internal(key.server) {
+		repeats *= 3
+	}
+	s.raise(Grade(float64(s.intervals.n), repeats), now)
+}
+
+func (s *calls) words(key service) string {
+	mean, jitter := s.intervals.spread()
+	size, _ := s.sizes.spread()
+	return fmt.Sprintf("beacon: %d connections to %s port %d, one every %.1f s (jitter %.0f%%), each sending about %.0f bytes",
+		s.intervals.n+1, key.server, key.port, mean, 100*jitter, size)
+}

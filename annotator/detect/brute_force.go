@@ -1,0 +1,125 @@
+package detect
+
+import (
+	"fmt"
+
+	"ampulla/annotator/flow"
+	"ampulla/annotator/packet"
+	"ampulla/annotator/verdict"
+)
+
+// bruteForce finds clients that guess passwords: failed or endlessly repeated
+// authentications at one service.
+type bruteForce struct {
+	cfg     BruteForce
+	clients *table[service, guesses]
+	flows   *table[uint32, login]
+}
+
+// guesses is what one client tried at one service.
+type guesses struct {
+	incident
+	failures rate
+	start    int64
+	all      uint32 // failures since start
+	what     string
+}
+
+// login is an authentication under way in one conversation.
+type login struct {
+	proto     protocol
+	asked     bool   // the client has sent credentials that were not answered yet
+	closed    bool   // the end of the conversation was seen
+	succeeded bool   // the client was let in
+	failures  uint32 // counted in this conversation
+	ssh       sshLogin
+}
+
+func newBruteForce(cfg BruteForce) *bruteForce {
+	return &bruteForce{
+		cfg:     cfg,
+		clients: newTable[service, guesses](cfg.Clients),
+		flows:   newTable[uint32, login](cfg.Flows),
+	}
+}
+
+func (d *bruteForce) Name() string { return "brute_force" }
+
+func (d *bruteForce) Observe(o *flow.Observation) Finding {
+	p := o.Packet
+	if p.Version == 0 || o.Flow == 0 || p.Proto != packet.ProtoTCP || p.FragOffset != 0 {
+		return Finding{}
+	}
+	if o.Noise == flow.Clean {
+		d.watch(o)
+	}
+	if !o.FromClient {
+		return Finding{}
+	}
+	key := serviceOf(o)
+	g := d.clients.get(key)
+	if g == nil || !g.active(p.Time, d.cfg.Window) {
+		return Finding{}
+	}
+	if g.outdated(p.Time) {
+		g.reason = fmt.Sprintf("brute force: %d failed or repeated %s log-ins at %s port %d within %.0f s, %d in the last %.0f s; people make a few at most",
+			g.all, g.what, key.server, key.port, seconds(g.start, p.Time),
+			g.failures.count(p.Time, d.cfg.Window), d.cfg.Window.Seconds())
+	}
+	return Finding{g.score, verdict.BruteForce, g.reason}
+}
+
+// watch looks for authentications and what became of them.
+func (d *bruteForce) watch(o *flow.Observation) {
+	p := o.Packet
+	l := d.flows.get(o.Flow)
+	if len(p.Payload) > 0 {
+		if l == nil {
+			proto := protocolOf(o)
+			if proto == protoNone {
+				return
+			}
+			l = d.flows.take(o.Flow)
+			l.proto = proto
+		}
+		switch n := l.read(o); {
+		case n > 0:
+			d.fail(l, o, uint32(n))
+		case n < 0:
+			d.forgive(l, o)
+		}
+	}
+	if l != nil && !l.closed && p.TCPFlags&(packet.FIN|packet.RST) != 0 {
+		l.closed = true
+		if n := l.end(o); n > 0 {
+			d.fail(l, o, uint32(n))
+		}
+	}
+}
+
+func (d *bruteForce) fail(l *login, o *flow.Observation, n uint32) {
+	now := o.Packet.Time
+	l.failures += n
+	g := d.clients.take(serviceOf(o))
+	if g.start == 0 || !near(now, g.last, d.cfg.Window) {
+		*g = guesses{start: now}
+	}
+	g.all += n
+	g.what = l.proto.String()
+	g.raise(Grade(float64(g.failures.add(now, d.cfg.Window, n)), float64(d.cfg.Failures)), now)
+}
+
+// forgive takes back the failures of a conversation that was let in after all:
+// clients try one key after the other.
+func (d *bruteForce) forgive(l *login, o *flow.Observation) {
+	g := d.clients.get(serviceOf(o))
+	if g == nil || l.failures == 0 {
+		return
+	}
+	g.all -= min(l.failures, g.all)
+	g.failures.forget(l.failures)
+	l.failures = 0
+	if g.score <= verdict.AnomalousScore {
+		g.score = Grade(float64(g.failures.total), float64(d.cfg.Failures))
+	}
+}

@@ -1,0 +1,302 @@
+package detect
+
+import (
+	"fmt"
+	"time"
+)
+
+// Config holds the thresholds of all detectors. Start from [Default]; the zero
+// value is not valid. At a threshold a packet scores exactly 0.8, which is not
+// yet anomalous; see [Grade].
+type Config struct {
+	PortScan     PortScan     `yaml:"port_scan"`
+	HostScan     HostScan     `yaml:"host_scan"`
+	Flood        Flood        `yaml:"flood"`
+	SlowDoS      SlowDoS      `yaml:"slow_dos"`
+	BruteForce   BruteForce   `yaml:"brute_force"`
+	Exfiltration Exfiltration `yaml:"exfiltration"`
+	DNSTunnel    DNSTunnel    `yaml:"dns_tunnel"`
+	ICMPTunnel   ICMPTunnel   `yaml:"icmp_tunnel"`
+	Beacon       Beacon       `yaml:"beacon"`
+	ARPSpoof     ARPSpoof     `yaml:"arp_spoof"`
+}
+
+// PortScan configures the search for one host trying the ports of another.
+type PortScan struct {
+	// Rate is how many probes a second (SYNs, stealth flags, UDP, SCTP INIT)
+	// one host may send to one other. Default 50.
+	Rate float64 `yaml:"rate"`
+	// MinPorts is how many distinct ports must have been probed before Rate
+	// says anything; a flood hits few ports. Default 10.
+	MinPorts int `yaml:"min_ports"`
+	// Ports is how many ports of one host that carried no conversation another
+	// may have probed within Window, however slowly. Default 20.
+	Ports int `yaml:"ports"`
+	// Protocols is how many distinct IP protocols one host may send to
+	// another. Default 10.
+	Protocols int `yaml:"protocols"`
+	// Served is the share of probed ports that may carry a conversation before
+	// it is no scan but use. Default 0.4.
+	Served float64 `yaml:"served"`
+	// Window is how long probes are remembered. Default 1h.
+	Window time.Duration `yaml:"window"`
+	// Pairs is how many pairs of hosts are remembered. Default 4096.
+	Pairs int `yaml:"pairs"`
+}
+
+// HostScan configures the search for one host trying one service (a port, echo
+// or address resolution) of many others.
+type HostScan struct {
+	// FastHosts is how many hosts that did not answer one host may have tried
+	// within FastWindow. Default 30.
+	FastHosts  int           `yaml:"fast_hosts"`
+	FastWindow time.Duration `yaml:"fast_window"` // default 1m
+	// Hosts is the same within Window, however slowly. Default 60.
+	Hosts  int           `yaml:"hosts"`
+	Window time.Duration `yaml:"window"` // default 1h
+	// Answered is the share of tried hosts that may answer before it is no
+	// scan but use. Default 0.3.
+	Answered float64 `yaml:"answered"`
+	// Density is which part of the range between the lowest and the highest
+	// address asked for by ARP must have been asked for: routers ask for many
+	// scattered hosts, a sweep for one after the other. Default 0.3.
+	Density float64 `yaml:"density"`
+	// Sources is how many pairs of source and service are remembered.
+	// Default 4096.
+	Sources int `yaml:"sources"`
+}
+
+// Flood configures the search for more packets than a destination can want.
+// Only packets that open a conversation or belong to none are counted, so that
+// transfers at line rate are no flood.
+type Flood struct {
+	// Sigma is by how many standard deviations the rate toward a destination
+	// must exceed what was seen before it. Default 3.
+	Sigma float64 `yaml:"sigma"`
+	// Rate is the least rate, packets a second, that is a flood given at least
+	// History of packets to that destination before it. Default 100.
+	Rate    float64       `yaml:"rate"`
+	History time.Duration `yaml:"history"` // default 10s
+	// ColdRate is the rate of unanswered packets a second that is a flood even
+	// without a history. Default 250.
+	ColdRate float64 `yaml:"cold_rate"`
+	// Echo is the rate of ICMP echoes a second to one destination. Default 200.
+	Echo float64 `yaml:"echo"`
+	// Reflection is the rate of large answers a second (DNS, NTP, SNMP, SSDP,
+	// memcached and the like) that nobody asked for. Default 20; ten times as
+	// many when they are small.
+	Reflection float64 `yaml:"reflection"`
+	// Destinations is how many destinations are remembered. Default 4096.
+	Destinations int `yaml:"destinations"`
+}
+
+// SlowDoS configures the search for connections that are kept open by
+// dripping an unfinished request.
+type SlowDoS struct {
+	// Connections is how many such connections one client may hold to one
+	// service. Default 20.
+	Connections int           `yaml:"connections"`
+	MinAge      time.Duration `yaml:"min_age"` // of a connection; default 5s
+	Window      time.Duration `yaml:"window"`  // default 1m
+	// MaxBytes is how much the client may have sent in such a connection.
+	// Default 4096.
+	MaxBytes int `yaml:"max_bytes"`
+	Services int `yaml:"services"` // pairs of client and service remembered; default 2048
+}
+
+// BruteForce configures the search for guessed passwords.
+type BruteForce struct {
+	// Failures is how many failed or repeated authentications one client may
+	// make at one service within Window. Default 5.
+	Failures int           `yaml:"failures"`
+	Window   time.Duration `yaml:"window"`  // default 1m
+	Clients  int           `yaml:"clients"` // pairs of client and service remembered; default 4096
+	Flows    int           `yaml:"flows"`   // conversations with an authentication under way remembered; default 8192
+}
+
+// Exfiltration configures the search for data leaving the network.
+type Exfiltration struct {
+	// Bytes is how much payload an internal host may send to one external
+	// destination within Window. Default 10,000,000.
+	Bytes float64 `yaml:"bytes"`
+	// CovertBytes is the same for DNS and ICMP echo. Default 1,000,000.
+	CovertBytes float64       `yaml:"covert_bytes"`
+	Window      time.Duration `yaml:"window"` // default 1h
+	// Ratio is by what factor the bytes sent must exceed those received from
+	// there. Default 4.
+	Ratio float64 `yaml:"ratio"`
+	// Usual is by what factor they must exceed what the host sends to its
+	// other destinations on average. Default 3.
+	Usual float64 `yaml:"usual"`
+	Pairs int     `yaml:"pairs"` // pairs of hosts remembered; default 4096
+}
+
+// DNSTunnel configures the search for data carried in DNS names.
+type DNSTunnel struct {
+	// Names is how many different data-like names of one domain a client may
+	// ask for within Window. Default 20.
+	Names  int           `yaml:"names"`
+	Window time.Duration `yaml:"window"` // default 10m
+	// MinLength is the least length of the part of the name below the
+	// registered domain that is data-like, in characters. Default 30; half as
+	// many when the type asked for is NULL, TXT or private.
+	MinLength int `yaml:"min_length"`
+	// MinEntropy is its least Shannon entropy, in bits a character. Default 3.
+	MinEntropy float64 `yaml:"min_entropy"`
+	Domains    int     `yaml:"domains"` // pairs of client and domain remembered; default 4096
+}
+
+// ICMPTunnel configures the search for data carried in echo requests and
+// replies.
+type ICMPTunnel struct {
+	// Mismatches is how many replies that do not repeat their request (RFC 792
+	// demands it) a pair of hosts may exchange within Window. Default 5.
+	Mismatches int `yaml:"mismatches"`
+	// Sizes is how many different payload sizes a pair may use within Window.
+	// Default 10.
+	Sizes  int           `yaml:"sizes"`
+	Window time.Duration `yaml:"window"` // default 5m
+	Pairs  int           `yaml:"pairs"`  // pairs of hosts remembered; default 2048
+}
+
+// Beacon configures the search for new connections at regular intervals.
+type Beacon struct {
+	// Repeats is how many connections at regular intervals to one external
+	// service are regular enough to say so. Default 10; three times as many to
+	// an internal one.
+	Repeats int `yaml:"repeats"`
+	// Jitter is the coefficient of variation of the intervals that is still
+	// regular. Default 0.15.
+	Jitter float64 `yaml:"jitter"`
+	// SizeSpread is the coefficient of variation of the bytes sent in each
+	// connection that is still alike. Default 0.2.
+	SizeSpread  float64       `yaml:"size_spread"`
+	MinInterval time.Duration `yaml:"min_interval"` // default 1s
+	MinDuration time.Duration `yaml:"min_duration"` // of the whole series; default 20s
+	Services    int           `yaml:"services"`     // pairs of client and service remembered; default 8192
+}
+
+// ARPSpoof configures the search for forged address resolution.
+type ARPSpoof struct {
+	// Claims is how many times within Window one MAC may claim an address that
+	// another one holds. Default 3.
+	Claims int `yaml:"claims"`
+	// Unasked is how many replies to nobody's question one MAC may send to a
+	// host within Window. Default 10.
+	Unasked int           `yaml:"unasked"`
+	Window  time.Duration `yaml:"window"` // default 1m
+	Hosts   int           `yaml:"hosts"`  // addresses remembered; default 8192
+}
+
+// Default returns the documented defaults.
+func Default() Config {
+	return Config{
+		PortScan: PortScan{Rate: 50, MinPorts: 10, Ports: 20, Protocols: 10, Served: 0.4,
+			Window: time.Hour, Pairs: 4096},
+		HostScan: HostScan{FastHosts: 30, FastWindow: time.Minute, Hosts: 60, Window: time.Hour,
+			Answered: 0.3, Density: 0.3, Sources: 4096},
+		Flood: Flood{Sigma: 3, Rate: 100, History: 10 * time.Second, ColdRate: 250, Echo: 200,
+			Reflection: 20, Destinations: 4096},
+		SlowDoS: SlowDoS{Connections: 20, MinAge: 5 * time.Second, Window: time.Minute,
+			MaxBytes: 4096, Services: 2048},
+		BruteForce: BruteForce{Failures: 5, Window: time.Minute, Clients: 4096, Flows: 8192},
+		Exfiltration: Exfiltration{Bytes: 10e6, CovertBytes: 1e6, Window: time.Hour, Ratio: 4,
+			Usual: 3, Pairs: 4096},
+		DNSTunnel: DNSTunnel{Names: 20, Window: 10 * time.Minute, MinLength: 30, MinEntropy: 3,
+			Domains: 4096},
+		ICMPTunnel: ICMPTunnel{Mismatches: 5, Sizes: 10, Window: 5 * time.Minute, Pairs: 2048},
+		Beacon: Beacon{Repeats: 10, Jitter: 0.15, SizeSpread: 0.2, MinInterval: time.Second,
+			MinDuration: 20 * time.Second, Services: 8192},
+		ARPSpoof: ARPSpoof{Claims: 3, Unasked: 10, Window: time.Minute, Hosts: 8192},
+	}
+}
+
+// Validate returns an error that names the first field, as it is spelled in
+// the configuration file, that no detector can work with.
+func (c *Config) Validate() error {
+	for _, f := range c.fields() {
+		if !(f.value > 0) || f.value > f.most {
+			return fmt.Errorf("detect: %s: %v is not above 0 and at most %v", f.name, f.value, f.most)
+		}
+	}
+	return nil
+}
+
+type field struct {
+	name        string
+	value, most float64
+}
+
+const (
+	mostCount   = 1 << 20        // of anything counted or remembered
+	mostRate    = 1e9            // a second
+	mostBytes   = 1e15           //
+	mostSeconds = 30 * 24 * 3600 // of a window
+	mostFactor  = 1000           //
+)
+
+// fields lists every field in the order of the configuration file.
+func (c *Config) fields() []field {
+	ps, hs, fl, sd, bf := &c.PortScan, &c.HostScan, &c.Flood, &c.SlowDoS, &c.BruteForce
+	ex, dt, it, be, as := &c.Exfiltration, &c.DNSTunnel, &c.ICMPTunnel, &c.Beacon, &c.ARPSpoof
+	count := func(name string, v int) field { return field{name, float64(v), mostCount} }
+	window := func(name string, v time.Duration) field { return field{name, v.Seconds(), mostSeconds} }
+	share := func(name string, v float64) field { return field{name, v, 1} }
+	return []field{
+		{"port_scan.rate", ps.Rate, mostRate},
+		count("port_scan.min_ports", ps.MinPorts),
+		count("port_scan.ports", ps.Ports),
+		{"port_scan.protocols", float64(ps.Protocols), 256},
+		share("port_scan.served", ps.Served),
+		window("port_scan.window", ps.Window),
+		count("port_scan.pairs", ps.Pairs),
+		count("host_scan.fast_hosts", hs.FastHosts),
+		window("host_scan.fast_window", hs.FastWindow),
+		count("host_scan.hosts", hs.Hosts),
+		window("host_scan.window", hs.Window),
+		share("host_scan.answered", hs.Answered),
+		share("host_scan.density", hs.Density),
+		count("host_scan.sources", hs.Sources),
+		{"flood.sigma", fl.Sigma, mostFactor},
+		{"flood.rate", fl.Rate, mostRate},
+		window("flood.history", fl.History),
+		{"flood.cold_rate", fl.ColdRate, mostRate},
+		{"flood.echo", fl.Echo, mostRate},
+		{"flood.reflection", fl.Reflection, mostRate},
+		count("flood.destinations", fl.Destinations),
+		count("slow_dos.connections", sd.Connections),
+		window("slow_dos.min_age", sd.MinAge),
+		window("slow_dos.window", sd.Window),
+		count("slow_dos.max_bytes", sd.MaxBytes),
+		count("slow_dos.services", sd.Services),
+		count("brute_force.failures", bf.Failures),
+		window("brute_force.window", bf.Window),
+		count("brute_force.clients", bf.Clients),
+		count("brute_force.flows", bf.Flows),
+		{"exfiltration.bytes", ex.Bytes, mostBytes},
+		{"exfiltration.covert_bytes", ex.CovertBytes, mostBytes},
+		window("exfiltration.window", ex.Window),
+		{"exfiltration.ratio", ex.Ratio, mostFactor},
+		{"exfiltration.usual", ex.Usual, mostFactor},
+		count("exfiltration.pairs", ex.Pairs),
+		count("dns_tunnel.names", dt.Names),
+		window("dns_tunnel.window", dt.Window),
+		{"dns_tunnel.min_length", float64(dt.MinLength), 255},
+		{"dns_tunnel.min_entropy", dt.MinEntropy, 8},
+		count("dns_tunnel.domains", dt.Domains),
+		count("icmp_tunnel.mismatches", it.Mismatches),
+		count("icmp_tunnel.sizes", it.Sizes),
+		window("icmp_tunnel.window", it.Window),
+		count("icmp_tunnel.pairs", it.Pairs),
+		count("beacon.repeats", be.Repeats),
+		share("beacon.jitter", be.Jitter),
+		share("beacon.size_spread", be.SizeSpread),
+		window("beacon.min_interval", be.MinInterval),
+		window("beacon.min_duration", be.MinDuration),
+		count("beacon.services", be.Services),
+		count("arp_spoof.claims", as.Claims),
+		count("arp_spoof.unasked", as.Unasked),
+		window("arp_spoof.window", as.Window),
+		count("arp_spoof.hosts", as.Hosts),
+	}
+}

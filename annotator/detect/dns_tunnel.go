@@ -1,0 +1,241 @@
+package detect
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"ampulla/annotator/flow"
+	"ampulla/annotator/packet"
+	"ampulla/annotator/verdict"
+)
+
+// dnsTunnel finds data carried in DNS names: a client that keeps asking for
+// long names below one domain, every one of them new and looking like noise.
+type dnsTunnel struct {
+	cfg     DNSTunnel
+	domains *table[dnsDomain, dnsNames]
+}
+
+type dnsDomain struct {
+	client packet.Addr
+	domain uint64 // hash of the registered domain
+}
+
+// dnsNames is what a client asked below one domain.
+type dnsNames struct {
+	incident
+	start   int64
+	queries uint32
+	names   distinct // data-like ones
+	length  uint64   // of all data-like names together
+	entropy float64  // likewise
+	answers uint64   // bytes
+	qtype   uint16
+}
+
+func newDNSTunnel(cfg DNSTunnel) *dnsTunnel {
+	return &dnsTunnel{cfg: cfg, domains: newTable[dnsDomain, dnsNames](cfg.Domains)}
+}
+
+func (d *dnsTunnel) Name() string { return "dns_tunnel" }
+
+func (d *dnsTunnel) Observe(o *flow.Observation) Finding {
+	p := o.Packet
+	if !p.HasPorts() || len(p.Payload) < 12 || !isDNS(o) {
+		return Finding{}
+	}
+	var name [256]byte
+	q, ok := parseQuestion(p, name[:0])
+	if !ok {
+		return Finding{}
+	}
+	sub, domain := splitDomain(q.name)
+	if len(sub) == 0 {
+		return Finding{}
+	}
+	client := p.Src
+	if q.response {
+		client = p.Dst
+	}
+	key := dnsDomain{client, hashBytes(domain)}
+	if q.response {
+		return d.answer(o, key, domain)
+	}
+	s := d.domains.take(key)
+	if o.Noise == flow.Clean {
+		d.count(s, q, sub, p)
+	}
+	return d.finding(s, domain, p)
+}
+
+// isDNS tells that a packet is a DNS message, on whatever port.
+func isDNS(o *flow.Observation) bool {
+	p := o.Packet
+	if p.SrcPort == 53 || p.DstPort == 53 {
+		return true
+	}
+	return classOf(o) == "dns" && !toMany(p.Dst)
+}
+
+func (d *dnsTunnel) count(s *dnsNames, q question, sub []byte, p *packet.Packet) {
+	if s.start == 0 || !near(p.Time, s.start, d.cfg.Window) {
+		names := s.names
+		names.clear()
+		*s = dnsNames{incident: s.incident, start: p.Time, names: names}
+	}
+	s.queries++
+	length := d.cfg.MinLength
+	if carriesData(q.qtype) {
+		length /= 2
+	}
+	h := entropy(sub)
+	if len(sub) < length || h < d.cfg.MinEntropy {
+		return
+	}
+	if s.names.add(hashBytes(sub)) {
+		s.length += uint64(len(sub))
+		s.entropy += h
+		s.qtype = q.qtype
+		s.raise(Grade(float64(s.names.n), float64(d.cfg.Names)), p.Time)
+	}
+}
+
+// answer judges an answer as the question it belongs to.
+func (d *dnsTunnel) answer(o *flow.Observation, key dnsDomain, domain []byte) Finding {
+	s := d.domains.get(key)
+	if s == nil {
+		return Finding{}
+	}
+	if o.Noise == flow.Clean {
+		s.answers += uint64(o.Packet.PayloadLength)
+	}
+	return d.finding(s, domain, o.Packet)
+}
+
+func (d *dnsTunnel) finding(s *dnsNames, domain []byte, p *packet.Packet) Finding {
+	if !s.active(p.Time, d.cfg.Window) {
+		return Finding{Score: s.score}
+	}
+	if s.outdated(p.Time) {
+		n := float64(max(s.names.n, 1))
+		s.reason = fmt.Sprintf("DNS tunnel: %d different names below %s asked for within %.0f s, on average %.0f characters at %.1f bits each, mostly type %d; %d bytes came back",
+			s.names.n, printable(domain), seconds(s.start, p.Time), float64(s.length)/n, s.entropy/n, s.qtype, s.answers)
+	}
+	return Finding{s.score, verdict.DNSTunnel, s.reason}
+}
+
+// carriesData tells that a type of record is made for, or only used for,
+// arbitrary data: NULL, TXT and private ones.
+func carriesData(qtype uint16) bool { return qtype == 10 || qtype == 16 || qtype >= 65280 }
+
+// question is the first question of a DNS message.
+type question struct {
+	name     []byte // lower case, labels joined with dots
+	qtype    uint16
+	response bool
+}
+
+// parseQuestion reads the first question of the message in p (RFC 1035 section
+// 4.1), its name into buf.
+func parseQuestion(p *packet.Packet, buf []byte) (q question, ok bool) {
+	m := p.Payload
+	if p.Proto == packet.ProtoTCP { // RFC 1035 section 4.2.2: two bytes of length first
+		m = m[2:]
+	}
+	const header = 12
+	if len(m) < header+5 || binary.BigEndian.Uint16(m[4:]) != 1 {
+		return q, false
+	}
+	if opcode := m[2] >> 3 & 15; opcode != 0 {
+		return q, false
+	}
+	q.response = m[2]&0x80 != 0
+	i := header
+	for {
+		if i >= len(m) {
+			return q, false
+		}
+		n := int(m[i])
+		i++
+		if n == 0 {
+			break
+		}
+		if n > 63 || i+n > len(m) || len(buf)+n+1 > 255 {
+			return q, false
+		}
+		if len(buf) > 0 {
+			buf = append(buf, '.')
+		}
+		for _, c := range m[i : i+n] {
+			if c >= 'A' && c <= 'Z' {
+				c += 'a' - 'A'
+			}
+			buf = append(buf, c)
+		}
+		i += n
+	}
+	if i+4 > len(m) {
+		return q, false
+	}
+	q.name, q.qtype = buf, binary.BigEndian.Uint16(m[i:])
+	return q, len(buf) > 0
+}
+
+// splitDomain splits a name into the registered domain and what is below it.
+// A domain is two labels, or three where the last two are short, as in
+// example.co.uk. Reverse look-ups, whose names are long and new by design, and
+// names of services have nothing below.
+func splitDomain(name []byte) (sub, domain []byte) {
+	if bytes.HasSuffix(name, []byte(".arpa")) || bytes.HasSuffix(name, []byte(".local")) {
+		return nil, name
+	}
+	last := bytes.LastIndexByte(name, '.')
+	if last < 0 {
+		return nil, name
+	}
+	second := bytes.LastIndexByte(name[:last], '.')
+	if second < 0 {
+		return nil, name
+	}
+	if len(name)-last-1 == 2 && last-second-1 <= 3 {
+		third := bytes.LastIndexByte(name[:second], '.')
+		if third < 0 {
+			return nil, name
+		}
+		second = third
+	}
+	return name[:second], name[second+1:]
+}
+
+// entropy returns the Shannon entropy of the characters of s, bits each.
+func entropy(s []byte) float64 {
+	var counts [256]uint16
+	for _, c := range s {
+		counts[c]++
+	}
+	h := 0.0
+	for i, c := range s {
+		if n := counts[c]; n > 0 && bytes.IndexByte(s, c) == i {
+			f := float64(n) / float64(len(s))
+			h -= f * math.Log2(f)
+		}
+	}
+	return h
+}
+
+// printable returns a name with everything but ASCII letters, digits, dots,
+// hyphens and underscores replaced.
+func printable(name []byte) string {
+	out := make([]byte, len(name))
+	for i, c := range name {
+		switch {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '.', c == '-', c == '_':
+			out[i] = c
+		default:
+			out[i] = '?'
+		}
+	}
+	return string(out)
+}

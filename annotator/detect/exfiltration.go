@@ -1,0 +1,140 @@
+package detect
+
+import (
+	"fmt"
+
+	"ampulla/annotator/flow"
+	"ampulla/annotator/packet"
+	"ampulla/annotator/verdict"
+)
+
+// exfiltration finds internal hosts that send much to one external destination
+// and get little back. Only what the calling side sends counts, so a server
+// that is downloaded from sends nothing out.
+type exfiltration struct {
+	cfg   Exfiltration
+	pairs *table[pair, upload]
+	hosts *table[packet.Addr, uploader]
+}
+
+// upload is what one host exchanged with one destination.
+type upload struct {
+	incident
+	start   int64
+	out, in uint64 // payload bytes
+	covert  uint64 // of out: in DNS and ICMP
+	usual   float64
+}
+
+// uploader is what one host sent to all destinations.
+type uploader struct {
+	start        int64
+	out          uint64
+	destinations distinct
+}
+
+func newExfiltration(cfg Exfiltration) *exfiltration {
+	return &exfiltration{
+		cfg:   cfg,
+		pairs: newTable[pair, upload](cfg.Pairs),
+		hosts: newTable[packet.Addr, uploader](cfg.Pairs),
+	}
+}
+
+func (d *exfiltration) Name() string { return "exfiltration" }
+
+func (d *exfiltration) Observe(o *flow.Observation) Finding {
+	p := o.Packet
+	if p.Version == 0 || o.Flow == 0 || p.PayloadLength == 0 && !o.FromClient {
+		return Finding{}
+	}
+	if o.FromClient {
+		return d.sent(o)
+	}
+	if s := d.pairs.get(pair{p.Dst, p.Src, p.Domain}); s != nil && o.Noise == flow.Clean {
+		s.in += uint64(p.PayloadLength)
+	}
+	return Finding{}
+}
+
+func (d *exfiltration) sent(o *flow.Observation) Finding {
+	p := o.Packet
+	if !internal(p.Src) || internal(p.Dst) || toMany(p.Dst) {
+		return Finding{}
+	}
+	s := d.pairs.take(pair{p.Src, p.Dst, p.Domain})
+	if o.Noise == flow.Clean && p.PayloadLength > 0 {
+		if s.start == 0 || !near(p.Time, s.start, d.cfg.Window) {
+			*s = upload{start: p.Time}
+		}
+		n := uint64(p.PayloadLength)
+		s.out += n
+		if isCovert(o) {
+			s.covert += n
+		}
+		d.judge(s, p.Time, d.host(p, n))
+	}
+	if !s.active(p.Time, d.cfg.Window) {
+		return Finding{Score: s.score}
+	}
+	if s.outdated(p.Time) {
+		s.reason = s.words(p)
+	}
+	return Finding{s.score, verdict.Exfiltration, s.reason}
+}
+
+// host adds n bytes to what the sender of p sends altogether.
+func (d *exfiltration) host(p *packet.Packet, n uint64) *uploader {
+	h := d.hosts.take(p.Src)
+	if h.start == 0 || !near(p.Time, h.start, d.cfg.Window) {
+		destinations := h.destinations
+		destinations.clear()
+		*h = uploader{start: p.Time, destinations: destinations}
+	}
+	h.out += n
+	h.destinations.add(hashAddr(p.Dst))
+	return h
+}
+
+func (d *exfiltration) judge(s *upload, now int64, h *uploader) {
+	s.usual = 0
+	if others := h.destinations.n - 1; others > 0 && h.out > s.out {
+		s.usual = float64(h.out-s.out) / float64(others)
+	}
+	covert := Grade(float64(s.covert), d.cfg.CovertBytes)
+	if float64(s.out) < d.cfg.Ratio*float64(s.in) {
+		s.score = 0 // a conversation, not an upload
+		return
+	}
+	score := Grade(float64(s.out), max(d.cfg.Bytes, d.cfg.Usual*s.usual))
+	s.raise(max(score, covert), now)
+}
+
+// isCovert tells that a packet belongs to a protocol that is not made for
+// carrying data.
+func isCovert(o *flow.Observation) bool {
+	p := o.Packet
+	switch p.Proto {
+	case packet.ProtoICMP, packet.ProtoICMPv6:
+		return true
+	case packet.ProtoUDP:
+		return p.DstPort == 53 || classOf(o) == "dns"
+	}
+	return false
+}
+
+func (s *upload) words(p *packet.Packet) string {
+	usual := "it sends nothing to other destinations"
+	if s.usual > 0 {
+		usual = fmt.Sprintf("it sends %s to its other destinations on average", megabytes(s.usual))
+	}
+	return fmt.Sprintf("exfiltration: %s sent to %s within %.0f s and %s received; %s",
+		megabytes(float64(s.out)), p.Dst, seconds(s.start, p.Time), megabytes(float64(s.in)), usual)
+}
+
+func megabytes(n float64) string {
+	if n < 1e4 {
+		return fmt.Sprintf("%.0f bytes", n)
+	}
+	return fmt.Sprintf("%.2f MB", n/1e6)
+}

@@ -1,0 +1,320 @@
+package detect
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"time"
+
+	"ampulla/annotator/flow"
+	"ampulla/annotator/packet"
+	"ampulla/annotator/verdict"
+)
+
+// flood finds destinations that are sent more than they can want. What counts
+// is packets that open a conversation or belong to none, so neither a download
+// at line rate nor a video stream is a flood.
+type flood struct {
+	cfg          Flood
+	destinations *table[destination, flooded]
+}
+
+type destination struct {
+	addr   packet.Addr
+	domain uint32
+}
+
+// vector is a way to flood.
+type vector uint8
+
+const (
+	vectorNone   vector = iota
+	vectorSYN           // connections that are never completed
+	vectorUDP           // datagrams that open a conversation each
+	vectorEcho          // echo requests, and replies without a request
+	vectorAnswer        // reflection: answers without a question
+	vectorOther         // TCP segments of no connection
+	vectorCount
+)
+
+var vectorNames = [vectorCount]string{"", "SYN flood", "UDP flood", "ICMP flood", "reflection", "TCP flood"}
+
+// second is what one vector sent to one destination within one second.
+type second struct {
+	packets  uint32
+	answered uint32 // of which the destination took notice
+	bytes    uint64
+	large    uint32    // answers that amplify
+	sources  [4]uint64 // of hashes of source addresses, for a count up to some 500
+	ports    [4]uint64 // of hashes of destination ports
+	flows    uint32    // packets that opened a flow
+}
+
+// flooded is the state of one destination.
+type flooded struct {
+	incidents  [vectorCount]incident
+	start      int64 // of the second at hand
+	first      int64
+	now, prev  [vectorCount]second
+	mean, vari float64 // of the packets a second, all vectors, before a flood
+	seconds    int     // that mean and vari rest on
+	asked      int64   // when the host last asked a group of hosts
+}
+
+func newFlood(cfg Flood) *flood {
+	return &flood{cfg: cfg, destinations: newTable[destination, flooded](cfg.Destinations)}
+}
+
+func (d *flood) Name() string { return "flood" }
+
+func (d *flood) Observe(o *flow.Observation) Finding {
+	p := o.Packet
+	if p.Version == 0 {
+		return Finding{}
+	}
+	if p.Proto == packet.ProtoUDP && o.FromClient && toMany(p.Dst) && isReflector(p.DstPort) {
+		d.destinations.take(destination{p.Src, p.Domain}).asked = p.Time
+		return Finding{}
+	}
+	v := vectorOf(o)
+	if v == vectorNone {
+		d.answered(o)
+		return Finding{}
+	}
+	s := d.destinations.take(destination{p.Dst, p.Domain})
+	if v == vectorAnswer && s.asked != 0 && near(p.Time, s.asked, 10*time.Second) {
+		return Finding{} // asked all, so anyone may answer
+	}
+	if o.Noise == flow.Clean || v == vectorEcho || v == vectorAnswer {
+		d.count(s, v, o)
+	}
+	return d.finding(s, v, p)
+}
+
+// vectorOf tells which kind of flood a packet could belong to.
+func vectorOf(o *flow.Observation) vector {
+	p := o.Packet
+	switch p.Proto {
+	case packet.ProtoTCP:
+		if p.FragOffset != 0 {
+			return vectorNone
+		}
+		if p.TCPFlags&(packet.SYN|packet.ACK|packet.RST|packet.FIN) == packet.SYN {
+			return vectorSYN
+		}
+		if o.New && p.PayloadLength == 0 {
+			return vectorOther
+		}
+	case packet.ProtoUDP:
+		if p.FragOffset != 0 {
+			return vectorAnswer // only counts while answers flood in
+		}
+		if isReflector(p.SrcPort) && p.SrcPort != p.DstPort {
+			if fromPeer(o) == 0 && !toMany(p.Dst) {
+				return vectorAnswer
+			}
+			return vectorNone
+		}
+		if o.FromClient && o.ServerPackets == 0 && !toMany(p.Dst) {
+			return vectorUDP
+		}
+	case packet.ProtoICMP:
+		if p.ICMPType == 8 || p.ICMPType == 0 && fromPeer(o) == 0 {
+			return vectorEcho
+		}
+	case packet.ProtoICMPv6:
+		if p.ICMPType == 128 || p.ICMPType == 129 && fromPeer(o) == 0 {
+			return vectorEcho
+		}
+	}
+	return vectorNone
+}
+
+// isReflector tells that a UDP service is known to answer a small question
+// with much more (US-CERT alert TA14-017A).
+func isReflector(port uint16) bool {
+	switch port {
+	case 17, 19, 53, 69, 111, 123, 137, 161, 389, 427, 520, 1434, 1900, 3283, 3702, 5353, 5683, 10001, 11211, 37810:
+		return true
+	}
+	return false
+}
+
+// amplified is the payload from which on an answer is large, bytes; the
+// largest that DNS allowed for long is 512.
+const amplified = 400
+
+func (d *flood) count(s *flooded, v vector, o *flow.Observation) {
+	p := o.Packet
+	d.advance(s, p.Time)
+	b := &s.now[v]
+	b.packets++
+	b.bytes += uint64(p.Length)
+	if o.New {
+		b.flows++
+	}
+	if v == vectorAnswer && (p.PayloadLength >= amplified || p.FragOffset != 0) {
+		b.large++
+	}
+	setBit(&b.sources, hashAddr(p.Src))
+	if v != vectorEcho && p.FragOffset == 0 {
+		setBit(&b.ports, uint64(p.DstPort))
+	}
+	score := d.judge(s, v, b)
+	if score > 0 {
+		s.incidents[v].raise(score, p.Time)
+	}
+}
+
+// answered notes that the destination of a possible flood takes part.
+func (d *flood) answered(o *flow.Observation) {
+	p := o.Packet
+	if o.Noise != flow.Clean || !o.Established {
+		return
+	}
+	switch {
+	case p.Proto == packet.ProtoTCP && o.FromClient && o.ClientPackets == 2:
+		if s := d.destinations.get(destination{p.Dst, p.Domain}); s != nil {
+			s.now[vectorSYN].answered++
+		}
+	case p.Proto == packet.ProtoUDP && !o.FromClient && o.ServerPackets == 1:
+		if s := d.destinations.get(destination{p.Src, p.Domain}); s != nil {
+			s.now[vectorUDP].answered++
+		}
+	}
+}
+
+// advance closes the seconds that have passed.
+func (d *flood) advance(s *flooded, now int64) {
+	if s.first == 0 {
+		s.first, s.start = now, now
+		return
+	}
+	gone := (now - s.start) / int64(time.Second)
+	if gone == 0 && now >= s.start {
+		return
+	}
+	if gone < 0 || gone > 3600 || now < s.start { // time jumped: begin anew, keep what is normal
+		s.start = now
+		s.now, s.prev = [vectorCount]second{}, [vectorCount]second{}
+		return
+	}
+	d.learn(s, int(gone))
+	s.prev = s.now
+	if gone > 1 {
+		s.prev = [vectorCount]second{}
+	}
+	s.now = [vectorCount]second{}
+	s.start += gone * int64(time.Second)
+}
+
+// learn takes the second at hand and the empty ones after it as normal, unless
+// they are the flood.
+func (d *flood) learn(s *flooded, gone int) {
+	total := 0.0
+	for v := range s.now {
+		if s.incidents[v].active(s.start, time.Second) {
+			return
+		}
+		total += float64(s.now[v].packets)
+	}
+	for i := range min(gone, 60) {
+		x := 0.0
+		if i == 0 {
+			x = total
+		}
+		s.seconds++
+		w := 1 / float64(min(s.seconds, 60))
+		delta := x - s.mean
+		s.mean += w * delta
+		s.vari = (1 - w) * (s.vari + w*delta*delta)
+	}
+}
+
+// judge returns the score of what one vector has sent.
+func (d *flood) judge(s *flooded, v vector, b *second) float64 {
+	if last := &s.prev[v]; last.packets > b.packets {
+		b = last // a second that has just begun says little
+	}
+	n := float64(b.packets)
+	switch v {
+	case vectorEcho:
+		return Grade(n, d.cfg.Echo)
+	case vectorAnswer:
+		if b.large == 0 && b.sourceCount() < 20 {
+			return 0
+		}
+		return max(Grade(float64(b.large), d.cfg.Reflection), Grade(n, 10*d.cfg.Reflection))
+	}
+	open := float64(b.packets - min(b.answered, b.packets))
+	if v == vectorUDP {
+		open = float64(b.flows - min(b.answered, b.flows))
+	}
+	if open < 0.8*n && v != vectorUDP || !b.shaped() {
+		return 0
+	}
+	score := Grade(open, d.cfg.ColdRate)
+	if float64(s.seconds) >= d.cfg.History.Seconds() {
+		limit := max(d.cfg.Rate, s.mean+d.cfg.Sigma*math.Sqrt(s.vari))
+		score = max(score, Grade(open, limit))
+	}
+	return score
+}
+
+// shaped tells that the packets look like a flood and not like a scan, which
+// comes from few sources to many ports.
+func (b *second) shaped() bool {
+	return b.sourceCount() >= 32 || estimate(&b.ports)*4 <= float64(b.packets)
+}
+
+func (b *second) sourceCount() float64 { return estimate(&b.sources) }
+
+// setBit notes a hash in a bitmap.
+func setBit(m *[4]uint64, hash uint64) {
+	h := mix(hash)
+	m[h>>6&3] |= 1 << (h & 63)
+}
+
+// estimate tells how many different hashes a bitmap has seen (linear counting,
+// Whang et al. 1990); good to some per cent up to 500.
+func estimate(m *[4]uint64) float64 {
+	zeros := 256
+	for _, w := range m {
+		zeros -= bits.OnesCount64(w)
+	}
+	return 256 * math.Log(256/math.Max(float64(zeros), 0.5))
+}
+
+func (d *flood) finding(s *flooded, v vector, p *packet.Packet) Finding {
+	in := &s.incidents[v]
+	if !in.active(p.Time, time.Second) {
+		if in.score > 0 && !near(p.Time, in.last, time.Second) {
+			in.score = 0
+		}
+		return Finding{Score: in.score}
+	}
+	if in.outdated(p.Time) {
+		in.reason = d.reason(s, v, p)
+	}
+	return Finding{in.score, verdict.Flood, in.reason}
+}
+
+func (d *flood) reason(s *flooded, v vector, p *packet.Packet) string {
+	b := &s.now[v]
+	if last := &s.prev[v]; last.packets > b.packets {
+		b = last
+	}
+	what := "packets that open no conversation"
+	switch v {
+	case vectorEcho:
+		what = "echoes"
+	case vectorAnswer:
+		what = "answers nobody asked for"
+	}
+	normal := "there was no quiet time before"
+	if float64(s.seconds) >= d.cfg.History.Seconds() {
+		normal = fmt.Sprintf("before it were %.1f a second, standard deviation %.1f", s.mean, math.Sqrt(s.vari))
+	}
+	return fmt.Sprintf("flood (%s): %d %s to %s within a second, %.0f bytes each, from about %.0f sources; %s",
+		vectorNames[v], b.packets, what, p.Dst, float64(b.bytes)/float64(max(b.packets, 1)), math.Round(b.sourceCount()), normal)
+}

@@ -1,0 +1,205 @@
+package detect
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"ampulla/annotator/flow"
+	"ampulla/annotator/packet"
+	"ampulla/annotator/verdict"
+)
+
+// hostScan finds one host trying the same service of many others.
+type hostScan struct {
+	cfg     HostScan
+	sources *table[sweepKey, sweep]
+}
+
+// sweepKind is what is tried.
+type sweepKind uint8
+
+const (
+	sweepTCP sweepKind = iota
+	sweepUDP
+	sweepSCTP
+	sweepEcho
+	sweepARP // also IPv6 neighbour solicitation
+)
+
+type sweepKey struct {
+	src    packet.Addr // ARP: the MAC
+	kind   sweepKind
+	port   uint16
+	domain uint32
+}
+
+// sweep is what one source tried.
+type sweep struct {
+	incident
+	start     int64
+	hosts     distinct // marked when it answered
+	recent    rate
+	low, high uint64 // ARP: range of the addresses asked for
+}
+
+func newHostScan(cfg HostScan) *hostScan {
+	return &hostScan{cfg: cfg, sources: newTable[sweepKey, sweep](cfg.Sources)}
+}
+
+func (d *hostScan) Name() string { return "host_scan" }
+
+func (d *hostScan) Observe(o *flow.Observation) Finding {
+	p := o.Packet
+	if key, target, ok := sweepOf(o); ok {
+		return d.probe(o, key, target)
+	}
+	if o.Noise == flow.Clean {
+		d.answer(o)
+	}
+	if p.Proto != packet.ProtoTCP || p.Version == 0 || !o.FromClient || o.ServerPayloads > 0 || o.Age > int64(10*time.Second) {
+		return Finding{}
+	}
+	key := sweepKey{p.Src, sweepTCP, p.DstPort, p.Domain}
+	if s := d.sources.get(key); s != nil && s.hosts.has(hashAddr(p.Dst)) {
+		return d.finding(s, key, p.Time)
+	}
+	return Finding{}
+}
+
+// sweepOf tells whether a packet tries a host.
+func sweepOf(o *flow.Observation) (key sweepKey, target packet.Addr, ok bool) {
+	p := o.Packet
+	const arpRequest = 1
+	switch {
+	case p.ARPOp == arpRequest:
+		if p.ARPSender == p.ARPTarget {
+			return key, target, false // an announcement
+		}
+		return sweepKey{macAddr(p.ARPSenderMAC), sweepARP, 0, uint32(p.VLAN)}, p.ARPTarget, true
+	case p.Version == 0:
+		return key, target, false
+	case p.Proto == packet.ProtoICMPv6 && p.ICMPType == 135 && len(p.Payload) >= 16: // RFC 4861 section 4.3
+		if p.Src.IsZero() {
+			return key, target, false // duplicate address detection
+		}
+		return sweepKey{macAddr(p.SrcMAC), sweepARP, 0, uint32(p.VLAN)}, packet.Addr(p.Payload[:16]), true
+	case toMany(p.Dst):
+		return key, target, false
+	case p.Proto == packet.ProtoICMP && p.ICMPType == 8, p.Proto == packet.ProtoICMPv6 && p.ICMPType == 128:
+		return sweepKey{p.Src, sweepEcho, 0, p.Domain}, p.Dst, true
+	}
+	switch probeOf(o) {
+	case 0:
+		return key, target, false
+	case probeUDP:
+		key.kind = sweepUDP
+	case probeSCTP:
+		key.kind = sweepSCTP
+	case probeACK:
+		return key, target, false // as likely the middle of a conversation
+	}
+	key.src, key.port, key.domain = p.Src, p.DstPort, p.Domain
+	return key, p.Dst, true
+}
+
+func macAddr(m packet.MAC) (a packet.Addr) {
+	copy(a[:], m[:])
+	return a
+}
+
+func (d *hostScan) probe(o *flow.Observation, key sweepKey, target packet.Addr) Finding {
+	now := o.Packet.Time
+	s := d.sources.take(key)
+	if o.Noise != flow.Clean {
+		return d.finding(s, key, now)
+	}
+	if s.start == 0 || !near(now, s.start, d.cfg.Window) {
+		hosts := s.hosts
+		hosts.clear()
+		*s = sweep{start: now, hosts: hosts, low: ^uint64(0)}
+	}
+	if !s.hosts.add(hashAddr(target)) {
+		return d.finding(s, key, now)
+	}
+	s.recent.add(now, d.cfg.FastWindow, 1)
+	n := binary.BigEndian.Uint64(target[8:])
+	s.low, s.high = min(s.low, n), max(s.high, n)
+	d.judge(s, key, now)
+	return d.finding(s, key, now)
+}
+
+func (d *hostScan) judge(s *sweep, key sweepKey, now int64) {
+	n, answered := float64(s.hosts.n), float64(s.hosts.marked)
+	answers := d.cfg.Answered
+	if key.kind == sweepARP {
+		// Answers are often not sent past the point of capture, and sweeping
+		// a network that is in use gets many.
+		answers = 1
+		if n < d.cfg.Density*float64(s.high-s.low+1) {
+			return
+		}
+	}
+	if answered > answers*n {
+		s.score = 0
+		return
+	}
+	failed := n - answered
+	if key.kind == sweepARP {
+		failed = n
+	}
+	fast := float64(s.recent.count(now, d.cfg.FastWindow)) * failed / n
+	s.raise(max(Grade(fast, float64(d.cfg.FastHosts)), Grade(failed, float64(d.cfg.Hosts))), now)
+}
+
+// answer notes the hosts that are really there and in use.
+func (d *hostScan) answer(o *flow.Observation) {
+	p := o.Packet
+	var key sweepKey
+	host := p.Src
+	switch {
+	case p.ARPOp == 2:
+		key, host = sweepKey{macAddr(p.ARPTargetMAC), sweepARP, 0, uint32(p.VLAN)}, p.ARPSender
+	case p.Version == 0:
+		return
+	case p.Proto == packet.ProtoICMP && p.ICMPType == 0, p.Proto == packet.ProtoICMPv6 && p.ICMPType == 129:
+		key = sweepKey{p.Dst, sweepEcho, 0, p.Domain}
+	case p.PayloadLength == 0 || o.ServerPayloads+o.ClientPayloads > 2:
+		return
+	case p.Proto == packet.ProtoTCP:
+		k := serviceOf(o)
+		key, host = sweepKey{k.client, sweepTCP, k.port, k.domain}, k.server
+	case p.Proto == packet.ProtoUDP && !o.FromClient:
+		key = sweepKey{p.Dst, sweepUDP, p.SrcPort, p.Domain}
+	default:
+		return
+	}
+	if s := d.sources.get(key); s != nil {
+		s.hosts.mark(hashAddr(host))
+	}
+}
+
+func (d *hostScan) finding(s *sweep, key sweepKey, now int64) Finding {
+	if !s.active(now, d.cfg.FastWindow) {
+		return Finding{}
+	}
+	if s.outdated(now) {
+		s.reason = fmt.Sprintf("host scan: %s %d hosts within %.1f s, %d of them answered",
+			key.verb(), s.hosts.n, seconds(s.start, now), s.hosts.marked)
+	}
+	return Finding{s.score, verdict.HostScan, s.reason}
+}
+
+func (k sweepKey) verb() string {
+	switch k.kind {
+	case sweepEcho:
+		return "pinged"
+	case sweepARP:
+		return "asked for the addresses of"
+	case sweepUDP:
+		return fmt.Sprintf("tried UDP port %d of", k.port)
+	case sweepSCTP:
+		return fmt.Sprintf("tried SCTP port %d of", k.port)
+	}
+	return fmt.Sprintf("tried TCP port %d of", k.port)
+}

@@ -1,0 +1,273 @@
+package detect
+
+import (
+	"fmt"
+	"math/bits"
+	"strings"
+	"time"
+
+	"ampulla/annotator/flow"
+	"ampulla/annotator/packet"
+	"ampulla/annotator/verdict"
+)
+
+// probe is a way to try a port without using it; several are a bit set.
+type probe uint8
+
+const (
+	probeSYN probe = 1 << iota
+	probeFIN
+	probeNULL
+	probeXmas
+	probeACK // also window and Maimon (FIN and ACK) scans, which look the same
+	probeUDP
+	probeSCTP
+	probeProtocol // an IP protocol, not a port
+)
+
+var probeNames = [...]string{"SYN", "FIN", "NULL", "Xmas", "ACK", "UDP", "SCTP INIT", "IP protocol"}
+
+func (p probe) String() string {
+	var names []string
+	for i, name := range probeNames {
+		if p&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// probeOf tells how a packet could be trying a port; 0 if in no way.
+func probeOf(o *flow.Observation) probe {
+	p := o.Packet
+	if !p.HasPorts() || toMany(p.Dst) {
+		return 0
+	}
+	switch p.Proto {
+	case packet.ProtoTCP:
+		return probeOfTCP(o)
+	case packet.ProtoUDP:
+		answer := p.SrcPort < 1024 && p.DstPort >= 1024
+		if o.New && o.FromClient && !answer && !isTraceroute(p) {
+			return probeUDP
+		}
+	case packet.ProtoSCTP:
+		const chunkInit = 1 // RFC 9260 section 3.2
+		if o.New && len(p.Payload) > 0 && p.Payload[0] == chunkInit {
+			return probeSCTP
+		}
+	}
+	return 0
+}
+
+func probeOfTCP(o *flow.Observation) probe {
+	const all = packet.FIN | packet.SYN | packet.RST | packet.PSH | packet.ACK | packet.URG
+	p := o.Packet
+	flags := p.TCPFlags & all
+	if flags == packet.SYN {
+		return probeSYN
+	}
+	if !o.New || p.PayloadLength != 0 {
+		return 0
+	}
+	switch {
+	case flags == 0:
+		return probeNULL
+	case flags == packet.FIN:
+		return probeFIN
+	case flags&(packet.ACK|packet.RST) == 0 && flags&(packet.FIN|packet.URG) != 0:
+		return probeXmas
+	case flags == packet.ACK || flags == packet.FIN|packet.ACK:
+		return probeACK
+	}
+	return 0
+}
+
+// isTraceroute tells that p is a traceroute probe: one port after the other
+// from 33434 on, but meant for the routers on the way.
+func isTraceroute(p *packet.Packet) bool {
+	return p.DstPort >= 33434 && p.DstPort < 33600 && p.TTL <= 32
+}
+
+// portScan finds one host trying the ports of another.
+type portScan struct {
+	cfg   PortScan
+	pairs *table[pair, portPair]
+}
+
+// portPair is what one host tried of another.
+type portPair struct {
+	incident
+	start     int64
+	ports     distinct // protocol and port; marked when it carried a conversation
+	probes    uint32
+	refused   uint32
+	unsure    uint32 // probes that may as well be the middle of a conversation
+	perSecond rate
+	peak      uint32 // highest perSecond
+	kinds     probe
+	protocols [4]uint64 // bit set of IP protocols
+	lastProto uint8
+}
+
+func newPortScan(cfg PortScan) *portScan {
+	return &portScan{cfg: cfg, pairs: newTable[pair, portPair](cfg.Pairs)}
+}
+
+func (d *portScan) Name() string { return "port_scan" }
+
+func (d *portScan) Observe(o *flow.Observation) Finding {
+	p := o.Packet
+	if p.Version == 0 {
+		return Finding{}
+	}
+	if !p.HasPorts() || p.Malformed {
+		return d.protocol(o)
+	}
+	if kind := probeOf(o); kind != 0 {
+		return d.probe(o, kind)
+	}
+	d.answer(o)
+	return d.follow(o)
+}
+
+// probe counts a packet that tries a port.
+func (d *portScan) probe(o *flow.Observation, kind probe) Finding {
+	p := o.Packet
+	s := d.pairs.take(pair{p.Src, p.Dst, p.Domain})
+	if o.Noise == flow.Clean {
+		d.restart(s, p.Time)
+		s.probes++
+		s.kinds |= kind
+		if s.ports.add(uint64(p.Proto)<<16 | uint64(p.DstPort)) {
+			s.peak = max(s.peak, s.perSecond.add(p.Time, time.Second, 1))
+			if kind == probeACK {
+				s.unsure++
+			}
+			d.judge(s, p.Time)
+		}
+	}
+	return d.finding(s, p)
+}
+
+// restart forgets what is older than the window.
+func (d *portScan) restart(s *portPair, now int64) {
+	if s.start != 0 && near(now, s.start, d.cfg.Window) {
+		return
+	}
+	ports := s.ports
+	ports.clear()
+	*s = portPair{start: now, ports: ports}
+}
+
+func (d *portScan) judge(s *portPair, now int64) {
+	n, served := s.ports.n, s.ports.marked
+	if s.unsure > 0 && s.refused*2 < s.unsure {
+		n -= int(s.unsure)
+	}
+	if float64(served) > d.cfg.Served*float64(n) {
+		s.score = 0
+		return
+	}
+	score := Grade(float64(n-served), float64(d.cfg.Ports))
+	if n >= d.cfg.MinPorts {
+		score = max(score, Grade(float64(s.perSecond.count(now, time.Second)), d.cfg.Rate))
+	}
+	s.raise(score, now)
+}
+
+// protocol counts a packet that may try an IP protocol.
+func (d *portScan) protocol(o *flow.Observation) Finding {
+	p := o.Packet
+	if p.FragOffset != 0 || toMany(p.Dst) {
+		return Finding{}
+	}
+	s := d.pairs.get(pair{p.Src, p.Dst, p.Domain})
+	if s == nil {
+		s = d.pairs.take(pair{p.Src, p.Dst, p.Domain})
+	} else if s.lastProto == p.Proto && !s.active(p.Time, d.cfg.Window) {
+		return Finding{}
+	}
+	if o.Noise == flow.Clean {
+		d.restart(s, p.Time)
+		s.lastProto = p.Proto
+		s.protocols[p.Proto/64] |= 1 << (p.Proto % 64)
+		if n := s.countProtocols(); n > 2 {
+			if score := Grade(float64(n), float64(d.cfg.Protocols)); score > s.score {
+				s.kinds |= probeProtocol
+				s.raise(score, p.Time)
+			}
+		}
+	}
+	echo := p.Proto == packet.ProtoICMP || p.Proto == packet.ProtoICMPv6
+	if echo && s.kinds&probeProtocol == 0 {
+		return Finding{}
+	}
+	return d.finding(s, p)
+}
+
+func (s *portPair) countProtocols() int {
+	n := 0
+	for _, w := range s.protocols {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
+// answer notes what became of a probe.
+func (d *portScan) answer(o *flow.Observation) {
+	p := o.Packet
+	if o.Noise != flow.Clean {
+		return
+	}
+	switch {
+	case p.Proto == packet.ProtoTCP && p.TCPFlags&packet.RST != 0:
+		if s := d.pairs.get(pair{p.Dst, p.Src, p.Domain}); s != nil {
+			if s.ports.has(uint64(p.Proto)<<16 | uint64(p.SrcPort)) {
+				s.refused++
+			}
+		}
+	case p.PayloadLength > 0 && o.ServerPayloads+o.ClientPayloads <= 2:
+		// The first payload of either side means that the port is used: who
+		// only scans sends none, and need not be seen from both sides.
+		if p.Proto == packet.ProtoUDP && o.FromClient {
+			return
+		}
+		k := serviceOf(o)
+		if s := d.pairs.get(pair{k.client, k.server, k.domain}); s != nil {
+			s.ports.mark(uint64(p.Proto)<<16 | uint64(k.port))
+		}
+	}
+}
+
+// follow recognises the later packets of a probe: the end of a handshake, a
+// reset, the question for a version.
+func (d *portScan) follow(o *flow.Observation) Finding {
+	if !o.FromClient || o.ServerPayloads > 3 || o.Age > int64(10*time.Second) {
+		return Finding{}
+	}
+	s := d.pairs.get(pair{o.Packet.Src, o.Packet.Dst, o.Packet.Domain})
+	if s == nil {
+		return Finding{}
+	}
+	return d.finding(s, o.Packet)
+}
+
+func (d *portScan) finding(s *portPair, p *packet.Packet) Finding {
+	if !s.active(p.Time, d.cfg.Window) {
+		return Finding{Score: s.score}
+	}
+	if s.outdated(p.Time) {
+		s.reason = d.reason(s, p)
+	}
+	return Finding{s.score, verdict.PortScan, s.reason}
+}
+
+func (d *portScan) reason(s *portPair, p *packet.Packet) string {
+	if n := s.countProtocols(); s.kinds&probeProtocol != 0 && n > s.ports.n {
+		return fmt.Sprintf("port scan: packets of %d IP protocols to %s within %.1f s; hosts usually share fewer than %d",
+			n, p.Dst, seconds(s.start, p.Time), d.cfg.Protocols)
+	}
+	return fmt.Sprintf("port scan: %d probes (%s) to %d ports of %s within %.1f s, up to %d a second, %d refused, %d used",
+		s.probes, s.kinds, s.ports.n, p.Dst, seconds(s.start, p.Time), s.peak, s.refused, s.ports.marked)
+}

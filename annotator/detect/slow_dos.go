@@ -1,0 +1,68 @@
+package detect
+
+import (
+	"fmt"
+
+	"ampulla/annotator/flow"
+	"ampulla/annotator/packet"
+	"ampulla/annotator/verdict"
+)
+
+// slowDoS finds clients that occupy a service with requests that never end
+// (Slowloris, slow POST): connections in which the client drips a few bytes
+// now and then and the server has nothing to answer yet.
+type slowDoS struct {
+	cfg      SlowDoS
+	services *table[service, slowService]
+}
+
+type slowService struct {
+	incident
+	start int64
+	flows distinct // that dripped within the window
+	drips uint32
+}
+
+func newSlowDoS(cfg SlowDoS) *slowDoS {
+	return &slowDoS{cfg: cfg, services: newTable[service, slowService](cfg.Services)}
+}
+
+func (d *slowDoS) Name() string { return "slow_dos" }
+
+func (d *slowDoS) Observe(o *flow.Observation) Finding {
+	p := o.Packet
+	if p.Version == 0 || p.Proto != packet.ProtoTCP || !o.FromClient || o.ServerBytes != 0 {
+		return Finding{}
+	}
+	key := serviceOf(o)
+	if o.Noise == flow.Clean && d.drip(o) {
+		s := d.services.take(key)
+		if s.start == 0 || !near(p.Time, s.start, d.cfg.Window) {
+			flows := s.flows
+			flows.clear()
+			*s = slowService{incident: s.incident, start: p.Time, flows: flows}
+		}
+		s.drips++
+		if s.flows.add(uint64(o.Flow)) {
+			s.raise(Grade(float64(s.flows.n), float64(d.cfg.Connections)), p.Time)
+		}
+		s.last = p.Time
+	}
+	s := d.services.get(key)
+	if s == nil || !s.active(p.Time, d.cfg.Window) {
+		return Finding{}
+	}
+	if s.outdated(p.Time) {
+		s.reason = fmt.Sprintf("slow denial of service: %d connections to %s port %d held open with %d fragments of requests within %.0f s, none of them finished",
+			s.flows.n, key.server, key.port, s.drips, seconds(s.start, p.Time))
+	}
+	return Finding{s.score, verdict.SlowDoS, s.reason}
+}
+
+// drip tells that the packet adds a little to a request that has been going on
+// for long.
+func (d *slowDoS) drip(o *flow.Observation) bool {
+	n := o.Packet.PayloadLength
+	return n > 1 && n <= 512 && o.Age > int64(d.cfg.MinAge) &&
+		o.ClientPayloads > 1 && o.ClientBytes <= uint64(d.cfg.MaxBytes)
+}

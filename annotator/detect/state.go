@@ -1,0 +1,314 @@
+package detect
+
+import (
+	"time"
+
+	"ampulla/annotator/flow"
+	"ampulla/annotator/packet"
+	"ampulla/annotator/verdict"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// table remembers a state per key and forgets the least recently used one when
+// it is full. The memory of a forgotten state is used again, so a full table
+// costs one list entry a new key.
+type table[K comparable, V any] struct {
+	lru   *simplelru.LRU[K, *V]
+	spare *V
+}
+
+func newTable[K comparable, V any](size int) *table[K, V] {
+	t := &table[K, V]{}
+	lru, err := simplelru.NewLRU(size, func(_ K, v *V) { t.spare = v })
+	if err != nil { // only for a size that Config.Validate refuses
+		lru, _ = simplelru.NewLRU[K, *V](1, nil)
+	}
+	t.lru = lru
+	return t
+}
+
+// get returns the state of k, nil if there is none.
+func (t *table[K, V]) get(k K) *V {
+	v, _ := t.lru.Get(k)
+	return v
+}
+
+// take returns the state of k, a zero one if there was none.
+func (t *table[K, V]) take(k K) *V {
+	if v, ok := t.lru.Get(k); ok {
+		return v
+	}
+	v := t.spare
+	if v == nil {
+		v = new(V)
+	} else {
+		var zero V
+		*v, t.spare = zero, nil
+	}
+	t.lru.Add(k, v)
+	return v
+}
+
+func (t *table[K, V]) drop(k K) { t.lru.Remove(k) }
+
+// near tells that two packet times are at most d apart. Time may run
+// backwards between packets; what is far in the future is as stale as what is
+// long past.
+func near(a, b int64, d time.Duration) bool {
+	if a > b {
+		a, b = b, a
+	}
+	return b-a <= int64(d)
+}
+
+// rate counts events within a sliding window, to an eighth of its length.
+type rate struct {
+	slots [8]uint32
+	head  int64 // number of the newest slot since 1970
+	total uint32
+}
+
+// add counts n events at time now and returns how many there were in window.
+func (r *rate) add(now int64, window time.Duration, n uint32) uint32 {
+	r.advance(now, window)
+	r.slots[uint64(r.head)%8] += n
+	r.total += n
+	return r.total
+}
+
+// count returns how many events there were in the window that ends now.
+func (r *rate) count(now int64, window time.Duration) uint32 {
+	r.advance(now, window)
+	return r.total
+}
+
+func (r *rate) advance(now int64, window time.Duration) {
+	slot := now / max(int64(window)/8, 1)
+	switch ahead := slot - r.head; {
+	case ahead >= 8 || ahead <= -8:
+		*r = rate{head: slot}
+	default:
+		for ; r.head < slot; r.head++ {
+			next := uint64(r.head+1) % 8
+			r.total -= r.slots[next]
+			r.slots[next] = 0
+		}
+	}
+}
+
+// distinct is a set of hashes, exact up to its bound; each member carries one
+// mark.
+type distinct struct {
+	keys   []uint64 // open addressing, 0 is free
+	n      int
+	marked int
+}
+
+const maxDistinct = 1024
+
+// add puts k into the set and tells whether it was new. A full set takes every
+// stranger for new.
+func (d *distinct) add(k uint64) bool {
+	k = k<<1 | 1<<63 // lowest bit is the mark
+	if len(d.keys) == 0 {
+		d.keys = make([]uint64, 8)
+	}
+	i, found := d.find(k)
+	if found {
+		return false
+	}
+	if d.n >= maxDistinct {
+		return true
+	}
+	if d.n*2 >= len(d.keys) {
+		d.grow()
+		i, _ = d.find(k)
+	}
+	d.keys[i] = k
+	d.n++
+	return true
+}
+
+// has tells whether k is in the set.
+func (d *distinct) has(k uint64) bool {
+	if len(d.keys) == 0 {
+		return false
+	}
+	_, found := d.find(k<<1 | 1<<63)
+	return found
+}
+
+// mark marks k if it is in the set and was not marked before.
+func (d *distinct) mark(k uint64) bool {
+	if len(d.keys) == 0 {
+		return false
+	}
+	i, found := d.find(k<<1 | 1<<63)
+	if !found || d.keys[i]&1 == 1 {
+		return false
+	}
+	d.keys[i] |= 1
+	d.marked++
+	return true
+}
+
+func (d *distinct) find(k uint64) (int, bool) {
+	mask := len(d.keys) - 1
+	for i := int(mix(k)) & mask; ; i = (i + 1) & mask {
+		switch d.keys[i] &^ 1 {
+		case k:
+			return i, true
+		case 0:
+			return i, false
+		}
+	}
+}
+
+func (d *distinct) grow() {
+	old := d.keys
+	d.keys = make([]uint64, 2*len(old))
+	for _, k := range old {
+		if k != 0 {
+			i, _ := d.find(k &^ 1)
+			d.keys[i] = k
+		}
+	}
+}
+
+// clear empties the set and keeps its memory.
+func (d *distinct) clear() {
+	clear(d.keys)
+	d.n, d.marked = 0, 0
+}
+
+// mix spreads the bits of k (the finaliser of MurmurHash3).
+func mix(k uint64) uint64 {
+	k ^= k >> 33
+	k *= 0xff51afd7ed558ccd
+	k ^= k >> 33
+	k *= 0xc4ceb9fe1a85ec53
+	return k ^ k>>33
+}
+
+// hashAddr returns a hash of a; different IPv4 addresses have different ones.
+func hashAddr(a packet.Addr) uint64 {
+	var hi, lo uint64
+	for i := range 8 {
+		hi, lo = hi<<8|uint64(a[i]), lo<<8|uint64(a[i+8])
+	}
+	return lo ^ mix(hi)
+}
+
+// hashBytes returns a hash of b (FNV-1a).
+func hashBytes(b []byte) uint64 {
+	h := uint64(14695981039346656037)
+	for _, c := range b {
+		h = (h ^ uint64(c)) * 1099511628211
+	}
+	return h
+}
+
+// incident is something going on: the worst that was seen of it, and the words
+// for it, which are only written anew when the numbers have moved.
+type incident struct {
+	score  float64
+	last   int64 // time of the last evidence
+	reason string
+	said   float64 // score when reason was written
+	saidAt int64
+}
+
+// raise takes new evidence.
+func (i *incident) raise(score float64, now int64) {
+	i.score = max(i.score, score)
+	i.last = now
+}
+
+// active tells that the incident is worth a word and that its last evidence is
+// not older than hold.
+func (i *incident) active(now int64, hold time.Duration) bool {
+	return i.score >= verdict.SuspiciousScore && near(now, i.last, hold)
+}
+
+// outdated tells that the reason has to be written anew, and notes that it is.
+func (i *incident) outdated(now int64) bool {
+	if i.reason != "" && i.score < i.said+0.01 && near(now, i.saidAt, time.Second) {
+		return false
+	}
+	i.said, i.saidAt = i.score, now
+	return true
+}
+
+// pair is an ordered pair of hosts.
+type pair struct {
+	src, dst packet.Addr
+	domain   uint32
+}
+
+// service is a client and what it calls.
+type service struct {
+	client, server packet.Addr
+	port           uint16
+	proto          uint8
+	domain         uint32
+}
+
+func serviceOf(o *flow.Observation) service {
+	c, _ := o.Client()
+	s, port := o.Server()
+	return service{c, s, port, o.Packet.Proto, o.Packet.Domain}
+}
+
+// fromPeer is how many packets the other side of the flow has sent so far.
+func fromPeer(o *flow.Observation) uint32 {
+	if o.FromClient {
+		return o.ServerPackets
+	}
+	return o.ClientPackets
+}
+
+// classOf returns the class of the packet's flow, empty if not known yet.
+func classOf(o *flow.Observation) string {
+	if o.Memo == nil {
+		return ""
+	}
+	return o.Memo.Class
+}
+
+// toMany tells that a is a multicast or broadcast address, which nobody scans
+// or logs in to.
+func toMany(a packet.Addr) bool {
+	n := a.Netip()
+	return n.IsMulticast() || n.IsUnspecified() || n.Is4() && n.As4() == [4]byte{255, 255, 255, 255}
+}
+
+// internal tells that a belongs to somebody's own network: private, link-local
+// and loopback addresses, carrier-grade NAT (RFC 6598) and the range for
+// benchmarks (RFC 2544).
+func internal(a packet.Addr) bool {
+	n := a.Netip()
+	if n.IsPrivate() || n.IsLoopback() || n.IsLinkLocalUnicast() {
+		return true
+	}
+	if !n.Is4() {
+		return false
+	}
+	b := n.As4()
+	return b[0] == 100 && b[1]&0xc0 == 64 || b[0] == 198 && b[1]&0xfe == 18
+}
+
+// seconds returns the time between two packets for a reason.
+func seconds(from, to int64) float64 { return float64(max(to-from, 0)) / 1e9 }
+
+// forget takes back n events, the latest first.
+func (r *rate) forget(n uint32) {
+	n = min(n, r.total)
+	for i := r.head; n > 0 && i > r.head-8; i-- {
+		slot := &r.slots[uint64(i)%8]
+		k := min(n, *slot)
+		*slot -= k
+		r.total -= k
+		n -= k
+	}
+}
