@@ -279,6 +279,8 @@ provide_library() {
       return
     fi
   done
+  (($(df -Pk "$work" | awk 'NR == 2 { print $4 }') > 300000)) ||
+    hint "there is little space left below ${TMPDIR:-/tmp}; TMPDIR=/another/folder ./install.sh uses another"
   die "ONNX Runtime could not be fetched, neither by pip nor by npm (is the network reachable?)" \
     "by hand, on a machine with network: python3 -m pip download --no-deps onnxruntime==$ORT_VERSION" \
     "unzip the wheel, then here: ./install.sh --onnxruntime onnxruntime/capi/libonnxruntime.so.$ORT_VERSION"
@@ -293,6 +295,9 @@ checked() {
   fi
 }
 
+# trouble prints the line of a log that says best what went wrong.
+trouble() { { grep -iE 'error|no space' "$1" || tail -n 1 "$1"; } | head -n 1; }
+
 # fetch_by_pip takes the library from the wheel. The wheel named here is taken
 # whatever Python this machine has: all of a release hold the same library.
 fetch_by_pip() {
@@ -302,7 +307,7 @@ fetch_by_pip() {
     --timeout 20 --retries 2 --only-binary=:all: --platform "manylinux_2_28_$1" \
     --implementation cp --python-version 3.11 --abi cp311 \
     --dest "$work/pip" "onnxruntime==$ORT_VERSION" >"$work/pip.log" 2>&1; then
-    note "pip: $(tail -n 1 "$work/pip.log")"
+    note "pip: $(trouble "$work/pip.log")"
     return 1
   fi
   python3 - "$work"/pip/*.whl "onnxruntime/capi/libonnxruntime.so.$ORT_VERSION" >"$work/libonnxruntime.so" <<'END'
@@ -318,8 +323,8 @@ fetch_by_npm() {
   local arch=x64
   if [[ $1 == aarch64 ]]; then arch=arm64; fi
   say "fetching it with npm (113 MB)"
-  if ! (cd "$work" && npm pack --silent --fetch-retries=1 "onnxruntime-node@$ORT_VERSION" >npm.log 2>&1); then
-    note "npm: $(tail -n 1 "$work/npm.log")"
+  if ! (cd "$work" && npm pack --loglevel=error --fetch-retries=1 "onnxruntime-node@$ORT_VERSION" >npm.log 2>&1); then
+    note "npm: $(trouble "$work/npm.log")"
     return 1
   fi
   tar -xzf "$work/onnxruntime-node-$ORT_VERSION.tgz" -O \
@@ -454,8 +459,10 @@ finish() {
 
 remove() {
   local kind path dirs=() count=0 i
-  [[ -f $manifest ]] || die "nothing is installed here: there is no $manifest" \
-    "what root installed, root uninstalls, and each user their own"
+  if [[ ! -f $manifest ]]; then
+    say "nothing to remove: there is no $manifest (what root installed, only root removes)"
+    return
+  fi
   say "to be removed, as listed in $manifest:"
   sed -n 's/^file /  /p' "$manifest"
   if [[ ! $yes ]]; then
