@@ -42,22 +42,34 @@ type Observation struct {
 	// HostPackets is how many packets its source host has sent so far, noise
 	// left out; the measure of how much is known about it.
 	HostPackets uint32
+
+	srcPort, dstPort uint16 // of a later fragment: the ports of its first one
 }
 
-// Client returns the address and port of the side that opened the flow.
+// Client returns the address and port of the side that opened the flow, for a
+// later fragment as its first one told them.
 func (o *Observation) Client() (packet.Addr, uint16) {
+	src, dst := o.ports()
 	if o.FromClient {
-		return o.Packet.Src, o.Packet.SrcPort
+		return o.Packet.Src, src
 	}
-	return o.Packet.Dst, o.Packet.DstPort
+	return o.Packet.Dst, dst
 }
 
 // Server returns the address and port of the side that was called.
 func (o *Observation) Server() (packet.Addr, uint16) {
+	src, dst := o.ports()
 	if o.FromClient {
-		return o.Packet.Dst, o.Packet.DstPort
+		return o.Packet.Dst, dst
 	}
-	return o.Packet.Src, o.Packet.SrcPort
+	return o.Packet.Src, src
+}
+
+func (o *Observation) ports() (src, dst uint16) {
+	if o.Packet.FragOffset != 0 {
+		return o.srcPort, o.dstPort
+	}
+	return o.Packet.SrcPort, o.Packet.DstPort
 }
 
 // Memo is what the later stages remember of a flow. The table only carries it;

@@ -1,0 +1,62 @@
+package feature
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Quantiles are quantiles of one feature on benign packets, on the scale of
+// the vector.
+type Quantiles struct {
+	P50, P99, P999 float64
+}
+
+// Explain puts into words which value of an anomaly vector is the farthest
+// beyond what benign packets have, e.g. "412 distinct destination ports of this
+// host within 10 s (99.9 % of benign packets: at most 14)". Of values equally
+// far the first is taken. It returns "" if all values that can be put into
+// words are within the 99th percentile, or if normal has not one entry a value.
+func Explain(row []float32, normal []Quantiles) string {
+	if len(row) != AnomalyWidth || len(normal) != AnomalyWidth {
+		return ""
+	}
+	best, most := -1, 0.0
+	for i := range anomaly {
+		if anomaly[i].Phrase == "" {
+			continue
+		}
+		if d := excess(float64(row[i]), normal[i]); d > most {
+			best, most = i, d
+		}
+	}
+	if best < 0 {
+		return ""
+	}
+	f := &anomaly[best].Feature
+	limit, share := normal[best].P999, "99.9"
+	if float64(row[best]) <= limit {
+		limit, share = normal[best].P99, "99"
+	}
+	return fmt.Sprintf(f.Phrase, f.words(float64(row[best]))) +
+		fmt.Sprintf(" (%s %% of benign packets: at most %s)", share, f.words(limit))
+}
+
+// excess tells how far v is beyond the 99th percentile, in units of the spread
+// between that and the median. Spreads below a tenth count as one, lest
+// features that hardly vary win by a hair.
+func excess(v float64, q Quantiles) float64 {
+	return (v - q.P99) / max(q.P999-q.P50, 0.1)
+}
+
+// words returns a value of the vector as a number for people.
+func (f *Feature) words(v float64) string {
+	if f.Log {
+		v = math.Expm1(v)
+	}
+	if math.Abs(v) >= 10 || math.Abs(v-math.Round(v)) < 0.005 {
+		return strconv.FormatFloat(math.Round(v), 'f', 0, 64)
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0")
+}

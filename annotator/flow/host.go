@@ -1,0 +1,218 @@
+package flow
+
+import "ampulla/annotator/packet"
+
+// Host is what one address did lately.
+type Host struct {
+	Tally
+	Packets uint32 // sent so far, noise left out
+	first   int64
+}
+
+// Age returns the nanoseconds since the host was first seen, at least 0.
+func (h *Host) Age(now int64) int64 { return max(now-h.first, 0) }
+
+// Pair is what one client did lately with one server, over all their flows in
+// that direction.
+type Pair struct {
+	Tally
+	// Gaps are the seconds between the beginnings of bursts: packets of the
+	// client at least BurstGap after the one before.
+	Gaps Moments
+	// Sizes are the payload bytes that the client sent in each burst that is
+	// over.
+	Sizes Moments
+
+	client, server         *hostNode
+	clientMark, serverMark Mark // as peer of client, as client of server
+	last, burst            int64
+	burstBytes             float64
+	seen                   bool
+}
+
+// BurstGap is the silence, in nanoseconds, after which a client's next packet
+// to a server begins a new burst.
+const BurstGap = 1e9
+
+// service is a port of a server as one client uses it.
+type service struct {
+	host       *hostNode // client whose tally hostMark belongs to
+	hostMark   Mark
+	pairMark   Mark
+	pair       *pairNode
+	hasStarted bool
+}
+
+type hostKey struct {
+	addr   packet.Addr
+	domain uint32
+}
+
+type pairKey struct {
+	client, server packet.Addr
+	domain         uint32
+}
+
+type serviceKey struct {
+	pairKey
+	port  uint16
+	proto uint8
+}
+
+type (
+	hostNode    = node[hostKey, Host]
+	pairNode    = node[pairKey, Pair]
+	serviceNode = node[serviceKey, service]
+)
+
+// host returns the host of an address, a new one if need be.
+func (t *Table) host(k hostKey, now int64) *hostNode {
+	if n := t.hosts.get(k); n != nil {
+		return n
+	}
+	n, evicted := t.hosts.add(k)
+	n.val.first = now
+	t.stats.Hosts++
+	if evicted {
+		t.stats.HostsEvicted++
+	}
+	return n
+}
+
+// bind looks up hosts, pair and service of a flow, unless it still holds them,
+// marks them as used and moves their windows up to now.
+func (t *Table) bind(f *Flow, now int64) {
+	if f.client == nil || f.client.gone {
+		f.client = t.host(hostKey{f.ClientAddr, f.key.domain}, now)
+	}
+	t.hosts.touch(f.client)
+	if f.server == nil || f.server.gone {
+		f.server = t.host(hostKey{f.ServerAddr, f.key.domain}, now)
+		if f.client.gone { // there is room for one only
+			f.client = f.server
+		}
+	}
+	t.hosts.touch(f.server)
+	if f.pair == nil || f.pair.gone {
+		f.pair = t.pair(f)
+	}
+	t.pairs.touch(f.pair)
+	if f.service == nil || f.service.gone {
+		f.service = t.service(f)
+	}
+	t.services.touch(f.service)
+
+	f.client.val.advance(now)
+	f.server.val.advance(now)
+	f.pair.val.advance(now)
+	if p := &f.pair.val; p.client != f.client || p.server != f.server {
+		p.client, p.server = f.client, f.server
+		p.clientMark, p.serverMark = Mark{}, Mark{}
+	}
+	if s := &f.service.val; s.host != f.client || s.pair != f.pair {
+		s.host, s.pair = f.client, f.pair
+		s.hostMark, s.pairMark = Mark{}, Mark{}
+	}
+}
+
+func (t *Table) pair(f *Flow) *pairNode {
+	k := pairKey{f.ClientAddr, f.ServerAddr, f.key.domain}
+	if n := t.pairs.get(k); n != nil {
+		return n
+	}
+	n, evicted := t.pairs.add(k)
+	t.stats.Pairs++
+	if evicted {
+		t.stats.PairsEvicted++
+	}
+	return n
+}
+
+func (t *Table) service(f *Flow) *serviceNode {
+	k := serviceKey{pairKey{f.ClientAddr, f.ServerAddr, f.key.domain}, f.ServerPort, f.key.proto}
+	if n := t.services.get(k); n != nil {
+		return n
+	}
+	n, evicted := t.services.add(k)
+	if evicted {
+		t.stats.ServicesEvicted++
+	}
+	return n
+}
+
+// record counts a clean packet of f for its hosts and their pair.
+func (f *Flow) record(p *packet.Packet, fromClient, isNew bool) {
+	src, dst := &f.client.val, &f.server.val
+	if !fromClient {
+		src, dst = dst, src
+	}
+	pair := &f.pair.val
+	src.Packets++
+	bytes := p.PayloadLength
+	count(&src.Tally, &dst.Tally, &pair.Tally, fromClient, PacketsOut, PacketsIn, 1)
+	count(&src.Tally, &dst.Tally, &pair.Tally, fromClient, BytesOut, BytesIn, bytes)
+	if isNew {
+		f.client.val.add(FlowsOut, 1)
+		f.server.val.add(FlowsIn, 1)
+		pair.add(FlowsOut, 1)
+	}
+	if fromClient {
+		pair.touchAll(f)
+		pair.sent(p)
+	}
+	f.recordTCP(p, src, dst, fromClient)
+	recordICMP(p, src, dst, pair, fromClient)
+}
+
+// count counts for the sender as out, the receiver as in, and for the pair as
+// seen from its client.
+func count(src, dst, pair *Tally, fromClient bool, out, in Counter, n uint32) {
+	src.add(out, n)
+	dst.add(in, n)
+	if fromClient {
+		pair.add(out, n)
+	} else {
+		pair.add(in, n)
+	}
+}
+
+// touchAll counts what the client of f talks to, once per window.
+func (p *Pair) touchAll(f *Flow) {
+	f.client.val.touch(Peers, &p.clientMark)
+	f.server.val.touch(Clients, &p.serverMark)
+	f.client.val.touch(Services, &f.service.val.hostMark)
+	p.touch(Services, &f.service.val.pairMark)
+}
+
+// sent follows the client's bursts.
+func (p *Pair) sent(k *packet.Packet) {
+	switch gap := k.Time - p.last; {
+	case !p.seen:
+		p.seen, p.burst = true, k.Time
+	case gap >= BurstGap:
+		p.Gaps.add(float64(k.Time-p.burst) / 1e9)
+		p.Sizes.add(p.burstBytes)
+		p.burst, p.burstBytes = k.Time, 0
+	}
+	p.last = k.Time
+	p.burstBytes += float64(k.PayloadLength)
+}
+
+func recordICMP(p *packet.Packet, src, dst *Host, pair *Pair, fromClient bool) {
+	var unreachable, echo bool
+	switch p.Proto {
+	case packet.ProtoICMP:
+		unreachable, echo = p.ICMPType == 3, p.ICMPType == 8
+	case packet.ProtoICMPv6:
+		unreachable, echo = p.ICMPType == 1, p.ICMPType == 128
+	}
+	if unreachable {
+		dst.add(UnreachIn, 1)
+	}
+	if echo {
+		src.add(ICMPOut, 1)
+		if fromClient {
+			pair.add(ICMPOut, 1)
+		}
+	}
+}

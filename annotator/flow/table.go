@@ -1,0 +1,240 @@
+package flow
+
+import (
+	"bytes"
+	"math"
+
+	"ampulla/annotator/packet"
+)
+
+// Table holds the flows and hosts of one capture. It is not safe for
+// concurrent use. Its only clock is the packets' time, which may run backwards
+// or jump: ages are never negative, and nothing breaks.
+type Table struct {
+	config    Config
+	flows     *lru[flowKey, Flow]
+	hosts     *lru[hostKey, Host]
+	pairs     *lru[pairKey, Pair]
+	services  *lru[serviceKey, service]
+	fragments *lru[fragmentKey, fragment]
+	copies    copies
+	stats     Stats
+}
+
+type flowNode = node[flowKey, Flow]
+
+// flowKey names a conversation whichever way a packet of it goes: the lower
+// end comes first. It holds no pointers, so that the map is cheap to scan.
+type flowKey struct {
+	low, high         packet.Addr
+	domain            uint32
+	lowPort, highPort uint16
+	proto             uint8
+}
+
+// fragmentKey names a fragmented datagram (RFC 791 section 3.2, RFC 8200
+// section 4.5).
+type fragmentKey struct {
+	src, dst packet.Addr
+	domain   uint32
+	id       uint32
+	proto    uint8
+}
+
+// fragment is where the later fragments of a datagram go.
+type fragment struct {
+	ends ends
+	time int64
+}
+
+// ends are the two ports of a packet.
+type ends struct{ src, dst uint16 }
+
+// NewTable returns an empty table.
+func NewTable(c Config) *Table {
+	return &Table{
+		config:    c,
+		flows:     newLRU[flowKey, Flow](c.MaxFlows),
+		hosts:     newLRU[hostKey, Host](max(c.MaxHosts, 2)),
+		pairs:     newLRU[pairKey, Pair](c.MaxPairs),
+		services:  newLRU[serviceKey, service](c.MaxServices),
+		fragments: newLRU[fragmentKey, fragment](c.MaxFragments),
+		copies:    newCopies(c),
+	}
+}
+
+// Stats returns what was counted so far.
+func (t *Table) Stats() Stats { return t.stats }
+
+// Observe takes the next packet in and describes it in o, which is overwritten
+// entirely. It returns the state that the packet belongs to, for reading until
+// the next call: its flow, its source and its destination; all nil for packets
+// without IP addresses.
+func (t *Table) Observe(p *packet.Packet, o *Observation) (f *Flow, src, dst *Host) {
+	*o = Observation{Packet: p}
+	if p.Version == 0 {
+		return nil, nil, nil
+	}
+	duplicate := t.copies.seen(p)
+	ports := t.ports(p)
+	f, fromClient, isNew := t.flow(p, ports)
+	t.bind(f, p.Time)
+
+	f.Fresh = false
+	o.Noise = f.judge(p, fromClient, duplicate)
+	switch o.Noise {
+	case Clean:
+		f.observe(p, fromClient)
+		f.confirm(p, fromClient)
+		f.record(p, fromClient, isNew)
+	case Duplicate:
+		t.stats.Duplicates++
+	case Retransmission:
+		t.stats.Retransmissions++
+	case KeepAlive:
+		t.stats.KeepAlives++
+	}
+	f.Last = p.Time
+
+	src, dst = &f.client.val, &f.server.val
+	if !fromClient {
+		src, dst = dst, src
+	}
+	f.describe(o, ports, fromClient, isNew)
+	o.HostPackets = src.Packets
+	return f, src, dst
+}
+
+// describe fills in what o tells of the flow.
+func (f *Flow) describe(o *Observation, ports ends, fromClient, isNew bool) {
+	o.Flow, o.CommunityID, o.Memo = f.Number, f.ID, f.memo
+	o.New, o.FromClient, o.Established = isNew, fromClient, f.Established
+	o.srcPort, o.dstPort = ports.src, ports.dst
+	o.Age = max(f.Last-f.First, 0)
+	o.ClientPackets, o.ServerPackets = f.Client.Packets, f.Server.Packets
+	o.ClientPayloads, o.ServerPayloads = f.Client.Payloads, f.Server.Payloads
+	o.ClientBytes, o.ServerBytes = f.Client.Bytes, f.Server.Bytes
+}
+
+// judge tells what kind of noise p is, if any.
+func (f *Flow) judge(p *packet.Packet, fromClient, duplicate bool) Noise {
+	if duplicate {
+		return Duplicate
+	}
+	if p.Proto != packet.ProtoTCP || p.FragOffset != 0 {
+		return Clean
+	}
+	s, r := &f.streams[0], &f.streams[1]
+	if !fromClient {
+		s, r = r, s
+	}
+	return s.judge(r, p)
+}
+
+// confirm tells whether both sides have spoken.
+func (f *Flow) confirm(p *packet.Packet, fromClient bool) {
+	switch {
+	case p.Proto != packet.ProtoTCP:
+		f.Established = f.Client.Packets > 0 && f.Server.Packets > 0
+	case p.FragOffset == 0:
+		f.observeTCP(p, fromClient)
+	}
+}
+
+// ports returns the ports of p, for a later fragment those of its first one,
+// and 0 for protocols without.
+func (t *Table) ports(p *packet.Packet) ends {
+	if !p.Fragment {
+		if p.HasPorts() {
+			return ends{p.SrcPort, p.DstPort}
+		}
+		return ends{}
+	}
+	k := fragmentKey{p.Src, p.Dst, p.Domain, p.FragID, p.Proto}
+	n := t.fragments.get(k)
+	if p.FragOffset == 0 {
+		if n == nil {
+			n, _ = t.fragments.add(k)
+		}
+		n.val = fragment{time: p.Time}
+		if p.HasPorts() {
+			n.val.ends = ends{p.SrcPort, p.DstPort}
+		}
+		t.fragments.touch(n)
+		return n.val.ends
+	}
+	if n == nil || p.Time-n.val.time > int64(t.config.FragmentLife) {
+		t.stats.LostFragments++
+		return ends{}
+	}
+	t.stats.Fragments++
+	return n.val.ends
+}
+
+// flow returns the flow of p, a new one if need be.
+func (t *Table) flow(p *packet.Packet, e ends) (f *Flow, fromClient, isNew bool) {
+	k, srcIsLow := keyOf(p, e)
+	t.expire(p.Time)
+	if n := t.flows.get(k); n != nil {
+		f, fromClient = &n.val, n.val.lowIsClient == srcIsLow
+		idle := p.Time - f.Last
+		if idle <= int64(t.config.Idle) && !f.renewed(p, fromClient) {
+			t.flows.touch(n)
+			return f, fromClient, false
+		}
+		if idle > int64(t.config.Idle) {
+			t.stats.FlowsExpired++
+		}
+		t.flows.remove(n)
+	}
+	n, evicted := t.flows.add(k)
+	if evicted {
+		t.stats.FlowsEvicted++
+	}
+	f = &n.val
+	fromClient = t.open(f, k, p, e, srcIsLow)
+	return f, fromClient, true
+}
+
+// open fills in a new flow from its first packet and tells whether its client
+// sent that. The client is who sends a SYN or receives the answer to one, and
+// whoever speaks first otherwise.
+func (t *Table) open(f *Flow, k flowKey, p *packet.Packet, e ends, srcIsLow bool) (fromClient bool) {
+	const synack = packet.SYN | packet.ACK
+	fromClient = !(p.Proto == packet.ProtoTCP && p.FragOffset == 0 && p.TCPFlags&(synack|packet.RST) == synack)
+	if t.stats.Flows < math.MaxUint32 {
+		t.stats.Flows++
+	}
+	f.Number, f.ID, f.Proto = uint32(t.stats.Flows), communityID(p, e), p.Proto
+	f.key, f.memo = k, &Memo{}
+	f.First, f.Last = p.Time, p.Time
+	f.lowIsClient = srcIsLow == fromClient
+	if fromClient {
+		f.ClientAddr, f.ServerAddr, f.ClientPort, f.ServerPort = p.Src, p.Dst, e.src, e.dst
+	} else {
+		f.ClientAddr, f.ServerAddr, f.ClientPort, f.ServerPort = p.Dst, p.Src, e.dst, e.src
+	}
+	return fromClient
+}
+
+// expire lets flows go that have been idle for too long, a few at a time.
+func (t *Table) expire(now int64) {
+	for range 2 {
+		n := t.flows.oldest()
+		if n == nil || now-n.val.Last <= int64(t.config.Idle) {
+			return
+		}
+		t.flows.remove(n)
+		t.stats.FlowsExpired++
+	}
+}
+
+// keyOf returns the key of the flow of p, and whether its source is the lower
+// end.
+func keyOf(p *packet.Packet, e ends) (k flowKey, srcIsLow bool) {
+	c := bytes.Compare(p.Src[:], p.Dst[:])
+	if c < 0 || c == 0 && e.src <= e.dst {
+		return flowKey{p.Src, p.Dst, p.Domain, e.src, e.dst, p.Proto}, true
+	}
+	return flowKey{p.Dst, p.Src, p.Domain, e.dst, e.src, p.Proto}, false
+}
