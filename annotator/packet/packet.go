@@ -10,7 +10,6 @@ package packet
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 )
 
@@ -48,7 +47,9 @@ func (a Addr) String() string { return a.Netip().String() }
 type MAC [6]byte
 
 // String returns m as six hexadecimal bytes with colons.
-func (m MAC) String() string { return net.HardwareAddr(m[:]).String() }
+func (m MAC) String() string {
+	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5])
+}
 
 // Tunnel says through which encapsulation the innermost packet was reached.
 type Tunnel uint8
