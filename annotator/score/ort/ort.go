@@ -1,0 +1,98 @@
+//go:build cgo
+
+package ort
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+
+	"ampulla/annotator/feature"
+	"ampulla/annotator/score"
+
+	onnx "github.com/yalue/onnxruntime_go"
+)
+
+// Scorer implements score.Scorer. Close it when it is no longer needed.
+type Scorer struct {
+	manifest   *score.Manifest
+	library    string
+	classifier *model
+	anomaly    *model
+}
+
+// runtimeLibrary guards the runtime, which is global to the process by its
+// nature: loaded once, never unloaded.
+var runtimeLibrary struct {
+	sync.Mutex
+	path string
+}
+
+// Open loads ONNX Runtime and the models of a folder such as models.FS.
+// A *LibraryError says that the runtime could not be found.
+func Open(cfg Config, models fs.FS) (*Scorer, error) {
+	manifest, err := score.LoadManifest(models)
+	if err != nil {
+		return nil, err
+	}
+	library, err := loadRuntime(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &Scorer{manifest: manifest, library: library}
+	s.classifier, err = openModel(models, manifest.Classifier.Model, len(manifest.Classifier.Classes))
+	if err != nil {
+		return nil, err
+	}
+	s.anomaly, err = openModel(models, manifest.Anomaly.Model, 1)
+	if err != nil {
+		return nil, errors.Join(err, s.classifier.close())
+	}
+	return s, nil
+}
+
+func loadRuntime(cfg Config) (string, error) {
+	runtimeLibrary.Lock()
+	defer runtimeLibrary.Unlock()
+	if runtimeLibrary.path != "" {
+		return runtimeLibrary.path, nil
+	}
+	path, err := load(cfg, func(path string) error {
+		onnx.SetSharedLibraryPath(path)
+		return onnx.InitializeEnvironment(onnx.WithLogLevelError())
+	})
+	runtimeLibrary.path = path
+	return path, err
+}
+
+// Library returns the path and version of the runtime's library.
+func (s *Scorer) Library() (path, version string) { return s.library, onnx.GetVersion() }
+
+// Manifest describes the models in use.
+func (s *Scorer) Manifest() *score.Manifest { return s.manifest }
+
+// Classify implements score.Scorer.
+func (s *Scorer) Classify(rows []float32, out []score.Class) error {
+	if len(rows) != len(out)*feature.ClassWidth {
+		return fmt.Errorf("classifier: %d values for %d rows of %d", len(rows), len(out), feature.ClassWidth)
+	}
+	return s.classifier.run(rows, len(out), func(i int, logits []float32) {
+		out[i] = s.manifest.Classifier.Class(logits)
+	})
+}
+
+// Anomaly implements score.Scorer.
+func (s *Scorer) Anomaly(rows []float32, out []float32) error {
+	if len(rows) != len(out)*feature.AnomalyWidth {
+		return fmt.Errorf("anomaly model: %d values for %d rows of %d", len(rows), len(out), feature.AnomalyWidth)
+	}
+	return s.anomaly.run(rows, len(out), func(i int, raw []float32) {
+		out[i] = s.manifest.Anomaly.Score(raw[0])
+	})
+}
+
+// Close frees the models. No other method may be running or called later.
+func (s *Scorer) Close() error {
+	return errors.Join(s.classifier.close(), s.anomaly.close())
+}

@@ -1,0 +1,210 @@
+//go:build cgo
+
+package ort
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+
+	"ampulla/annotator/feature"
+	"ampulla/annotator/score"
+	"ampulla/models"
+)
+
+var _ score.Scorer = (*Scorer)(nil)
+
+// open returns a Scorer with the shipped models.
+func open(t testing.TB) *Scorer {
+	t.Helper()
+	s, err := Open(Config{}, models.FS)
+	var missing *LibraryError
+	if errors.As(err, &missing) {
+		t.Skipf("ONNX Runtime is not installed (run make deps): %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// randomRows returns rows that reach many parts of a model: values of all
+// magnitudes, zeros, and repeated values.
+func randomRows(rng *rand.Rand, n, width int) []float32 {
+	rows := make([]float32, n*width)
+	for i := range rows {
+		switch rng.IntN(4) {
+		case 0:
+			rows[i] = float32(rng.IntN(256))
+		case 1:
+			rows[i] = rng.Float32()
+		case 2:
+			rows[i] = float32(rng.ExpFloat64() * 1000)
+		}
+	}
+	return rows
+}
+
+// TestRowAlone puts the same rows through the models one by one, in batches of
+// every size, all at once and shuffled, and wants the same bits.
+func TestRowAlone(t *testing.T) {
+	s := open(t)
+	rng := rand.New(rand.NewPCG(1, 2))
+	const n = 600
+	t.Run("classifier", func(t *testing.T) {
+		rows := randomRows(rng, n, feature.ClassWidth)
+		rowAlone(t, rng, rows, feature.ClassWidth, s.Classify)
+	})
+	t.Run("anomaly", func(t *testing.T) {
+		rows := randomRows(rng, n, feature.AnomalyWidth)
+		rowAlone(t, rng, rows, feature.AnomalyWidth, s.Anomaly)
+	})
+}
+
+func rowAlone[T comparable](t *testing.T, rng *rand.Rand, rows []float32, width int, run func([]float32, []T) error) {
+	t.Helper()
+	n := len(rows) / width
+	want := make([]T, n)
+	for i := range n {
+		if err := run(rows[i*width:(i+1)*width], want[i:i+1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	distinct := map[T]bool{}
+	for _, w := range want {
+		distinct[w] = true
+	}
+	if len(distinct) < n/20 {
+		t.Errorf("only %d different results of %d rows: the test says little", len(distinct), n)
+	}
+	got := make([]T, n)
+	for size := 2; size <= n; size++ {
+		if size > 70 && size < n-2 && size%64 > 1 {
+			continue
+		}
+		for from := 0; from < n; from += size {
+			to := min(from+size, n)
+			if err := run(rows[from*width:to*width], got[from:to]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("batches of %d give other results than single rows", size)
+		}
+	}
+	shuffled := make([]float32, 0, len(rows))
+	order := rng.Perm(n)
+	for _, i := range order {
+		shuffled = append(shuffled, rows[i*width:(i+1)*width]...)
+	}
+	if err := run(shuffled, got); err != nil {
+		t.Fatal(err)
+	}
+	for at, i := range order {
+		if got[at] != want[i] {
+			t.Fatalf("row %d gives %v when shuffled, %v alone", i, got[at], want[i])
+		}
+	}
+}
+
+func TestConcurrent(t *testing.T) {
+	s := open(t)
+	const n = 100
+	rows := randomRows(rand.New(rand.NewPCG(3, 4)), n, feature.AnomalyWidth)
+	want := make([]float32, n)
+	if err := s.Anomaly(rows, want); err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for worker := range 8 {
+		group.Go(func() {
+			got := make([]float32, n)
+			for from := range 50 {
+				from += worker
+				if err := s.Anomaly(rows[from*feature.AnomalyWidth:], got[from:]); err != nil {
+					t.Error(err)
+				}
+				if !slices.Equal(got[from:], want[from:]) {
+					t.Error("concurrent calls give other results")
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestWrongLength(t *testing.T) {
+	s := open(t)
+	if err := s.Classify(make([]float32, feature.ClassWidth+1), make([]score.Class, 1)); err == nil {
+		t.Error("classifier took a row that is too long")
+	}
+	if err := s.Anomaly(make([]float32, feature.AnomalyWidth-1), make([]float32, 1)); err == nil {
+		t.Error("anomaly model took a row that is too short")
+	}
+	if err := s.Anomaly(nil, nil); err != nil {
+		t.Errorf("no rows: %v", err)
+	}
+}
+
+// TestAllocations wants the steady state to make no garbage.
+func TestAllocations(t *testing.T) {
+	s := open(t)
+	rows := make([]float32, 32*feature.AnomalyWidth)
+	out := make([]float32, 32)
+	got := testing.AllocsPerRun(100, func() {
+		if err := s.Anomaly(rows, out); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got > 0 {
+		t.Errorf("%v allocations a call", got)
+	}
+}
+
+func TestBrokenModel(t *testing.T) {
+	open(t) // skips without the library
+	folder := fstest.MapFS{}
+	if _, err := Open(Config{}, folder); err == nil || !strings.Contains(err.Error(), "manifest.json") {
+		t.Errorf("empty folder: error %v", err)
+	}
+	if _, err := openModel(fstest.MapFS{"x.onnx": {Data: []byte("x")}}, score.Model{
+		File: "x.onnx", SHA256: "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881",
+	}, 1); err == nil || !strings.HasPrefix(err.Error(), "x.onnx: ") {
+		t.Errorf("file that is no model: error %v", err)
+	}
+}
+
+func BenchmarkClassify(b *testing.B) {
+	s := open(b)
+	benchmark(b, feature.ClassWidth, s.Classify)
+}
+
+func BenchmarkAnomaly(b *testing.B) {
+	s := open(b)
+	benchmark(b, feature.AnomalyWidth, s.Anomaly)
+}
+
+func benchmark[T any](b *testing.B, width int, run func([]float32, []T) error) {
+	for _, size := range []int{1, 32, 256} {
+		b.Run(map[int]string{1: "batch=1", 32: "batch=32", 256: "batch=256"}[size], func(b *testing.B) {
+			rows := randomRows(rand.New(rand.NewPCG(5, 6)), size, width)
+			out := make([]T, size)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := run(rows, out); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*size), "ns/row")
+		})
+	}
+}
