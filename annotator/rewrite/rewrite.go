@@ -1,0 +1,196 @@
+// Package rewrite puts verdicts into a capture as pcapng comments
+// ([Annotate]), and takes them out again ([Strip]). Nothing else of the capture
+// changes: blocks keep their order and their bytes, and comments of others
+// stay.
+package rewrite
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"ampulla/annotator/packet"
+	"ampulla/annotator/pcapng"
+	"ampulla/annotator/verdict"
+)
+
+// Comments says which frames get a comment.
+type Comments string
+
+// The choices. With CommentNone only the section headers get one.
+const (
+	CommentFlagged Comments = "flagged" // those with a score above the threshold
+	CommentAll     Comments = "all"
+	CommentNone    Comments = "none"
+)
+
+// Engine judges frames. Process appends one verdict per frame to out, in order.
+// What it says must not depend on how the capture is divided into calls.
+type Engine interface {
+	Process(frames []packet.Frame, out []verdict.Verdict) ([]verdict.Verdict, error)
+}
+
+// Defaults of [Config].
+const (
+	DefaultMaxFrames = 1024
+	DefaultMaxBytes  = 256 << 20
+)
+
+// bufferLen is the size of the write buffer, in bytes.
+const bufferLen = 256 << 10
+
+// Config says how [Annotate] works. Only Engine is required.
+type Config struct {
+	Engine Engine
+
+	// Comments is CommentFlagged if empty. A frame is flagged if its score is
+	// above Threshold.
+	Comments  Comments
+	Threshold float64
+
+	// Provenance becomes a comment of each section header. Its SectionLength
+	// is filled in here.
+	Provenance verdict.Provenance
+
+	// OnVerdict, if set, is called for each frame in order. The verdict is valid
+	// during the call; an error ends the work.
+	OnVerdict func(*verdict.Verdict) error
+	// OnProgress, if set, is called now and then with the number of bytes of
+	// the input read so far.
+	OnProgress func(inputBytes int64)
+
+	// MaxFrames is how many frames at most are held back for the engine to
+	// judge at once; fewer when the input pauses. If zero, DefaultMaxFrames is
+	// used.
+	MaxFrames int
+	// MaxBytes is how many bytes of blocks at most are held back, apart from
+	// the one that exceeds it. If zero, DefaultMaxBytes is used.
+	MaxBytes int
+	// MaxBlock is the largest block to write with a comment, in bytes; a frame
+	// that would exceed it goes without. If zero, it is
+	// pcapng.DefaultMaxBlock, the most that Wireshark reads from a file. From a
+	// pipe it is 262,144.
+	MaxBlock int
+}
+
+// Counts is what was done.
+type Counts struct {
+	Frames    uint64 // as Wireshark counts them
+	Flagged   uint64 // frames with a score above the threshold
+	Commented uint64 // frames that got a comment
+	// Uncommentable are frames that should have got a comment and could not,
+	// mostly because Simple Packet Blocks have no room for any.
+	Uncommentable uint64
+	Removed       uint64 // earlier comments of ours that were taken out
+}
+
+// Annotate copies the capture r to w and adds a comment to each frame that cfg
+// asks for; earlier comments of ours are replaced. Without w, that is nil, it
+// only judges. The input may be of any kind that package pcapng reads, the
+// output is pcapng.
+//
+// Where the input breaks, all that comes before is annotated and written, and
+// the error is the [*pcapng.Error] of the Reader. When ctx ends, its error is
+// returned and the output is incomplete.
+func Annotate(ctx context.Context, r io.Reader, w io.Writer, cfg Config) (Counts, error) {
+	if cfg.Comments == "" {
+		cfg.Comments = CommentFlagged
+	}
+	if cfg.MaxFrames <= 0 {
+		cfg.MaxFrames = DefaultMaxFrames
+	}
+	if cfg.MaxBytes <= 0 {
+		cfg.MaxBytes = DefaultMaxBytes
+	}
+	if cfg.MaxBlock <= 0 {
+		cfg.MaxBlock = pcapng.DefaultMaxBlock
+	}
+	a := annotator{Config: cfg, reader: pcapng.NewReader(r)}
+	if w != nil {
+		a.w = bufio.NewWriterSize(w, bufferLen)
+	}
+	err := a.run(ctx)
+	return a.counts, err
+}
+
+// Strip copies the capture r to w without our comments. The original file comes
+// out if it was a pcapng file, bit for bit. Broken input and ctx are treated as
+// in [Annotate].
+func Strip(ctx context.Context, r io.Reader, w io.Writer) (Counts, error) {
+	var counts Counts
+	reader := pcapng.NewReader(r)
+	out := bufio.NewWriterSize(w, bufferLen)
+	var edited []byte
+	for {
+		if err := ctx.Err(); err != nil {
+			return counts, err
+		}
+		b, err := reader.Next()
+		if err != nil {
+			if err := out.Flush(); err != nil {
+				return counts, fmt.Errorf("write capture: %w", err)
+			}
+			if errors.Is(err, io.EOF) {
+				return counts, nil
+			}
+			return counts, err
+		}
+		if b.IsFrame() {
+			counts.Frames++
+		}
+		raw := b.Raw
+		if hasOurs(b) {
+			var removed int
+			if b.Type == pcapng.TypeSection {
+				if length, ok := originalLength(b); ok {
+					b.SetSectionLength(length)
+				}
+			}
+			if edited, removed, err = b.AppendEdited(edited[:0], isOurs, ""); err != nil {
+				return counts, fmt.Errorf("block %d: %w", b.Index, err)
+			}
+			counts.Removed += uint64(removed)
+			raw = edited
+		}
+		if _, err := out.Write(raw); err != nil {
+			return counts, fmt.Errorf("write capture: %w", err)
+		}
+	}
+}
+
+func isOurs(comment []byte) bool { return verdict.IsOurs(string(comment)) }
+
+// hasOurs tells whether a packet or section header carries a comment of ours.
+func hasOurs(b *pcapng.Block) bool {
+	if !b.IsFrame() && b.Type != pcapng.TypeSection {
+		return false
+	}
+	for options := b.Options(); ; {
+		o, ok := options.Next()
+		if !ok {
+			return false
+		}
+		if o.Code == pcapng.OptComment && isOurs(o.Value) {
+			return true
+		}
+	}
+}
+
+// originalLength returns the Section Length that a section header had before it
+// was annotated; ok is false if the one it has is the original.
+func originalLength(b *pcapng.Block) (length int64, ok bool) {
+	for options := b.Options(); ; {
+		o, more := options.Next()
+		if !more {
+			return 0, false
+		}
+		if o.Code != pcapng.OptComment {
+			continue
+		}
+		if length, ok := verdict.SectionLength(string(o.Value)); ok {
+			return length, true
+		}
+	}
+}
