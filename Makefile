@@ -57,8 +57,8 @@ deps: ## install what the tests need (root, or sudo that asks nothing)
 check: ## what needs no test run: vet, a build without cgo, shellcheck, luacheck
 	go vet ./...
 	CGO_ENABLED=0 go build -o /dev/null ./...
-	shellcheck install.sh .ci/run $$(git ls-files '*.sh')
-	luacheck --quiet --std max lua
+	shellcheck -x -P SCRIPTDIR --severity=warning install.sh .ci/run $$(git ls-files '*.sh')
+	cd lua && luacheck --quiet .
 
 .PHONY: test
 test: deps check ## all checks and tests; installs what they need
@@ -77,6 +77,14 @@ fuzz: ## run every fuzz target for FUZZTIME (10m) each
 .PHONY: bench
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: models
+models: ## train the models again (Python, an hour); see models/train
+	models/train/run.sh
+
+.PHONY: testdata
+testdata: ## make the captures of testdata again (root, 10 minutes)
+	testdata/make.sh
 
 .PHONY: lint
 lint: ## run golangci-lint, built from source; slow the first time
