@@ -1,0 +1,266 @@
+-- Ampulla's verdicts in Wireshark: reads the packet comments that
+-- `ampulla annotate` and the AI capture interface write, into fields:
+--
+--   tshark -X lua_script:ai.lua -r annotated.pcapng -Y 'ai.anomaly.score > 0.8'
+--
+-- Works in Wireshark 4.0 (Lua 5.2) to 4.6 (Lua 5.4), by itself or as a file in
+-- a plugin folder. Copyright Ampulla's authors; licence: Apache-2.0.
+
+local VERSION = "0.1.0"
+
+-- The comment grammar ------------------------------------------------------
+-- Independent of Wireshark. Its counterpart, and its definition, is
+-- annotator/verdict/comment.go; testdata/comments.json holds both to the same.
+--
+--   AI: port scan, score 0.97: 412 SYNs to 398 ports of 10.0.0.5 within 1.0 s
+--   ai/1 class=unknown conf=0.41 score=0.970 verdict=anomalous type=port_scan flow=17
+
+local GRAMMAR = "1"
+
+local SUSPICIOUS, ANOMALOUS, CERTAIN = 0.5, 0.8, 0.95
+
+-- is_text tells whether s is UTF-8 without control characters.
+local function is_text(s)
+    s = s:gsub("[\194-\223][\128-\191]", " ")
+        :gsub("[\224-\239][\128-\191][\128-\191]", " ")
+        :gsub("[\240-\244][\128-\191][\128-\191][\128-\191]", " ")
+    return not s:find("[^\32-\126]")
+end
+
+-- shown returns s, or what of it can be shown.
+local function shown(s)
+    return is_text(s) and s or (s:gsub("[^\32-\126]", "?"))
+end
+
+-- text reads a percent-encoded value. What would decode to something that
+-- cannot be shown stays encoded.
+local function text(value)
+    if not value:find("[^\33-\126]") and not value:find("%", 1, true) then
+        return value
+    end
+    if value:gsub("%%%x%x", ""):find("%", 1, true) then
+        return nil, "bad percent-encoding"
+    end
+    local decoded = value:gsub("%%(%x%x)", function(hex)
+        return string.char(tonumber(hex, 16))
+    end)
+    return is_text(decoded) and decoded or shown(value)
+end
+
+-- share reads a number from 0 to 1. tonumber gets to see digits only: where
+-- the locale has a decimal comma it knows no decimal point.
+local function share(value)
+    local whole, fraction = value:match("^(%d*)%.?(%d*)$")
+    local digits = whole and #value <= 20 and tonumber(whole .. fraction)
+    local x = digits and digits / 10 ^ #fraction
+    if x and x <= 1 then
+        return x
+    end
+    return nil, shown(value:sub(1, 40)) .. " is not between 0 and 1"
+end
+
+local function uint32(value)
+    local n = value:match("^%d+$") and #value <= 10 and tonumber(value)
+    if n and n < 2 ^ 32 then
+        return n
+    end
+    return nil, shown(value:sub(1, 40)) .. " is not a 32-bit number"
+end
+
+local readers = {
+    class = text, verdict = text, type = text, cid = text, model = text,
+    conf = share, score = share, flow = uint32,
+}
+
+local function level(score)
+    return score > ANOMALOUS and "anomalous" or score >= SUSPICIOUS and "suspicious" or "normal"
+end
+
+-- reason_of returns what follows "AI: <what>, score <number>: ". Plain searches:
+-- a pattern with two gaps would take quadratic time on a hostile comment.
+local function reason_of(sentence)
+    local _, score = sentence:find(", score ", 1, true)
+    local _, colon = sentence:find(": ", score or #sentence, true)
+    return colon and colon < #sentence and shown(sentence:sub(colon + 1)) or nil
+end
+
+-- parse reads the verdict in a comment: a table with the keys of readers and
+-- reason. It returns nil when there is none, or nil and what is wrong with it.
+local function parse(comment)
+    local sentence, machine, other
+    for line in comment:gmatch("[^\n]+") do
+        local version, rest = line:match("^ai/(%d+) (.+)$")
+        if version == GRAMMAR then
+            machine = machine or rest
+        elseif version then
+            other = other or version
+        elseif not sentence and line:sub(1, 4) == "AI: " then
+            sentence = line:gsub("\r$", "")
+        end
+    end
+    if not machine then
+        return nil, other and ("a comment in grammar ai/%s, but this plugin (%s) reads ai/%s only")
+            :format(other:sub(1, 9), VERSION, GRAMMAR)
+    end
+    local verdict = { class = "unknown" }
+    for pair in machine:gmatch("%S+") do
+        local key, value = pair:match("^([^=]+)=(.+)$")
+        if readers[key] then
+            local problem
+            verdict[key], problem = readers[key](value)
+            if problem then
+                return nil, ("malformed ai/%s comment: %s: %s"):format(GRAMMAR, key, problem)
+            end
+        end
+    end
+    if not verdict.score then
+        return nil, ("malformed ai/%s comment: no score"):format(GRAMMAR)
+    end
+    verdict.verdict = verdict.verdict or level(verdict.score)
+    if verdict.flow == 0 then
+        verdict.flow = nil -- part of none
+    end
+    verdict.reason = verdict.type and sentence and reason_of(sentence)
+    return verdict
+end
+
+local WORDS = {
+    slow_dos = "slow DoS", dns_tunnel = "DNS tunnel",
+    icmp_tunnel = "ICMP tunnel", arp_spoof = "ARP spoofing",
+}
+
+-- headline says in a few words what it is: "port scan, score 0.97".
+local function headline(verdict)
+    local what = verdict.type and (WORDS[verdict.type] or verdict.type:gsub("_", " ")) or verdict.class
+    local score = ("%.2f"):format(verdict.score):gsub("%D", ".") -- whatever the locale
+    return ("%s, score %s"):format(what, score)
+end
+
+if not Proto then -- plain Lua: the tests
+    return { parse = parse, headline = headline }
+end
+
+-- In Wireshark -------------------------------------------------------------
+
+-- A global and a personal copy, or one beside -X lua_script, are all run.
+if package.loaded["ampulla.ai"] then
+    return
+end
+package.loaded["ampulla.ai"] = true
+
+set_plugin_info {
+    version = VERSION,
+    author = "Ampulla's authors",
+    description = "What each packet belongs to and how unusual it is (Ampulla)",
+}
+
+local ai = Proto("ai", "AI verdict (Ampulla)")
+
+-- In the order of display: the key in a verdict, its field.
+local fields = {
+    { "class", ProtoField.string("ai.class", "Class", nil, "Protocol by behaviour, whatever the port") },
+    { "conf", ProtoField.double("ai.class.confidence", "Class confidence",
+        "That the class is right, 0 to 1") },
+    { "score", ProtoField.double("ai.anomaly.score", "Anomaly score",
+        "Calibrated: of benign packets, one in ten scores above 0.27, one in a thousand above 0.8") },
+    { "verdict", ProtoField.string("ai.anomaly.verdict", "Verdict", nil,
+        "normal, suspicious (from 0.5), anomalous (above 0.8), or learning") },
+    { "type", ProtoField.string("ai.anomaly.type", "Anomaly type") },
+    { "reason", ProtoField.string("ai.anomaly.reason", "Reason") },
+    { "flow", ProtoField.uint32("ai.flow", "Flow", base.DEC, nil, nil, "Its number within the capture") },
+    { "cid", ProtoField.string("ai.flow.community_id", "Community ID") },
+    { "model", ProtoField.string("ai.model", "Model", nil, "Version of the models") },
+    { "source", ProtoField.string("ai.source", "Source", nil, "Where the verdict comes from") },
+    { "status", ProtoField.string("ai.status", "Status", nil, "What is wrong; absent when all is well") },
+}
+for i, field in ipairs(fields) do
+    ai.fields[i] = field[2]
+end
+
+local function anomaly(name, severity)
+    return ProtoExpert.new("ai.expert." .. name, "Anomaly", expert.group.SECURITY, severity)
+end
+local experts = {
+    chat = anomaly("chat", expert.severity.CHAT),
+    note = anomaly("note", expert.severity.NOTE),
+    warn = anomaly("warn", expert.severity.WARN),
+    error = anomaly("error", expert.severity.ERROR),
+}
+ai.experts = experts
+
+ai.prefs.enable = Pref.bool("Show verdicts", true, "Read the verdicts in packet comments")
+ai.prefs.expert = Pref.string("Expert items from score", "0.5",
+    "Scores from this one on get an expert item: a number from 0 to 1; 0.5 if it is anything else")
+ai.prefs.column = Pref.bool("Class as protocol column", false,
+    "Show the class in the Protocol column instead of what Wireshark's dissectors wrote there")
+
+local expert_from = SUSPICIOUS
+
+function ai.prefs_changed()
+    expert_from = share((ai.prefs.expert:gsub(",", "."))) or SUSPICIOUS
+end
+
+local frame_comment = Field.new("frame.comment")
+
+-- lookup returns the verdict on the frame being dissected: a table as from
+-- parse with source added, or with status alone if something is wrong; nil if
+-- there is none. The last comment with a verdict counts: since 4.4 Wireshark
+-- hands out each line of a comment by itself, and then the whole.
+local function lookup()
+    local status
+    local comments = { frame_comment() }
+    for i = #comments, 1, -1 do
+        local verdict, problem = parse(comments[i].value)
+        if verdict then
+            verdict.source = "comment"
+            return verdict
+        end
+        status = status or problem
+    end
+    return status and { status = status }
+end
+
+local function add_expert(item, verdict)
+    local score = verdict.score
+    local severity = score > CERTAIN and "error" or score > ANOMALOUS and "warn"
+        or score >= SUSPICIOUS and "note" or "chat"
+    item:add_proto_expert_info(experts[severity], verdict.reason or headline(verdict))
+end
+
+local function add_fields(item, verdict)
+    for _, field in ipairs(fields) do
+        local value = verdict[field[1]]
+        if value then
+            item:add(field[2], value):set_generated()
+        end
+    end
+end
+
+local function show(pinfo, tree)
+    local verdict = lookup()
+    if not verdict then
+        return
+    end
+    local item = tree:add(ai):set_generated()
+    item:set_text("AI: " .. (verdict.status or headline(verdict)))
+    add_fields(item, verdict)
+    if verdict.score and verdict.score >= expert_from then
+        add_expert(item, verdict)
+    end
+    if ai.prefs.column and verdict.class and verdict.class ~= "unknown" then
+        pinfo.cols.protocol = verdict.class:upper()
+    end
+end
+
+-- A bug here must not cost the packet's other details, nor raise on every one.
+function ai.dissector(_, pinfo, tree)
+    if not ai.prefs.enable then
+        return
+    end
+    local ok, problem = pcall(show, pinfo, tree)
+    if not ok then
+        pcall(add_fields, tree:add(ai), { status = "bug in ai.lua: " .. tostring(problem) })
+    end
+end
+
+register_postdissector(ai)
