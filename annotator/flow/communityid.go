@@ -10,19 +10,21 @@ import (
 )
 
 // communityID returns the Community ID version 1 with seed 0 of the flow that p
-// belongs to (https://github.com/corelight/community-id-spec).
+// opens (https://github.com/corelight/community-id-spec). The fragments of a
+// datagram have that of their flow, although the specification leaves the ports
+// out for them.
 func communityID(p *packet.Packet, e ends) string {
 	src, dst := address(p, p.Src), address(p, p.Dst)
-	sport, dport, ports, oneWay := idPorts(p, e)
-	if c := bytes.Compare(src, dst); !oneWay && (c > 0 || c == 0 && sport > dport) {
-		src, dst, sport, dport = dst, src, dport, sport
+	if c := bytes.Compare(src, dst); !e.oneWay && (c > 0 || c == 0 && e.src > e.dst) {
+		src, dst = dst, src
+		e.src, e.dst = e.dst, e.src
 	}
 	b := make([]byte, 2, 40) // the seed
 	b = append(append(b, src...), dst...)
 	b = append(b, p.Proto, 0)
-	if ports {
-		b = binary.BigEndian.AppendUint16(b, sport)
-		b = binary.BigEndian.AppendUint16(b, dport)
+	if e.known {
+		b = binary.BigEndian.AppendUint16(b, e.src)
+		b = binary.BigEndian.AppendUint16(b, e.dst)
 	}
 	sum := sha1.Sum(b)
 	return "1:" + base64.StdEncoding.EncodeToString(sum[:])
@@ -35,25 +37,34 @@ func address(p *packet.Packet, a packet.Addr) []byte {
 	return a[:]
 }
 
-// idPorts returns what stands in for ports, whether there are any, and whether
-// the order of the addresses is fixed because the exchange is one way only.
-func idPorts(p *packet.Packet, e ends) (src, dst uint16, ports, oneWay bool) {
+// ends are the two ports of a packet, or what the Community ID puts in their
+// place: for ICMP the type of the message and that of its answer, or the code
+// for messages that have none.
+type ends struct {
+	src, dst uint16
+	known    bool
+	oneWay   bool // such a message; what goes the other way is no answer
+}
+
+// endsOf returns the ends of a packet that is not a later fragment.
+func endsOf(p *packet.Packet) ends {
 	typ := uint16(p.ICMPType)
+	var other uint16
+	var paired bool
 	switch p.Proto {
 	case packet.ProtoTCP, packet.ProtoUDP, packet.ProtoSCTP:
-		return e.src, e.dst, true, false
+		return ends{src: p.SrcPort, dst: p.DstPort, known: true}
 	case packet.ProtoICMP:
-		if other, ok := icmpCounterpart(typ); ok {
-			return typ, other, true, false
-		}
-		return typ, uint16(p.ICMPCode), true, true
+		other, paired = icmpCounterpart(typ)
 	case packet.ProtoICMPv6:
-		if other, ok := icmpv6Counterpart(typ); ok {
-			return typ, other, true, false
-		}
-		return typ, uint16(p.ICMPCode), true, true
+		other, paired = icmpv6Counterpart(typ)
+	default:
+		return ends{}
 	}
-	return 0, 0, false, false
+	if paired {
+		return ends{src: typ, dst: other, known: true}
+	}
+	return ends{src: typ, dst: uint16(p.ICMPCode), known: true, oneWay: true}
 }
 
 // icmpCounterpart returns the ICMP type of the other direction, if there is

@@ -24,7 +24,9 @@ type Flow struct {
 	Established bool   // see Observation
 
 	ClientAddr, ServerAddr packet.Addr
-	ClientPort, ServerPort uint16 // 0 unless the protocol has ports
+	// ClientPort and ServerPort are 0 for protocols without ports, and for
+	// ICMP what the Community ID puts in their place.
+	ClientPort, ServerPort uint16
 
 	First, Last int64 // time of the first and of the last packet
 

@@ -47,9 +47,6 @@ type fragment struct {
 	time int64
 }
 
-// ends are the two ports of a packet.
-type ends struct{ src, dst uint16 }
-
 // NewTable returns an empty table.
 func NewTable(c Config) *Table {
 	return &Table{
@@ -76,8 +73,8 @@ func (t *Table) Observe(p *packet.Packet, o *Observation) (f *Flow, src, dst *Ho
 		return nil, nil, nil
 	}
 	duplicate := t.copies.seen(p)
-	ports := t.ports(p)
-	f, fromClient, isNew := t.flow(p, ports)
+	e := t.ends(p)
+	f, fromClient, isNew := t.flow(p, e)
 	t.bind(f, p.Time)
 
 	f.Fresh = false
@@ -100,16 +97,16 @@ func (t *Table) Observe(p *packet.Packet, o *Observation) (f *Flow, src, dst *Ho
 	if !fromClient {
 		src, dst = dst, src
 	}
-	f.describe(o, ports, fromClient, isNew)
+	f.describe(o, e, fromClient, isNew)
 	o.HostPackets = src.Packets
 	return f, src, dst
 }
 
 // describe fills in what o tells of the flow.
-func (f *Flow) describe(o *Observation, ports ends, fromClient, isNew bool) {
+func (f *Flow) describe(o *Observation, e ends, fromClient, isNew bool) {
 	o.Flow, o.CommunityID, o.Memo = f.Number, f.ID, f.memo
 	o.New, o.FromClient, o.Established = isNew, fromClient, f.Established
-	o.srcPort, o.dstPort = ports.src, ports.dst
+	o.srcPort, o.dstPort = e.src, e.dst
 	o.Age = max(f.Last-f.First, 0)
 	o.ClientPackets, o.ServerPackets = f.Client.Packets, f.Server.Packets
 	o.ClientPayloads, o.ServerPayloads = f.Client.Payloads, f.Server.Payloads
@@ -141,14 +138,10 @@ func (f *Flow) confirm(p *packet.Packet, fromClient bool) {
 	}
 }
 
-// ports returns the ports of p, for a later fragment those of its first one,
-// and 0 for protocols without.
-func (t *Table) ports(p *packet.Packet) ends {
+// ends returns the ends of p, for a later fragment those of its first one.
+func (t *Table) ends(p *packet.Packet) ends {
 	if !p.Fragment {
-		if p.HasPorts() {
-			return ends{p.SrcPort, p.DstPort}
-		}
-		return ends{}
+		return endsOf(p)
 	}
 	k := fragmentKey{p.Src, p.Dst, p.Domain, p.FragID, p.Proto}
 	n := t.fragments.get(k)
@@ -156,10 +149,7 @@ func (t *Table) ports(p *packet.Packet) ends {
 		if n == nil {
 			n, _ = t.fragments.add(k)
 		}
-		n.val = fragment{time: p.Time}
-		if p.HasPorts() {
-			n.val.ends = ends{p.SrcPort, p.DstPort}
-		}
+		n.val = fragment{ends: endsOf(p), time: p.Time}
 		t.fragments.touch(n)
 		return n.val.ends
 	}
@@ -233,7 +223,7 @@ func (t *Table) expire(now int64) {
 // end.
 func keyOf(p *packet.Packet, e ends) (k flowKey, srcIsLow bool) {
 	c := bytes.Compare(p.Src[:], p.Dst[:])
-	if c < 0 || c == 0 && e.src <= e.dst {
+	if e.oneWay || c < 0 || c == 0 && e.src <= e.dst {
 		return flowKey{p.Src, p.Dst, p.Domain, e.src, e.dst, p.Proto}, true
 	}
 	return flowKey{p.Dst, p.Src, p.Domain, e.dst, e.src, p.Proto}, false
