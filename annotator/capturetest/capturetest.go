@@ -36,12 +36,12 @@ func Labelled(t testing.TB) string {
 // instead of a sample.
 func Full() bool { return os.Getenv("AMPULLA_FULL") != "" }
 
-// Own returns the project's own captures, the *.pcapng of the folder testdata.
+// Own returns the project's own captures, testdata/captures/*.pcapng.
 func Own(t testing.TB) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(root(), "testdata", "*.pcapng"))
+	files, err := filepath.Glob(filepath.Join(root(), "testdata", "captures", "*.pcapng"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no captures in testdata: %v", err)
+		t.Fatalf("no captures in testdata/captures: %v", err)
 	}
 	return files
 }

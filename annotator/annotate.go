@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"ampulla/annotator/engine"
+	"ampulla/annotator/pcapng"
+	"ampulla/annotator/rewrite"
+	"ampulla/annotator/score"
+	"ampulla/annotator/verdict"
+)
+
+func annotateCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "annotate",
+		Usage:     "write verdicts into a copy of a capture, as packet comments",
+		ArgsUsage: "IN [OUT]",
+		Description: `IN is a pcapng or pcap file, plain or compressed with gzip or zstd, or - for
+standard input. OUT is a pcapng file, or - for standard output; it may be left
+out with --verdicts. Frames are never changed, and everything else in IN is
+copied as it is; --strip takes the comments out again.
+
+   ampulla annotate office.pcapng annotated.pcapng
+   tshark -r annotated.pcapng -Y 'ai.anomaly.score > 0.8'`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "comments", Value: string(rewrite.CommentFlagged), Usage: "which frames get a comment: `flagged`, all or none"},
+			&cli.Float64Flag{Name: "threshold", Value: verdict.AnomalousScore, Usage: "frames that score above `SCORE` (0 to 1) are flagged"},
+			&cli.StringFlag{Name: "verdicts", Usage: "also write every verdict to `FILE` (or -), as JSON Lines"},
+			&cli.BoolFlag{Name: "strip", Usage: "remove Ampulla's comments instead; gives the original file back"},
+			configFlag(), workersFlag(), libraryFlag(),
+		},
+		Action: runAnnotate,
+	}
+}
+
+// annotation is one run of the annotate command.
+type annotation struct {
+	in, out  string
+	verdicts string // file for JSON Lines; empty for none
+	comments rewrite.Comments
+	input    io.Reader
+	stdout   io.Writer
+	stderr   io.Writer
+	progress *progress
+}
+
+func runAnnotate(c *cli.Context) error {
+	a, err := newAnnotation(c)
+	if err != nil {
+		return err
+	}
+	input, size, err := openInput(a.in, c.App.Reader)
+	if err != nil {
+		return err
+	}
+	defer input.Close()
+	a.progress = newProgress(c.App.ErrWriter, size)
+	a.input = a.progress.reader(input)
+	if c.Bool("strip") {
+		return a.write(func(w io.Writer) error {
+			counts, err := rewrite.Strip(c.Context, a.input, w)
+			a.progress.finish(fmt.Sprintf("%d comments removed", counts.Removed))
+			return err
+		})
+	}
+	scorer, err := openScorer(c)
+	if err != nil {
+		return err
+	}
+	cfg, err := engineConfig(c.String("config"), c.Int("workers"))
+	if err != nil {
+		return err
+	}
+	e, err := engine.New(cfg, scorer)
+	if err != nil {
+		return err
+	}
+	return a.annotate(c.Context, e, scorer.Manifest(), c.Float64("threshold"))
+}
+
+// newAnnotation checks the command line.
+func newAnnotation(c *cli.Context) (*annotation, error) {
+	args := c.Args().Slice()
+	a := &annotation{
+		verdicts: c.String("verdicts"),
+		comments: rewrite.Comments(c.String("comments")),
+		stdout:   c.App.Writer,
+		stderr:   c.App.ErrWriter,
+	}
+	switch {
+	case len(args) == 0:
+		return nil, usage("no input given", "ampulla annotate IN OUT")
+	case len(args) > 2:
+		return nil, usage(fmt.Sprintf("%d files given instead of two", len(args)), "ampulla annotate IN OUT")
+	case len(args) == 2:
+		a.out = args[1]
+	case a.verdicts == "" || c.Bool("strip"):
+		return nil, usage("no output given", "ampulla annotate IN OUT, or --verdicts - to print the verdicts only")
+	}
+	a.in = args[0]
+	if c.Bool("strip") {
+		for _, other := range []string{"comments", "threshold", "verdicts"} {
+			if c.IsSet(other) {
+				return nil, usage("--strip only removes comments, it cannot be combined with --"+other, "")
+			}
+		}
+	}
+	switch a.comments {
+	case rewrite.CommentFlagged, rewrite.CommentAll, rewrite.CommentNone:
+	default:
+		return nil, usage(fmt.Sprintf("--comments %q is none of flagged, all, none", a.comments), "")
+	}
+	if t := c.Float64("threshold"); !(t >= 0 && t <= 1) {
+		return nil, usage(fmt.Sprintf("--threshold %v is not between 0 and 1", t), "")
+	}
+	if a.out == "-" && a.verdicts == "-" {
+		return nil, usage("the capture and the verdicts cannot both go to standard output", "")
+	}
+	return a, checkOutputName(a.out)
+}
+
+// checkOutputName refuses names that promise what the output is not.
+func checkOutputName(out string) error {
+	name := strings.ToLower(filepath.Base(out))
+	switch {
+	case strings.HasSuffix(name, ".gz") || strings.HasSuffix(name, ".zst"):
+		return usage(out+": the output is not compressed", "write a .pcapng file and compress it afterwards")
+	case strings.HasSuffix(name, ".pcap") || strings.HasSuffix(name, ".dmp"):
+		return usage(out+": a pcap file cannot hold comments", "name the output "+strings.TrimSuffix(out, filepath.Ext(out))+".pcapng")
+	}
+	return nil
+}
+
+// annotate is the command proper: the capture, the verdicts or both.
+func (a *annotation) annotate(ctx context.Context, e *engine.Engine, m *score.Manifest, threshold float64) error {
+	tally := newTally(threshold)
+	cfg := rewrite.Config{
+		Engine:    e,
+		Comments:  a.comments,
+		Threshold: threshold,
+		Provenance: verdict.Provenance{
+			Version: version, Model: m.Version,
+			Classifier: m.Classifier.SHA256, Anomaly: m.Anomaly.SHA256,
+			Threshold: threshold, Comments: string(a.comments),
+		},
+		OnVerdict: func(v *verdict.Verdict) error { tally.add(v); return nil },
+	}
+	var lines *output
+	if a.verdicts != "" {
+		var err error
+		if lines, err = createOutput(a.verdicts, a.stdout); err != nil {
+			return err
+		}
+		defer lines.discard() // does nothing once committed
+		var line []byte
+		cfg.OnVerdict = func(v *verdict.Verdict) error {
+			tally.add(v)
+			line = append(v.AppendJSON(line[:0]), '\n')
+			_, err := lines.Write(line)
+			return err
+		}
+	}
+	err := a.write(func(w io.Writer) error {
+		counts, err := rewrite.Annotate(ctx, a.input, w, cfg)
+		a.progress.finish(tally.summary())
+		if counts.Uncommentable > 0 {
+			fmt.Fprintf(a.stderr, "ampulla: warning: %d flagged frames are in Simple Packet Blocks, which cannot hold comments\n", counts.Uncommentable)
+		}
+		return err
+	})
+	if lines != nil && (err == nil || isBroken(err)) {
+		if committing := lines.commit(); err == nil {
+			err = committing
+		}
+	}
+	return err
+}
+
+// write runs work with the output, and puts the output in place when work is
+// done, or when it had to stop because the input is broken: what was read up
+// to there is good.
+func (a *annotation) write(work func(io.Writer) error) error {
+	if a.out == "" {
+		return named(a.in, work(nil))
+	}
+	out, err := createOutput(a.out, a.stdout)
+	if err != nil {
+		return err
+	}
+	err = named(a.in, work(out))
+	switch {
+	case err == nil:
+		return out.commit()
+	case !isBroken(err):
+		out.discard()
+		return err
+	case sameFile(a.in, a.out):
+		part := a.out + ".partial"
+		return errors.Join(hintError{err, a.out + " stays as it was; what could be read is in " + part}, out.commitAs(part))
+	}
+	return errors.Join(hintError{err, "what comes before is in " + a.out}, out.commit())
+}
+
+// isBroken tells that an error is the input's: it ends early or is malformed.
+func isBroken(err error) bool {
+	var broken *pcapng.Error
+	return errors.As(err, &broken) && broken.Block > 0
+}
+
+// named puts the input's name before an error of the input.
+func named(in string, err error) error {
+	if errors.As(err, new(*pcapng.Error)) {
+		return fmt.Errorf("%s: %w", in, err)
+	}
+	return err
+}
+
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}
+
+// openInput opens a capture; size is 0 when it is not known.
+func openInput(name string, stdin io.Reader) (r io.ReadCloser, size int64, err error) {
+	if name == "-" {
+		return io.NopCloser(stdin), 0, nil
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := file.Stat()
+	if err == nil && info.IsDir() {
+		err = &fs.PathError{Op: "read", Path: name, Err: errors.New("is a folder")}
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, 0, err
+	}
+	if info.Mode().IsRegular() {
+		size = info.Size()
+	}
+	return file, size, nil
+}
+
+func usage(message, hint string) error { return usageError{errors.New(message), hint} }

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"ampulla/annotator/capturetest"
+	"ampulla/annotator/engine"
+	"ampulla/annotator/eval"
+	"ampulla/annotator/pcapng"
+	"ampulla/annotator/rewrite"
+	"ampulla/annotator/score"
+	"ampulla/annotator/score/ort"
+	"ampulla/annotator/verdict"
+	"ampulla/models"
+)
+
+// testScorer returns the shipped models.
+func testScorer(t testing.TB) score.Scorer {
+	t.Helper()
+	scorer, err := ort.Open(ort.Config{}, models.FS)
+	if errors.As(err, new(*ort.LibraryError)) {
+		t.Skip("no ONNX Runtime here (make deps installs it): ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return scorer
+}
+
+// rewritten returns a capture with its verdicts, and counts.
+func rewritten(t testing.TB, scorer score.Scorer, in []byte) (out []byte, err error) {
+	t.Helper()
+	e, err := engine.New(engine.Default(), scorer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var buf bytes.Buffer
+	_, err = rewrite.Annotate(context.Background(), bytes.NewReader(in), &buf, rewrite.Config{
+		Engine: e, Comments: rewrite.CommentFlagged, Threshold: verdict.AnomalousScore,
+		Provenance: verdict.Provenance{Version: "test", Model: scorer.Manifest().Version, Comments: "flagged"},
+	})
+	return buf.Bytes(), err
+}
+
+// TestThereAndBack annotates real captures and strips them again: nothing
+// fails, annotating twice changes nothing, and a pcapng file comes back bit for
+// bit. All labelled captures with AMPULLA_FULL, one in ten otherwise.
+func TestThereAndBack(t *testing.T) {
+	scorer := testScorer(t)
+	files := append(capturetest.Own(t), capturetest.Files(t, capturetest.Labelled(t))...)
+	for i, path := range files {
+		if !capturetest.Full() && i >= len(capturetest.Own(t)) && i%10 != 0 {
+			continue
+		}
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel()
+			in, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			annotated, err := rewritten(t, scorer, in)
+			// Some labelled captures end within a packet; that is reported, and
+			// what comes before must still be right.
+			truncated := errors.Is(err, pcapng.ErrTruncated)
+			if err != nil && !truncated {
+				t.Fatal(err)
+			}
+			again, err := rewritten(t, scorer, annotated)
+			if err != nil {
+				t.Fatal("annotating twice: ", err)
+			}
+			if !bytes.Equal(again, annotated) {
+				t.Error("annotating twice gives another file")
+			}
+			var stripped bytes.Buffer
+			if _, err := rewrite.Strip(context.Background(), bytes.NewReader(annotated), &stripped); err != nil {
+				t.Fatal(err)
+			}
+			isPcapng := bytes.HasPrefix(in, []byte{0x0a, 0x0d, 0x0d, 0x0a})
+			if isPcapng && !bytes.HasPrefix(in, stripped.Bytes()) || isPcapng && !truncated && stripped.Len() != len(in) {
+				t.Error("stripping does not give the original back")
+			}
+		})
+	}
+}
+
+// TestOwnCaptures checks the verdicts on the project's own captures: each attack
+// is flagged with the right type, and nothing else is.
+func TestOwnCaptures(t *testing.T) {
+	scorer := testScorer(t)
+	results, err := eval.Run(context.Background(), "../testdata/captures", "../testdata/labels", runtime.GOMAXPROCS(0), judge(engine.Default(), scorer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	byName := map[string]*eval.Result{}
+	for i := range results {
+		byName[results[i].Name] = &results[i]
+	}
+	table, err := os.ReadFile("../testdata/expect.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(table)) {
+		fields := strings.Split(strings.TrimRight(line, "\n"), "\t")
+		if len(fields) < 2 || strings.HasPrefix(line, "#") || fields[0] == "file" {
+			continue
+		}
+		name, want := fields[0], fields[1]
+		t.Run(name, func(t *testing.T) {
+			checkOwn(t, byName[name+".pcapng"], want)
+		})
+	}
+}
+
+func checkOwn(t *testing.T, r *eval.Result, want string) {
+	t.Helper()
+	if r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	if r.Alarms > 0 {
+		t.Errorf("%d alarms on benign frames, the first at frame %d: %v", r.Alarms, r.FirstAlarm, r.AlarmTypes)
+	}
+	if want == "benign" {
+		return
+	}
+	if len(r.Attacks) == 0 {
+		t.Error("no attack is labelled")
+	}
+	for _, attack := range r.Names() {
+		f := r.Attacks[attack]
+		t.Logf("%s: %d of %d frames flagged, %d as %s", attack, f.Flagged, f.Frames, f.Right, want)
+		if f.Right == 0 {
+			t.Errorf("%s: none of %d frames is flagged as %s (%d otherwise)", attack, f.Frames, want, f.Flagged-f.Right)
+		}
+	}
+}
+
+// TestCutAnywhere cuts a capture at every byte of its beginning, and at sampled
+// bytes of the rest: what was read is annotated, the break is named.
+func TestCutAnywhere(t *testing.T) {
+	scorer := testScorer(t)
+	in, err := os.ReadFile("../testdata/captures/demo.pcapng")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in = in[:min(len(in), 6000)]
+	boundary := map[int]bool{}
+	for r := pcapng.NewReader(bytes.NewReader(in)); ; {
+		block, err := r.Next()
+		if err != nil {
+			break
+		}
+		boundary[int(block.Offset)+len(block.Raw)] = true
+	}
+	for n := 1; n < len(in); n += 7 {
+		out, err := rewritten(t, scorer, in[:n])
+		if (err == nil) != boundary[n] {
+			t.Fatalf("cut at %d: error %v, block boundary %v", n, err, boundary[n])
+		}
+		var broken *pcapng.Error
+		if err != nil && (!errors.As(err, &broken) || broken.Offset < 0 || int(broken.Offset) > n || broken.Block == 0) {
+			t.Fatalf("cut at %d: %v", n, err)
+		}
+		var stripped bytes.Buffer
+		if len(out) == 0 {
+			continue
+		}
+		if _, err := rewrite.Strip(context.Background(), bytes.NewReader(out), &stripped); err != nil {
+			t.Fatalf("cut at %d: output: %v", n, err)
+		}
+		if !bytes.HasPrefix(in, stripped.Bytes()) || broken != nil && int64(stripped.Len()) != broken.Offset {
+			t.Fatalf("cut at %d: %d bytes came back, %v", n, stripped.Len(), err)
+		}
+	}
+}
+
+// BenchmarkAnnotate measures the main job in one process: read, judge with the
+// shipped models, write.
+func BenchmarkAnnotate(b *testing.B) {
+	scorer := testScorer(b)
+	in, err := os.ReadFile("../testdata/captures/demo.pcapng")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(in)))
+	for b.Loop() {
+		e, err := engine.New(engine.Default(), scorer)
+		if err != nil {
+			b.Fatal(err)
+		}
+		cfg := rewrite.Config{Engine: e, Comments: rewrite.CommentFlagged, Threshold: verdict.AnomalousScore}
+		if _, err := rewrite.Annotate(context.Background(), bytes.NewReader(in), io.Discard, cfg); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,209 @@
+package engine_test
+
+import (
+	"errors"
+	"hash/fnv"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ampulla/annotator/capturetest"
+	"ampulla/annotator/engine"
+	"ampulla/annotator/feature"
+	"ampulla/annotator/packet"
+	"ampulla/annotator/pcapng"
+	"ampulla/annotator/score"
+	"ampulla/annotator/verdict"
+)
+
+// fakeScorer gives each row a result that depends on every bit of it, so that
+// any difference in the features shows in the verdicts.
+type fakeScorer struct{ err error }
+
+func (f fakeScorer) Classify(rows []float32, out []score.Class) error {
+	for i := range out {
+		h := hash(rows[i*feature.ClassWidth : (i+1)*feature.ClassWidth])
+		out[i] = score.Class{Name: []string{"dns", "tls", "ssh", "unknown"}[h%4], Confidence: float32(h%101) / 100}
+	}
+	return f.err
+}
+
+func (f fakeScorer) Anomaly(rows []float32, out []float32) error {
+	for i := range out {
+		out[i] = float32(hash(rows[i*feature.AnomalyWidth:(i+1)*feature.AnomalyWidth])%1001) / 1000
+	}
+	return f.err
+}
+
+func (f fakeScorer) Manifest() *score.Manifest {
+	m := &score.Manifest{Version: "fake"}
+	m.Anomaly.Normal = make([]feature.Quantiles, feature.AnomalyWidth)
+	return m
+}
+
+func hash(row []float32) uint64 {
+	h := fnv.New64a()
+	h.Write(unsafe.Slice((*byte)(unsafe.Pointer(&row[0])), 4*len(row)))
+	return h.Sum64()
+}
+
+// frames reads a capture.
+func frames(t testing.TB, path string) []packet.Frame {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var list []packet.Frame
+	r := pcapng.NewReader(file)
+	for {
+		block, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if block.IsFrame() {
+			f := block.Frame()
+			f.Data = slices.Clone(f.Data)
+			list = append(list, f)
+		}
+	}
+}
+
+// run judges frames in calls of the sizes that size gives, one after another.
+func run(t testing.TB, cfg engine.Config, scorer score.Scorer, list []packet.Frame, size func(int) int) []verdict.Verdict {
+	t.Helper()
+	e, err := engine.New(cfg, scorer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []verdict.Verdict
+	for i := 0; len(list) > 0; i++ {
+		n := min(size(i), len(list))
+		if out, err = e.Process(list[:n], out); err != nil {
+			t.Fatal(err)
+		}
+		list = list[n:]
+	}
+	return out
+}
+
+// TestOneRule checks that verdicts depend on the ordered frames alone: not on
+// how they are cut into calls, on the number of workers, on the size of batches,
+// nor on what a capture kept of a frame beyond packet.SnapLen.
+func TestOneRule(t *testing.T) {
+	for _, path := range capturetest.Own(t) {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			list := frames(t, path)
+			want := run(t, engine.Default(), fakeScorer{}, list, func(int) int { return len(list) })
+			if len(want) != len(list) {
+				t.Fatalf("%d verdicts for %d frames", len(want), len(list))
+			}
+			same := func(name string, got []verdict.Verdict) {
+				t.Helper()
+				if !slices.Equal(got, want) {
+					t.Errorf("%s: %s", name, cmp.Diff(want, got))
+				}
+			}
+			one := engine.Default()
+			same("frame by frame", run(t, one, fakeScorer{}, list, func(int) int { return 1 }))
+			same("odd calls", run(t, one, fakeScorer{}, list, func(i int) int { return 1 + i*7919%1777 }))
+			for _, workers := range []int{2, 3, 8} {
+				cfg := engine.Default()
+				cfg.Workers = workers
+				cfg.Batch = 1 + 13*workers
+				same("workers", run(t, cfg, fakeScorer{}, list, func(i int) int { return 1 + i*104729%3000 }))
+			}
+			short := slices.Clone(list)
+			for i := range short {
+				short[i].Data = short[i].Data[:min(len(short[i].Data), packet.SnapLen)]
+			}
+			same("cut to SnapLen", run(t, one, fakeScorer{}, short, func(int) int { return 500 }))
+		})
+	}
+}
+
+// TestVerdicts checks what holds for every verdict.
+func TestVerdicts(t *testing.T) {
+	for _, path := range capturetest.Own(t) {
+		list := frames(t, path)
+		for i, v := range run(t, engine.Default(), fakeScorer{}, list, func(int) int { return 1000 }) {
+			if v.Frame != uint64(i+1) || v.Time != list[i].Time || v.Model != "fake" {
+				t.Fatalf("%s: frame %d: %+v", path, i+1, v)
+			}
+			if v.Score < 0 || v.Score > 1 || v.Score != math.Round(v.Score*1000)/1000 || v.Class == "" {
+				t.Fatalf("%s: frame %d: %+v", path, i+1, v)
+			}
+			quiet := v.Level == verdict.Normal || v.Level == verdict.Learning
+			if quiet != (v.Type == "") || quiet != (v.Reason == "") || quiet != (v.Score < verdict.SuspiciousScore) {
+				t.Fatalf("%s: frame %d: level, type, reason and score disagree: %+v", path, i+1, v)
+			}
+		}
+	}
+}
+
+// TestThinEvidence checks that a host of which little is known is not called
+// normal, and that the model's opinion of it does not count yet.
+func TestThinEvidence(t *testing.T) {
+	list := frames(t, capturetest.Own(t)[0])[:3]
+	for _, v := range run(t, engine.Default(), fakeScorer{}, list, func(int) int { return 3 }) {
+		if v.Flow != 0 && v.Level != verdict.Learning {
+			t.Errorf("frame %d: %s", v.Frame, v.Level)
+		}
+		if v.Score == 0 {
+			t.Errorf("frame %d: a confident 0", v.Frame)
+		}
+	}
+}
+
+// TestScorerError checks that an error names the frame and keeps the verdicts
+// before it.
+func TestScorerError(t *testing.T) {
+	list := frames(t, capturetest.Own(t)[0])
+	e, err := engine.New(engine.Default(), fakeScorer{err: errors.New("no such node")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Process(list, nil); err == nil || err.Error() != "engine: frame 1: no such node" {
+		t.Fatalf("error %v", err)
+	}
+}
+
+func TestConfigErrors(t *testing.T) {
+	for name, change := range map[string]func(*engine.Config){
+		"workers": func(c *engine.Config) { c.Workers = 0 },
+		"batch":   func(c *engine.Config) { c.Batch = 0 },
+	} {
+		cfg := engine.Default()
+		change(&cfg)
+		if _, err := engine.New(cfg, fakeScorer{}); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// BenchmarkProcess measures everything but the models.
+func BenchmarkProcess(b *testing.B) {
+	list := frames(b, filepath.Join(filepath.Dir(capturetest.Own(b)[0]), "demo.pcapng"))
+	var out []verdict.Verdict
+	b.ReportAllocs()
+	for b.Loop() {
+		e, err := engine.New(engine.Default(), fakeScorer{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if out, err = e.Process(list, out[:0]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(list)), "ns/packet")
+}

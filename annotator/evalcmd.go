@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"runtime"
+
+	"github.com/urfave/cli/v2"
+
+	"ampulla/annotator/engine"
+	"ampulla/annotator/eval"
+	"ampulla/annotator/rewrite"
+	"ampulla/annotator/score"
+	"ampulla/annotator/verdict"
+)
+
+func evalCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "eval",
+		Usage:     "measure the verdicts against labelled captures",
+		ArgsUsage: " ",
+		Description: `Runs the engine over every capture below a folder and compares the verdicts with
+labels: attacks detected, recall and false positives at 0.8, by kind and origin.
+The labels of captures/x/y are in labels/x/y.tsv (first_frame, last_frame,
+class, attack_type); a capture without labels is benign.
+
+   ampulla eval --captures anomaly/captures --labels anomaly/labels`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "captures", Usage: "`FOLDER` of captures"},
+			&cli.StringFlag{Name: "labels", Usage: "`FOLDER` of labels"},
+			configFlag(), workersFlag(), libraryFlag(),
+		},
+		Action: runEval,
+	}
+}
+
+func runEval(c *cli.Context) error {
+	if c.String("captures") == "" || c.Args().Present() {
+		return usage("--captures is needed", "ampulla eval --captures FOLDER --labels FOLDER")
+	}
+	scorer, err := openScorer(c)
+	if err != nil {
+		return err
+	}
+	cfg, err := engineConfig(c.String("config"), 1) // the captures run side by side instead
+	if err != nil {
+		return err
+	}
+	workers := c.Int("workers")
+	if workers == 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	results, err := eval.Run(c.Context, c.String("captures"), c.String("labels"), workers, judge(cfg, scorer))
+	if err != nil {
+		return err
+	}
+	if len(results) == 0 {
+		return errors.New("no captures in " + c.String("captures"))
+	}
+	return eval.WriteReport(c.App.Writer, results)
+}
+
+// judge returns a function that runs a fresh engine over one capture.
+func judge(cfg engine.Config, scorer score.Scorer) eval.Judge {
+	return func(ctx context.Context, path string, each func(*verdict.Verdict) error) error {
+		e, err := engine.New(cfg, scorer)
+		if err != nil {
+			return err
+		}
+		input, _, err := openInput(path, nil)
+		if err != nil {
+			return err
+		}
+		defer input.Close()
+		_, err = rewrite.Annotate(ctx, input, io.Writer(nil), rewrite.Config{Engine: e, OnVerdict: each})
+		return err
+	}
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"ampulla": func() { os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)) },
+	})
+}
+
+// TestScripts runs testdata/*.txtar: commands as a user types them, and what
+// they print. In them $CAPTURES is the project's own folder of captures.
+func TestScripts(t *testing.T) {
+	captures, err := filepath.Abs("../testdata/captures")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("CAPTURES", captures)
+			// Where the installer puts ONNX Runtime depends on the real home.
+			env.Setenv("AMPULLA_ONNXRUNTIME", os.Getenv("AMPULLA_ONNXRUNTIME"))
+			if home, err := os.UserHomeDir(); err == nil {
+				env.Setenv("HOME", home)
+			}
+			return nil
+		},
+	})
+}

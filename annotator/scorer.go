@@ -1,0 +1,33 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"ampulla/annotator/score/ort"
+	"ampulla/models"
+)
+
+// Flags that several commands share.
+
+func configFlag() cli.Flag {
+	return &cli.StringFlag{Name: "config", Usage: "read thresholds from the YAML `FILE`"}
+}
+
+func workersFlag() cli.Flag {
+	return &cli.IntFlag{Name: "workers", Usage: "decode and score with `N` goroutines; 0 is one a processor. Verdicts do not depend on it"}
+}
+
+func libraryFlag() cli.Flag {
+	return &cli.StringFlag{Name: "onnxruntime", Usage: "use this libonnxruntime, a `FILE`, instead of looking for one"}
+}
+
+// openScorer loads the models that the program carries.
+func openScorer(c *cli.Context) (*ort.Scorer, error) {
+	scorer, err := ort.Open(ort.Config{Library: c.String("onnxruntime")}, models.FS)
+	if err != nil {
+		return nil, fmt.Errorf("models: %w", err)
+	}
+	return scorer, nil
+}
