@@ -58,9 +58,14 @@ type HostScan struct {
 	// scan but use. Default 0.3.
 	Answered float64 `yaml:"answered"`
 	// Density is which part of the range between the lowest and the highest
-	// address asked for by ARP must have been asked for: routers ask for many
-	// scattered hosts, a sweep for one after the other. Default 0.3.
+	// address tried must have been tried to call it dense. ARP is only judged
+	// when dense: routers ask for many scattered hosts, a sweep for one after
+	// the other. Default 0.3.
 	Density float64 `yaml:"density"`
+	// Scattered is by what factor more hosts it takes when UDP goes to
+	// addresses that are not dense, as that of peer-to-peer programs does.
+	// Default 4.
+	Scattered float64 `yaml:"scattered"`
 	// Sources is how many pairs of source and service are remembered.
 	// Default 4096.
 	Sources int `yaml:"sources"`
@@ -172,7 +177,7 @@ type Beacon struct {
 	// connection that is still alike. Default 0.2.
 	SizeSpread  float64       `yaml:"size_spread"`
 	MinInterval time.Duration `yaml:"min_interval"` // default 1s
-	MinDuration time.Duration `yaml:"min_duration"` // of the whole series; default 20s
+	MinDuration time.Duration `yaml:"min_duration"` // of the whole series; default 2m30s
 	Services    int           `yaml:"services"`     // pairs of client and service remembered; default 8192
 }
 
@@ -194,7 +199,7 @@ func Default() Config {
 		PortScan: PortScan{Rate: 50, MinPorts: 10, Ports: 20, Protocols: 10, Served: 0.4,
 			Window: time.Hour, Pairs: 4096},
 		HostScan: HostScan{FastHosts: 30, FastWindow: time.Minute, Hosts: 60, Window: time.Hour,
-			Answered: 0.3, Density: 0.3, Sources: 4096},
+			Answered: 0.3, Density: 0.3, Scattered: 4, Sources: 4096},
 		Flood: Flood{Sigma: 3, Rate: 100, History: 10 * time.Second, ColdRate: 250, Echo: 200,
 			Reflection: 20, Destinations: 4096},
 		SlowDoS: SlowDoS{Connections: 20, MinAge: 5 * time.Second, Window: time.Minute,
@@ -206,7 +211,7 @@ func Default() Config {
 			Domains: 4096},
 		ICMPTunnel: ICMPTunnel{Mismatches: 5, Sizes: 10, Window: 5 * time.Minute, Pairs: 2048},
 		Beacon: Beacon{Repeats: 10, Jitter: 0.15, SizeSpread: 0.2, MinInterval: time.Second,
-			MinDuration: 20 * time.Second, Services: 8192},
+			MinDuration: 150 * time.Second, Services: 8192},
 		ARPSpoof: ARPSpoof{Claims: 3, Unasked: 10, Window: time.Minute, Hosts: 8192},
 	}
 }
@@ -256,6 +261,7 @@ func (c *Config) fields() []field {
 		window("host_scan.window", hs.Window),
 		share("host_scan.answered", hs.Answered),
 		share("host_scan.density", hs.Density),
+		{"host_scan.scattered", hs.Scattered, mostFactor},
 		count("host_scan.sources", hs.Sources),
 		{"flood.sigma", fl.Sigma, mostFactor},
 		{"flood.rate", fl.Rate, mostRate},

@@ -48,6 +48,8 @@ type second struct {
 	sources  [4]uint64 // of hashes of source addresses, for a count up to some 500
 	ports    [4]uint64 // of hashes of destination ports
 	flows    uint32    // packets that opened a flow
+	port     uint16    // the destination port of most packets, if one has more than half
+	lead     uint32    // by how much (Boyer and Moore's majority vote)
 }
 
 // flooded is the state of one destination.
@@ -85,7 +87,7 @@ func (d *flood) Observe(o *flow.Observation) Finding {
 	if v == vectorAnswer && s.asked != 0 && near(p.Time, s.asked, 10*time.Second) {
 		return Finding{} // asked all, so anyone may answer
 	}
-	if o.Noise == flow.Clean || v == vectorEcho || v == vectorAnswer {
+	if o.Noise == flow.Clean {
 		d.count(s, v, o)
 	}
 	return d.finding(s, v, p)
@@ -159,9 +161,9 @@ func (d *flood) count(s *flooded, v vector, o *flow.Observation) {
 	setBit(&b.sources, hashAddr(p.Src))
 	if v != vectorEcho && p.FragOffset == 0 {
 		setBit(&b.ports, uint64(p.DstPort))
+		b.vote(p.DstPort)
 	}
-	score := d.judge(s, v, b)
-	if score > 0 {
+	if score := d.judge(s, v, s.busiest(v)); score > 0 {
 		s.incidents[v].raise(score, p.Time)
 	}
 }
@@ -233,9 +235,6 @@ func (d *flood) learn(s *flooded, gone int) {
 
 // judge returns the score of what one vector has sent.
 func (d *flood) judge(s *flooded, v vector, b *second) float64 {
-	if last := &s.prev[v]; last.packets > b.packets {
-		b = last // a second that has just begun says little
-	}
 	n := float64(b.packets)
 	switch v {
 	case vectorEcho:
@@ -259,6 +258,26 @@ func (d *flood) judge(s *flooded, v vector, b *second) float64 {
 		score = max(score, Grade(open, limit))
 	}
 	return score
+}
+
+// busiest returns the second at hand or the one before it: one that has just
+// begun says little.
+func (s *flooded) busiest(v vector) *second {
+	if s.prev[v].packets > s.now[v].packets {
+		return &s.prev[v]
+	}
+	return &s.now[v]
+}
+
+func (b *second) vote(port uint16) {
+	switch {
+	case b.lead == 0:
+		b.port, b.lead = port, 1
+	case b.port == port:
+		b.lead++
+	default:
+		b.lead--
+	}
 }
 
 // shaped tells that the packets look like a flood and not like a scan, which
@@ -286,7 +305,10 @@ func estimate(m *[4]uint64) float64 {
 }
 
 func (d *flood) finding(s *flooded, v vector, p *packet.Packet) Finding {
-	in := &s.incidents[v]
+	in, b := &s.incidents[v], s.busiest(v)
+	if (v == vectorSYN || v == vectorUDP) && b.lead*2 > b.packets && p.DstPort != b.port {
+		return Finding{} // nearly all of the flood goes to another port
+	}
 	if !in.active(p.Time, time.Second) {
 		if in.score > 0 && !near(p.Time, in.last, time.Second) {
 			in.score = 0
@@ -300,10 +322,7 @@ func (d *flood) finding(s *flooded, v vector, p *packet.Packet) Finding {
 }
 
 func (d *flood) reason(s *flooded, v vector, p *packet.Packet) string {
-	b := &s.now[v]
-	if last := &s.prev[v]; last.packets > b.packets {
-		b = last
-	}
+	b := s.busiest(v)
 	what := "packets that open no conversation"
 	switch v {
 	case vectorEcho:

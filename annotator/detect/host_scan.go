@@ -40,7 +40,7 @@ type sweep struct {
 	start     int64
 	hosts     distinct // marked when it answered
 	recent    rate
-	low, high uint64 // ARP: range of the addresses asked for
+	low, high uint64 // range of the addresses tried
 }
 
 func newHostScan(cfg HostScan) *hostScan {
@@ -57,10 +57,13 @@ func (d *hostScan) Observe(o *flow.Observation) Finding {
 	if o.Noise == flow.Clean {
 		d.answer(o)
 	}
-	if p.Proto != packet.ProtoTCP || p.Version == 0 || !o.FromClient || o.ServerPayloads > 0 || o.Age > int64(10*time.Second) {
+	if !p.HasPorts() || !o.FromClient || o.ServerPayloads > 0 || o.Age > int64(10*time.Second) {
 		return Finding{}
 	}
 	key := sweepKey{p.Src, sweepTCP, p.DstPort, p.Domain}
+	if p.Proto == packet.ProtoUDP {
+		key.kind = sweepUDP
+	}
 	if s := d.sources.get(key); s != nil && s.hosts.has(hashAddr(p.Dst)) {
 		return d.finding(s, key, p.Time)
 	}
@@ -132,13 +135,17 @@ func (d *hostScan) probe(o *flow.Observation, key sweepKey, target packet.Addr) 
 func (d *hostScan) judge(s *sweep, key sweepKey, now int64) {
 	n, answered := float64(s.hosts.n), float64(s.hosts.marked)
 	answers := d.cfg.Answered
-	if key.kind == sweepARP {
+	dense := n >= d.cfg.Density*(float64(s.high-s.low)+1)
+	more := 1.0
+	switch {
+	case key.kind == sweepARP && !dense:
+		return
+	case key.kind == sweepARP:
 		// Answers are often not sent past the point of capture, and sweeping
 		// a network that is in use gets many.
 		answers = 1
-		if n < d.cfg.Density*float64(s.high-s.low+1) {
-			return
-		}
+	case key.kind == sweepUDP && !dense:
+		more = d.cfg.Scattered
 	}
 	if answered > answers*n {
 		s.score = 0
@@ -149,7 +156,7 @@ func (d *hostScan) judge(s *sweep, key sweepKey, now int64) {
 		failed = n
 	}
 	fast := float64(s.recent.count(now, d.cfg.FastWindow)) * failed / n
-	s.raise(max(Grade(fast, float64(d.cfg.FastHosts)), Grade(failed, float64(d.cfg.Hosts))), now)
+	s.raise(max(Grade(fast, more*float64(d.cfg.FastHosts)), Grade(failed, more*float64(d.cfg.Hosts))), now)
 }
 
 // answer notes the hosts that are really there and in use.

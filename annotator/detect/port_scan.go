@@ -89,6 +89,13 @@ func isTraceroute(p *packet.Packet) bool {
 	return p.DstPort >= 33434 && p.DstPort < 33600 && p.TTL <= 32
 }
 
+// followUp is how long after the last new port the scanner's other packets to
+// its victim belong to the scan: repeated probes, the end of handshakes,
+// questions for versions. What comes later is another matter.
+const followUp = 30 * time.Second
+
+func portKey(proto uint8, port uint16) uint64 { return uint64(proto)<<16 | uint64(port) }
+
 // portScan finds one host trying the ports of another.
 type portScan struct {
 	cfg   PortScan
@@ -135,11 +142,12 @@ func (d *portScan) Observe(o *flow.Observation) Finding {
 func (d *portScan) probe(o *flow.Observation, kind probe) Finding {
 	p := o.Packet
 	s := d.pairs.take(pair{p.Src, p.Dst, p.Domain})
+	port := portKey(p.Proto, p.DstPort)
 	if o.Noise == flow.Clean {
 		d.restart(s, p.Time)
 		s.probes++
 		s.kinds |= kind
-		if s.ports.add(uint64(p.Proto)<<16 | uint64(p.DstPort)) {
+		if s.ports.add(port) {
 			s.peak = max(s.peak, s.perSecond.add(p.Time, time.Second, 1))
 			if kind == probeACK {
 				s.unsure++
@@ -147,7 +155,10 @@ func (d *portScan) probe(o *flow.Observation, kind probe) Finding {
 			d.judge(s, p.Time)
 		}
 	}
-	return d.finding(s, p)
+	if s.ports.has(port) && !s.ports.isMarked(port) {
+		return d.finding(s, p, d.cfg.Window) // also when a known scanner comes again
+	}
+	return d.finding(s, p, followUp)
 }
 
 // restart forgets what is older than the window.
@@ -203,7 +214,7 @@ func (d *portScan) protocol(o *flow.Observation) Finding {
 	if echo && s.kinds&probeProtocol == 0 {
 		return Finding{}
 	}
-	return d.finding(s, p)
+	return d.finding(s, p, d.cfg.Window)
 }
 
 func (s *portPair) countProtocols() int {
@@ -223,7 +234,7 @@ func (d *portScan) answer(o *flow.Observation) {
 	switch {
 	case p.Proto == packet.ProtoTCP && p.TCPFlags&packet.RST != 0:
 		if s := d.pairs.get(pair{p.Dst, p.Src, p.Domain}); s != nil {
-			if s.ports.has(uint64(p.Proto)<<16 | uint64(p.SrcPort)) {
+			if s.ports.has(portKey(p.Proto, p.SrcPort)) {
 				s.refused++
 			}
 		}
@@ -235,7 +246,7 @@ func (d *portScan) answer(o *flow.Observation) {
 		}
 		k := serviceOf(o)
 		if s := d.pairs.get(pair{k.client, k.server, k.domain}); s != nil {
-			s.ports.mark(uint64(p.Proto)<<16 | uint64(k.port))
+			s.ports.mark(portKey(p.Proto, k.port))
 		}
 	}
 }
@@ -250,12 +261,14 @@ func (d *portScan) follow(o *flow.Observation) Finding {
 	if s == nil {
 		return Finding{}
 	}
-	return d.finding(s, o.Packet)
+	return d.finding(s, o.Packet, followUp)
 }
 
-func (d *portScan) finding(s *portPair, p *packet.Packet) Finding {
-	if !s.active(p.Time, d.cfg.Window) {
-		return Finding{Score: s.score}
+// finding returns what a packet is part of if the scan was still going on at
+// most hold ago.
+func (d *portScan) finding(s *portPair, p *packet.Packet, hold time.Duration) Finding {
+	if !s.active(p.Time, hold) {
+		return Finding{}
 	}
 	if s.outdated(p.Time) {
 		s.reason = d.reason(s, p)

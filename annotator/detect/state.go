@@ -153,6 +153,15 @@ func (d *distinct) mark(k uint64) bool {
 	return true
 }
 
+// isMarked tells whether k is in the set and marked.
+func (d *distinct) isMarked(k uint64) bool {
+	if len(d.keys) == 0 {
+		return false
+	}
+	i, found := d.find(k<<1 | 1<<63)
+	return found && d.keys[i]&1 == 1
+}
+
 func (d *distinct) find(k uint64) (int, bool) {
 	mask := len(d.keys) - 1
 	for i := int(mix(k)) & mask; ; i = (i + 1) & mask {
@@ -233,7 +242,8 @@ func (i *incident) active(now int64, hold time.Duration) bool {
 
 // outdated tells that the reason has to be written anew, and notes that it is.
 func (i *incident) outdated(now int64) bool {
-	if i.reason != "" && i.score < i.said+0.01 && near(now, i.saidAt, time.Second) {
+	flagged := i.score > verdict.AnomalousScore && i.said <= verdict.AnomalousScore
+	if i.reason != "" && !flagged && i.score < i.said+0.01 && near(now, i.saidAt, time.Second) {
 		return false
 	}
 	i.said, i.saidAt = i.score, now

@@ -1,0 +1,30 @@
+package detect
+
+import (
+	"os"
+	"testing"
+
+	"ampulla/annotator/verdict"
+	"ampulla/annotator/capturetest"
+)
+
+func TestAlarms(t *testing.T) {
+	dir := os.Getenv("ALARM_DIR")
+	if dir == "" {
+		t.Skip()
+	}
+	type al struct{ n, first int; f Finding }
+	for _, path := range capturetest.Files(t, dir) {
+		fs := replay(t, path, All(Default()))
+		m := map[verdict.Type]*al{}
+		for i, f := range fs {
+			if f.Score > 0.8 {
+				if m[f.Type] == nil { m[f.Type] = &al{first: i + 1, f: f} }
+				m[f.Type].n++
+			}
+		}
+		for ty, a := range m {
+			t.Logf("%s %s n=%d/%d first=%d %s", path[len(dir):], ty, a.n, len(fs), a.first, a.f.Reason)
+		}
+	}
+}
