@@ -44,6 +44,7 @@ var mayImport = map[string][]string{
 	"annotator/eval": {"annotator/pcapng", "annotator/packet", "annotator/flow", "annotator/feature",
 		"annotator/score", "annotator/detect", "annotator/engine", "annotator/verdict", "annotator/rewrite"},
 	"annotator/capturetest": {},
+	"lua":                   {}, // carries ai.lua
 	"models":                {},
 }
 
