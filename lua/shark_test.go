@@ -1,0 +1,116 @@
+package lua_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"ampulla/lua"
+)
+
+// shark is one tshark, with ai.lua in a file that it can read.
+type shark struct {
+	path    string
+	version string // "4.0"
+	script  string // path of ai.lua
+	home    string
+	env     []string
+}
+
+// tsharks returns the tsharks to test: those in $AMPULLA_TSHARKS, a list as in
+// $PATH; without it, the one in $PATH and those fetched by wireshark.sh.
+func tsharks() []string {
+	if list, ok := os.LookupEnv("AMPULLA_TSHARKS"); ok {
+		return filepath.SplitList(list)
+	}
+	var found []string
+	if path, err := exec.LookPath("tshark"); err == nil {
+		found = append(found, path)
+	}
+	cache := os.Getenv("AMPULLA_WIRESHARKS")
+	if cache == "" {
+		dir, _ := os.UserCacheDir()
+		cache = filepath.Join(dir, "ampulla-wireshark")
+	}
+	fetched, _ := filepath.Glob(filepath.Join(cache, "*", "tshark"))
+	return append(found, fetched...)
+}
+
+var tsharkVersion = regexp.MustCompile(`\(Wireshark\) (\d+\.\d+)\.`)
+
+// eachShark runs a test with every tshark, and skips it without one.
+func eachShark(t *testing.T, test func(t *testing.T, s *shark)) {
+	paths := tsharks()
+	if len(paths) == 0 {
+		t.Skip("no tshark installed; lua/wireshark.sh fetches some")
+	}
+	for _, path := range paths {
+		out, err := exec.Command(path, "--version").Output()
+		version := tsharkVersion.FindSubmatch(out)
+		if version == nil {
+			t.Logf("skipping %s: does not run: %v", path, err)
+			continue
+		}
+		t.Run(string(version[1]), func(t *testing.T) {
+			s := &shark{path: path, version: string(version[1]), home: t.TempDir()}
+			s.script = filepath.Join(t.TempDir(), "ai.lua")
+			if err := os.WriteFile(s.script, []byte(lua.Script), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if out := s.try(t, "-G", "fields"); !strings.Contains(out.stdout, "\tai.anomaly.score\t") {
+				t.Skipf("this tshark does not run Lua scripts here (root's are not, since 4.4): %s", out.stderr)
+			}
+			test(t, s)
+		})
+	}
+}
+
+type output struct {
+	stdout, stderr string
+	err            error
+}
+
+// bare runs tshark as it is.
+func (s *shark) bare(t testing.TB, args ...string) output {
+	t.Helper()
+	cmd := exec.Command(s.path, args...)
+	cmd.Dir = s.home
+	cmd.Env = append(os.Environ(), "HOME="+s.home, "XDG_CONFIG_HOME="+s.home+"/.config", "LC_ALL=C.UTF-8", "TZ=UTC")
+	cmd.Env = append(cmd.Env, s.env...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	return output{stdout.String(), stderr.String(), err}
+}
+
+// try runs tshark with ai.lua.
+func (s *shark) try(t testing.TB, args ...string) output {
+	t.Helper()
+	return s.bare(t, append([]string{"-X", "lua_script:" + s.script}, args...)...)
+}
+
+// run runs tshark with ai.lua, insists that it has nothing to complain about,
+// and returns what it prints.
+func (s *shark) run(t testing.TB, args ...string) string {
+	t.Helper()
+	out := s.try(t, args...)
+	out.mustBeQuiet(t, args)
+	return out.stdout
+}
+
+func (o output) mustBeQuiet(t testing.TB, args []string) {
+	t.Helper()
+	complaint := ""
+	for line := range strings.Lines(o.stderr) {
+		if !strings.HasPrefix(line, "Running as user") {
+			complaint += line
+		}
+	}
+	if o.err != nil || complaint != "" {
+		t.Fatalf("tshark %q: %v: %s", args, o.err, complaint)
+	}
+}
