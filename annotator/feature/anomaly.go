@@ -20,7 +20,7 @@ type context struct {
 // taken as it is.
 type definition struct {
 	Feature
-	value func(c *context) float64
+	value func(c context) float64
 }
 
 // AnomalyNames returns the names of the anomaly model's features, in order.
@@ -49,7 +49,7 @@ func Anomaly(o *flow.Observation, f *flow.Flow, src, dst *flow.Host, out []float
 	c := context{o: o, p: o.Packet, f: f, src: src, dst: dst, pair: f.Pair()}
 	for i := range anomaly {
 		d := &anomaly[i]
-		v := d.value(&c)
+		v := d.value(c)
 		if d.Log {
 			out[i] = log1p(v)
 		} else {
@@ -62,28 +62,28 @@ func log1p(x float64) float32 { return float32(math.Log1p(max(x, 0))) }
 
 // Access to the state, for the table of features.
 
-type picker func(c *context) *flow.Tally
+type picker func(c context) *flow.Tally
 
-func source(c *context) *flow.Tally      { return &c.src.Tally }
-func destination(c *context) *flow.Tally { return &c.dst.Tally }
-func both(c *context) *flow.Tally        { return &c.pair.Tally }
+func source(c context) *flow.Tally      { return &c.src.Tally }
+func destination(c context) *flow.Tally { return &c.dst.Tally }
+func both(c context) *flow.Tally        { return &c.pair.Tally }
 
 // count gives a counter of a tally.
-func count(of picker, k flow.Counter, w flow.Window) func(*context) float64 {
-	return func(c *context) float64 { return float64(of(c).Count(k, w)) }
+func count(of picker, k flow.Counter, w flow.Window) func(context) float64 {
+	return func(c context) float64 { return float64(of(c).Count(k, w)) }
 }
 
 // share gives a/(a+b), or 0 if both are 0.
-func share(of picker, a, b flow.Counter, w flow.Window) func(*context) float64 {
-	return func(c *context) float64 {
+func share(of picker, a, b flow.Counter, w flow.Window) func(context) float64 {
+	return func(c context) float64 {
 		t := of(c)
 		return part(float64(t.Count(a, w)), float64(t.Count(b, w)))
 	}
 }
 
 // lack gives the share of a that b did not answer, or 0 if there is no a.
-func lack(of picker, a, b flow.Counter, w flow.Window) func(*context) float64 {
-	return func(c *context) float64 {
+func lack(of picker, a, b flow.Counter, w flow.Window) func(context) float64 {
+	return func(c context) float64 {
 		t := of(c)
 		asked := float64(t.Count(a, w))
 		if asked == 0 {
@@ -94,8 +94,8 @@ func lack(of picker, a, b flow.Counter, w flow.Window) func(*context) float64 {
 }
 
 // each gives a/b, or 0 if b is 0.
-func each(of picker, a, b flow.Counter, w flow.Window) func(*context) float64 {
-	return func(c *context) float64 {
+func each(of picker, a, b flow.Counter, w flow.Window) func(context) float64 {
+	return func(c context) float64 {
 		t := of(c)
 		return ratio(float64(t.Count(a, w)), float64(t.Count(b, w)))
 	}
@@ -118,8 +118,8 @@ func number(b bool) float64 {
 }
 
 // flags tells whether a TCP packet has exactly the flags want among mask.
-func flags(mask, want uint16) func(*context) float64 {
-	return func(c *context) float64 {
+func flags(mask, want uint16) func(context) float64 {
+	return func(c context) float64 {
 		return number(c.p.Proto == packet.ProtoTCP && c.p.FragOffset == 0 && c.p.TCPFlags&mask == want)
 	}
 }
