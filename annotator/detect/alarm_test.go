@@ -4,8 +4,8 @@ import (
 	"os"
 	"testing"
 
-	"ampulla/annotator/verdict"
 	"ampulla/annotator/capturetest"
+	"ampulla/annotator/verdict"
 )
 
 func TestAlarms(t *testing.T) {
@@ -13,13 +13,18 @@ func TestAlarms(t *testing.T) {
 	if dir == "" {
 		t.Skip()
 	}
-	type al struct{ n, first int; f Finding }
+	type al struct {
+		n, first int
+		f        Finding
+	}
 	for _, path := range capturetest.Files(t, dir) {
 		fs := replay(t, path, All(Default()))
 		m := map[verdict.Type]*al{}
 		for i, f := range fs {
 			if f.Score > 0.8 {
-				if m[f.Type] == nil { m[f.Type] = &al{first: i + 1, f: f} }
+				if m[f.Type] == nil {
+					m[f.Type] = &al{first: i + 1, f: f}
+				}
 				m[f.Type].n++
 			}
 		}

@@ -149,7 +149,7 @@ func (d *beacon) judge(s *calls, key service, now int64) {
 	}
 	repeats := float64(d.cfg.Repeats)
 	if internal(key.server) {
-		repeats *= 3
+		repeats *= d.cfg.Internal
 	}
 	s.raise(Grade(float64(s.intervals.n), repeats), now)
 }

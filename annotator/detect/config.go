@@ -62,8 +62,8 @@ type HostScan struct {
 	// when dense: routers ask for many scattered hosts, a sweep for one after
 	// the other. Default 0.3.
 	Density float64 `yaml:"density"`
-	// Scattered is by what factor more hosts it takes when UDP goes to
-	// addresses that are not dense, as that of peer-to-peer programs does.
+	// Scattered is by what factor more hosts it takes when their addresses are
+	// not dense, as with peer-to-peer programs, whose peers are often gone.
 	// Default 4.
 	Scattered float64 `yaml:"scattered"`
 	// Sources is how many pairs of source and service are remembered.
@@ -167,9 +167,11 @@ type ICMPTunnel struct {
 // Beacon configures the search for new connections at regular intervals.
 type Beacon struct {
 	// Repeats is how many connections at regular intervals to one external
-	// service are regular enough to say so. Default 10; three times as many to
-	// an internal one.
+	// service are regular enough to say so. Default 10.
 	Repeats int `yaml:"repeats"`
+	// Internal is by what factor more it takes when the service is internal,
+	// as pages and monitors poll those all day. Default 10.
+	Internal float64 `yaml:"internal"`
 	// Jitter is the coefficient of variation of the intervals that is still
 	// regular. Default 0.15.
 	Jitter float64 `yaml:"jitter"`
@@ -210,7 +212,7 @@ func Default() Config {
 		DNSTunnel: DNSTunnel{Names: 20, Window: 10 * time.Minute, MinLength: 30, MinEntropy: 3,
 			Domains: 4096},
 		ICMPTunnel: ICMPTunnel{Mismatches: 5, Sizes: 10, Window: 5 * time.Minute, Pairs: 2048},
-		Beacon: Beacon{Repeats: 10, Jitter: 0.15, SizeSpread: 0.2, MinInterval: time.Second,
+		Beacon: Beacon{Repeats: 10, Internal: 10, Jitter: 0.15, SizeSpread: 0.2, MinInterval: time.Second,
 			MinDuration: 150 * time.Second, Services: 8192},
 		ARPSpoof: ARPSpoof{Claims: 3, Unasked: 10, Window: time.Minute, Hosts: 8192},
 	}
@@ -295,6 +297,7 @@ func (c *Config) fields() []field {
 		window("icmp_tunnel.window", it.Window),
 		count("icmp_tunnel.pairs", it.Pairs),
 		count("beacon.repeats", be.Repeats),
+		{"beacon.internal", be.Internal, mostFactor},
 		share("beacon.jitter", be.Jitter),
 		share("beacon.size_spread", be.SizeSpread),
 		window("beacon.min_interval", be.MinInterval),

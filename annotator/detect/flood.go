@@ -87,7 +87,7 @@ func (d *flood) Observe(o *flow.Observation) Finding {
 	if v == vectorAnswer && s.asked != 0 && near(p.Time, s.asked, 10*time.Second) {
 		return Finding{} // asked all, so anyone may answer
 	}
-	if o.Noise == flow.Clean {
+	if o.Noise == flow.Clean && !isLost(o) {
 		d.count(s, v, o)
 	}
 	return d.finding(s, v, p)
@@ -108,10 +108,11 @@ func vectorOf(o *flow.Observation) vector {
 			return vectorOther
 		}
 	case packet.ProtoUDP:
-		if p.FragOffset != 0 {
-			return vectorAnswer // only counts while answers flood in
+		from, to := sourcePorts(o)
+		if isLost(o) {
+			return vectorAnswer // not counted, but part of what comes with it
 		}
-		if isReflector(p.SrcPort) && p.SrcPort != p.DstPort {
+		if isReflector(from) && from != to {
 			if fromPeer(o) == 0 && !toMany(p.Dst) {
 				return vectorAnswer
 			}
@@ -130,6 +131,24 @@ func vectorOf(o *flow.Observation) vector {
 		}
 	}
 	return vectorNone
+}
+
+// sourcePorts returns the ports of a datagram, for a later fragment those of
+// its first one.
+func sourcePorts(o *flow.Observation) (src, dst uint16) {
+	_, src = o.Client()
+	_, dst = o.Server()
+	if !o.FromClient {
+		src, dst = dst, src
+	}
+	return src, dst
+}
+
+// isLost tells that p is a later fragment whose first one was not seen, so
+// that nobody knows its ports.
+func isLost(o *flow.Observation) bool {
+	from, to := sourcePorts(o)
+	return o.Packet.FragOffset != 0 && from == 0 && to == 0
 }
 
 // isReflector tells that a UDP service is known to answer a small question

@@ -144,7 +144,7 @@ func (d *hostScan) judge(s *sweep, key sweepKey, now int64) {
 		// Answers are often not sent past the point of capture, and sweeping
 		// a network that is in use gets many.
 		answers = 1
-	case key.kind == sweepUDP && !dense:
+	case !dense:
 		more = d.cfg.Scattered
 	}
 	if answered > answers*n {
