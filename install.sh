@@ -385,7 +385,7 @@ commit() {
 # --- the parts ----------------------------------------------------------------
 
 build() {
-  step "Building"
+  step "Building (a minute or two the first time)"
   make -s -C "$here" build || die "the build was not successful, see above"
   say "$("$here/bin/ampulla" --version)"
 }
@@ -429,12 +429,16 @@ demonstrate() {
     die "tshark does not know the ai.* fields" "the plugin is $(plugin_folder)/ampulla/ai.lua; see Troubleshooting in README.md"
   }
   [[ -s $work/list ]] || die "no packet of $capture is flagged; that is a defect, please report it"
-  awk -F '\t' -v each=3 '
-    BEGIN { printf "%6s  %-15s  %-15s  %5s  %-12s  %s\n", "frame", "source", "destination", "score", "type", "reason" }
-    { total[$5]++ }
-    seen[$2, $5]++ < each { printf "%6s  %-15s  %-15s  %5.3f  %-12s  %s\n", $1, $2, $3, $4, $5, $6 }
+  awk -F '\t' '
+    { line[NR] = sprintf("%6s  %-15s  %-15s  %5.3f  %-12s  %s", $1, $2, $3, $4, $5, $6)
+      total[$5]++
+      if (!first[$2, $5]) shown[first[$2, $5] = NR]
+      last[$2, $5] = NR }
     END {
-      printf "\nAbove are the first %d packets of each source and type. In all, %d packets are flagged:\n", each, NR
+      printf "%6s  %-15s  %-15s  %5s  %-12s  %s\n", "frame", "source", "destination", "score", "type", "reason"
+      for (key in last) shown[last[key]]
+      for (i = 1; i <= NR; i++) if (i in shown) print line[i]
+      printf "\nThese are the first and the last of each source and type; in all %d packets are flagged:\n", NR
       for (type in total) printf "%6d  %s\n", total[type], type | "sort -rn"
     }' "$work/list"
 }
