@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 
@@ -25,10 +26,17 @@ labels: attacks detected, recall and false positives at 0.8, by kind and origin.
 The labels of captures/x/y are in labels/x/y.tsv (first_frame, last_frame,
 class, attack_type); a capture without labels is benign.
 
-   ampulla eval --captures anomaly/captures --labels anomaly/labels`,
+   ampulla eval --captures anomaly/captures --labels anomaly/labels
+
+With --features it writes what the models would see of the captures instead, to
+train them with (see models/train); it needs no models for that.
+
+   ampulla eval --captures anomaly/captures --labels anomaly/labels --features OUT`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "captures", Usage: "`FOLDER` of captures"},
 			&cli.StringFlag{Name: "labels", Usage: "`FOLDER` of labels"},
+			&cli.StringFlag{Name: "features", Usage: "write feature rows to this `FOLDER` instead of measuring"},
+			&cli.Uint64Flag{Name: "every", Value: 1, Usage: "with --features, keep the anomaly rows of one frame in `N`; 0 keeps none"},
 			configFlag(), workersFlag(), libraryFlag(),
 		},
 		Action: runEval,
@@ -39,10 +47,6 @@ func runEval(c *cli.Context) error {
 	if c.String("captures") == "" || c.Args().Present() {
 		return usage("--captures is needed", "ampulla eval --captures FOLDER --labels FOLDER")
 	}
-	scorer, err := openScorer(c)
-	if err != nil {
-		return err
-	}
 	cfg, err := engineConfig(c.String("config"), 1) // the captures run side by side instead
 	if err != nil {
 		return err
@@ -50,6 +54,16 @@ func runEval(c *cli.Context) error {
 	workers := c.Int("workers")
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
+	}
+	if out := c.String("features"); out != "" {
+		return eval.WriteFeatures(c.Context, c.String("captures"), c.String("labels"), out, eval.FeatureConfig{
+			Engine: cfg, Workers: workers, Every: c.Uint64("every"),
+			Warn: func(name string, err error) { fmt.Fprintf(c.App.ErrWriter, "ampulla: %s: %v\n", name, err) },
+		})
+	}
+	scorer, err := openScorer(c)
+	if err != nil {
+		return err
 	}
 	results, err := eval.Run(c.Context, c.String("captures"), c.String("labels"), workers, judge(cfg, scorer))
 	if err != nil {
