@@ -58,7 +58,12 @@ func Anomaly(o *flow.Observation, f *flow.Flow, src, dst *flow.Host, out []float
 	}
 }
 
-func log1p(x float64) float32 { return float32(math.Log1p(max(x, 0))) }
+func log1p(x float64) float32 {
+	if x <= 0 { // most counts are 0
+		return 0
+	}
+	return float32(math.Log1p(x))
+}
 
 // Access to the state, for the table of features.
 

@@ -5,7 +5,7 @@ import "time"
 // Config bounds a [Table]. All times are packet time.
 type Config struct {
 	MaxFlows     int           // flows kept at once; the one idle longest goes first
-	MaxHosts     int           // hosts kept at once
+	MaxHosts     int           // hosts kept at once, 2 at least
 	MaxPairs     int           // pairs of client and server kept at once
 	MaxServices  int           // services (server, protocol, port) of pairs kept at once
 	MaxFragments int           // fragmented datagrams kept at once
@@ -16,13 +16,13 @@ type Config struct {
 }
 
 // Default returns the bounds used unless configured otherwise. Filled to the
-// brim, such a table takes about 300 MB.
+// brim, such a table takes about 225 MB.
 func Default() Config {
 	return Config{
-		MaxFlows:     200_000,
+		MaxFlows:     100_000,
 		MaxHosts:     50_000,
-		MaxPairs:     100_000,
-		MaxServices:  200_000,
+		MaxPairs:     50_000,
+		MaxServices:  100_000,
 		MaxFragments: 4096,
 		Idle:         10 * time.Minute,
 		FragmentLife: 30 * time.Second,

@@ -36,11 +36,10 @@ const BurstGap = 1e9
 
 // service is a port of a server as one client uses it.
 type service struct {
-	host       *hostNode // client whose tally hostMark belongs to
-	hostMark   Mark
-	pairMark   Mark
-	pair       *pairNode
-	hasStarted bool
+	host     *hostNode // client whose tally hostMark belongs to
+	hostMark Mark
+	pairMark Mark
+	pair     *pairNode
 }
 
 type hostKey struct {
@@ -82,22 +81,19 @@ func (t *Table) host(k hostKey, now int64) *hostNode {
 // bind looks up hosts, pair and service of a flow, unless it still holds them,
 // marks them as used and moves their windows up to now.
 func (t *Table) bind(f *Flow, now int64) {
-	if f.client == nil || f.client.gone {
+	if f.client.gone() {
 		f.client = t.host(hostKey{f.ClientAddr, f.key.domain}, now)
 	}
 	t.hosts.touch(f.client)
-	if f.server == nil || f.server.gone {
+	if f.server.gone() {
 		f.server = t.host(hostKey{f.ServerAddr, f.key.domain}, now)
-		if f.client.gone { // there is room for one only
-			f.client = f.server
-		}
 	}
 	t.hosts.touch(f.server)
-	if f.pair == nil || f.pair.gone {
+	if f.pair.gone() {
 		f.pair = t.pair(f)
 	}
 	t.pairs.touch(f.pair)
-	if f.service == nil || f.service.gone {
+	if f.service.gone() {
 		f.service = t.service(f)
 	}
 	t.services.touch(f.service)
@@ -105,11 +101,11 @@ func (t *Table) bind(f *Flow, now int64) {
 	f.client.val.advance(now)
 	f.server.val.advance(now)
 	f.pair.val.advance(now)
-	if p := &f.pair.val; p.client != f.client || p.server != f.server {
+	if p := f.pair.val; p.client != f.client || p.server != f.server {
 		p.client, p.server = f.client, f.server
 		p.clientMark, p.serverMark = Mark{}, Mark{}
 	}
-	if s := &f.service.val; s.host != f.client || s.pair != f.pair {
+	if s := f.service.val; s.host != f.client || s.pair != f.pair {
 		s.host, s.pair = f.client, f.pair
 		s.hostMark, s.pairMark = Mark{}, Mark{}
 	}
@@ -142,11 +138,11 @@ func (t *Table) service(f *Flow) *serviceNode {
 
 // record counts a clean packet of f for its hosts and their pair.
 func (f *Flow) record(p *packet.Packet, fromClient, isNew bool) {
-	src, dst := &f.client.val, &f.server.val
+	src, dst := f.client.val, f.server.val
 	if !fromClient {
 		src, dst = dst, src
 	}
-	pair := &f.pair.val
+	pair := f.pair.val
 	src.Packets++
 	bytes := p.PayloadLength
 	count(&src.Tally, &dst.Tally, &pair.Tally, fromClient, PacketsOut, PacketsIn, 1)

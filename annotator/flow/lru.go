@@ -9,12 +9,15 @@ type lru[K comparable, V any] struct {
 	max   int
 }
 
-// node is an entry. Gone entries stay valid for those who hold them.
+// gone tells that there is no entry, or no longer.
+func (n *node[K, V]) gone() bool { return n == nil || n.val == nil }
+
+// node is an entry. It is small and apart from its value, so that those who
+// still hold one that is gone do not keep the value in memory.
 type node[K comparable, V any] struct {
 	prev, next *node[K, V]
 	key        K
-	gone       bool // no longer in the map
-	val        V
+	val        *V // nil if the entry is gone
 }
 
 func newLRU[K comparable, V any](limit int) *lru[K, V] {
@@ -28,7 +31,7 @@ func (l *lru[K, V]) get(k K) *node[K, V] { return l.nodes[k] }
 
 // touch marks n as used last.
 func (l *lru[K, V]) touch(n *node[K, V]) {
-	if n.gone || l.root.next == n {
+	if n.gone() || l.root.next == n {
 		return
 	}
 	n.prev.next, n.next.prev = n.next, n.prev
@@ -42,7 +45,7 @@ func (l *lru[K, V]) add(k K) (n *node[K, V], evicted bool) {
 		l.remove(l.root.prev)
 		evicted = true
 	}
-	n = &node[K, V]{key: k}
+	n = &node[K, V]{key: k, val: new(V)}
 	l.nodes[k] = n
 	l.pushFront(n)
 	return n, evicted
@@ -51,7 +54,7 @@ func (l *lru[K, V]) add(k K) (n *node[K, V], evicted bool) {
 // remove takes n out.
 func (l *lru[K, V]) remove(n *node[K, V]) {
 	n.prev.next, n.next.prev = n.next, n.prev
-	n.prev, n.next, n.gone = nil, nil, true
+	n.prev, n.next, n.val = nil, nil, nil
 	delete(l.nodes, n.key)
 }
 

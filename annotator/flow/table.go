@@ -52,7 +52,7 @@ func NewTable(c Config) *Table {
 	return &Table{
 		config:    c,
 		flows:     newLRU[flowKey, Flow](c.MaxFlows),
-		hosts:     newLRU[hostKey, Host](max(c.MaxHosts, 2)),
+		hosts:     newLRU[hostKey, Host](max(c.MaxHosts, 2)), // both ends of a packet
 		pairs:     newLRU[pairKey, Pair](c.MaxPairs),
 		services:  newLRU[serviceKey, service](c.MaxServices),
 		fragments: newLRU[fragmentKey, fragment](c.MaxFragments),
@@ -93,7 +93,7 @@ func (t *Table) Observe(p *packet.Packet, o *Observation) (f *Flow, src, dst *Ho
 	}
 	f.Last = p.Time
 
-	src, dst = &f.client.val, &f.server.val
+	src, dst = f.client.val, f.server.val
 	if !fromClient {
 		src, dst = dst, src
 	}
@@ -149,7 +149,7 @@ func (t *Table) ends(p *packet.Packet) ends {
 		if n == nil {
 			n, _ = t.fragments.add(k)
 		}
-		n.val = fragment{ends: endsOf(p), time: p.Time}
+		*n.val = fragment{ends: endsOf(p), time: p.Time}
 		t.fragments.touch(n)
 		return n.val.ends
 	}
@@ -166,7 +166,7 @@ func (t *Table) flow(p *packet.Packet, e ends) (f *Flow, fromClient, isNew bool)
 	k, srcIsLow := keyOf(p, e)
 	t.expire(p.Time)
 	if n := t.flows.get(k); n != nil {
-		f, fromClient = &n.val, n.val.lowIsClient == srcIsLow
+		f, fromClient = n.val, n.val.lowIsClient == srcIsLow
 		idle := p.Time - f.Last
 		if idle <= int64(t.config.Idle) && !f.renewed(p, fromClient) {
 			t.flows.touch(n)
@@ -181,7 +181,7 @@ func (t *Table) flow(p *packet.Packet, e ends) (f *Flow, fromClient, isNew bool)
 	if evicted {
 		t.stats.FlowsEvicted++
 	}
-	f = &n.val
+	f = n.val
 	fromClient = t.open(f, k, p, e, srcIsLow)
 	return f, fromClient, true
 }
