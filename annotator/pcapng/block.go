@@ -106,7 +106,13 @@ func (b *Block) SectionLength() int64 { return int64(b.u64(16)) }
 // SetSectionLength overwrites the Section Length of a section header.
 func (b *Block) SetSectionLength(n int64) { b.order().PutUint64(b.Raw[16:], uint64(n)) }
 
-func (b *Block) order() binary.ByteOrder {
+// byteOrder is what binary.BigEndian and binary.LittleEndian both are.
+type byteOrder interface {
+	binary.ByteOrder
+	binary.AppendByteOrder
+}
+
+func (b *Block) order() byteOrder {
 	if b.BigEndian {
 		return binary.BigEndian
 	}

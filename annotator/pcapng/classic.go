@@ -11,26 +11,34 @@ import (
 const (
 	classicHeader = 24
 	recordHeader  = 16
+	maxRecord     = recordHeader + 12 // longest header of a variant
 )
 
 // Fields of the 32-bit link type of a classic pcap file.
 const (
-	linkTypeMask  = 0x0000ffff
-	reservedMask  = 0x03ff0000
-	fcsPresent    = 0x04000000
-	fcsShift      = 28 // the length, in units of 16 bits
-	fcsUnit       = 16 // bits
-	linkTypeFDDI  = 10
-	fddiPadding   = 3 // bytes that AIX puts in front of FDDI frames
-	maxPacket     = 256 << 10
-	maxBigPacket  = 128 << 20
-	linkDBus      = 231
-	linkUSBPcap   = 249
-	linkEBHSCR    = 279
-	maxEBHSCR     = 32 << 20
-	recordsToTry  = 3
-	maxIndex      = 10000 // a Linux box of 1999 had fewer interfaces
-	firstEthernet = 0x600 // Ethernet types; below are lengths
+	linkTypeMask = 0x0000ffff
+	reservedMask = 0x03ff0000
+	fcsPresent   = 0x04000000
+	fcsShift     = 28 // the length of the frame check sequence
+	fcsUnit      = 16 // bits
+)
+
+// Link types that are treated specially (https://www.tcpdump.org/linktypes.html).
+const (
+	linkFDDI    = 10
+	linkDBus    = 231
+	linkUSBPcap = 249
+	linkEBHSCR  = 279
+)
+
+// Largest packets that Wireshark accepts, in bytes.
+const (
+	maxPacket    = 256 << 10
+	maxDBus      = 128 << 20
+	maxUSBPcap   = 128 << 20
+	maxEBHSCR    = 32 << 20
+	fddiPadding  = 3 // that AIX puts in front of FDDI frames
+	recordsToTry = 3 // when guessing the variant
 )
 
 // variant is a layout of the records of a classic pcap file. Some have the
@@ -44,9 +52,9 @@ const (
 	nokia
 )
 
-// headerLen is the length of a record header, in bytes.
-func (v variant) headerLen() int {
-	return recordHeader + [...]int{standard: 0, modified: 8, modifiedSMP: 12, nokia: 4}[v]
+// extra is the length of the fields behind the standard record header, in bytes.
+func (v variant) extra() int {
+	return [...]int{standard: 0, modified: 8, modifiedSMP: 12, nokia: 4}[v]
 }
 
 // classicKind is what a magic number tells.
@@ -149,8 +157,10 @@ func (c *classic) parseHeader(head []byte) error {
 		return malformedf("reserved bits of link type %#08x are set", c.linkType)
 	}
 	switch c.linkType & linkTypeMask {
-	case linkDBus, linkUSBPcap:
-		c.maxPacket = maxBigPacket
+	case linkDBus:
+		c.maxPacket = maxDBus
+	case linkUSBPcap:
+		c.maxPacket = maxUSBPcap
 	case linkEBHSCR:
 		c.maxPacket = maxEBHSCR
 	default:
@@ -162,20 +172,19 @@ func (c *classic) parseHeader(head []byte) error {
 // parseAIX recognises files of AIX, which has RFC 1573 interface types in place
 // of link types, and nanoseconds.
 func (c *classic) parseAIX() {
-	types := map[uint32]uint32{6: 1, 9: 6, 15: linkTypeFDDI, 24: 0}
+	types := map[uint32]uint32{6: 1, 9: 6, 15: linkFDDI, 24: 0}
 	linkType, ok := types[c.linkType]
 	if !ok {
 		return
 	}
 	c.linkType = linkType
 	c.nano = true
-	c.swapped = false
-	c.fddi = linkType == linkTypeFDDI
+	c.fddi = linkType == linkFDDI
 }
 
 // readRecord turns a record into an Enhanced Packet Block.
 func (c *classic) readRecord(r *Reader, b *Block) error {
-	n := c.variant.headerLen()
+	n := recordHeader + c.variant.extra()
 	head, err := r.br.Peek(n)
 	if err != nil {
 		return cut(err, len(head), n)
@@ -197,8 +206,10 @@ func (c *classic) readRecord(r *Reader, b *Block) error {
 	if _, err := r.br.Discard(n); err != nil {
 		return err
 	}
-	if got, err := r.br.Discard(skip); err != nil {
-		return cut(err, n+got, record)
+	if got, err := r.br.Discard(skip); err == io.EOF {
+		return truncatedf("truncated after %d of %d bytes", n+got, record)
+	} else if err != nil {
+		return err
 	}
 	units := uint64(1_000_000)
 	if c.nano {
@@ -250,39 +261,57 @@ func (c *classic) guess(br *bufio.Reader) variant {
 	return best
 }
 
-// oddities counts what looks wrong if the first records were of variant v.
+// oddities counts what looks wrong if the first records were of variant v. A
+// record that is cut is one more oddity, and the last to be looked at.
 func (c *classic) oddities(br *bufio.Reader, v variant) int {
 	odd, offset := 0, 0
-	count := func(wrong bool) {
-		if wrong {
-			odd++
-		}
-	}
 	for range recordsToTry {
-		n := v.headerLen()
-		head, err := br.Peek(offset + n)
-		if err != nil {
-			count(len(head) > offset)
+		head, _ := br.Peek(offset + recordHeader)
+		if len(head) == offset {
 			break
 		}
-		head = head[offset:]
-		captured, length := c.order.Uint32(head[8:]), c.order.Uint32(head[12:])
-		count(c.order.Uint32(head[4:]) >= 1_000_000)
-		count(captured > c.snapLen)
-		count(length > maxBigPacket)
-		count(captured > length)
-		odd += c.extraOddities(head[recordHeader:], v)
-		if captured > c.maxPacket {
+		if len(head) < offset+recordHeader {
 			odd++
 			break
 		}
-		offset += n + int(captured)
-		if offset > bufferLen {
+		captured := c.order.Uint32(head[offset+8:])
+		odd += c.recordOddities(head[offset:])
+		offset += recordHeader
+
+		head, err := br.Peek(offset + v.extra())
+		if err != nil {
+			odd++
+			break
+		}
+		odd += c.extraOddities(head[offset:], v)
+		if captured > c.maxPacket {
+			break
+		}
+		offset += v.extra() + int(captured)
+		if offset+maxRecord > bufferLen {
 			break // more than can be looked at
 		}
-		if _, err := br.Peek(offset); err == io.EOF {
+		if _, err := br.Peek(offset); err != nil {
 			odd++
 			break
+		}
+	}
+	return odd
+}
+
+// recordOddities counts what looks wrong in the fields that all variants have.
+func (c *classic) recordOddities(head []byte) int {
+	captured, length := c.order.Uint32(head[8:]), c.order.Uint32(head[12:])
+	odd := 0
+	for _, wrong := range [...]bool{
+		c.order.Uint32(head[4:]) >= 1_000_000, // none of those to be guessed has nanoseconds
+		captured > c.maxPacket,
+		captured > c.snapLen,
+		captured > length,
+		length > 128<<20, // unlikely, whatever the link type
+	} {
+		if wrong {
+			odd++
 		}
 	}
 	return odd
@@ -295,11 +324,11 @@ func (c *classic) extraOddities(extra []byte, v variant) int {
 	odd := 0
 	switch v {
 	case modified, modifiedSMP:
-		if c.order.Uint32(extra) > maxIndex {
+		if c.order.Uint32(extra) > 10_000 { // more interfaces than a Linux box of 1999 had
 			odd++
 		}
 		switch t := c.order.Uint16(extra[4:]); {
-		case t >= firstEthernet, t <= 0x17, t == 0x60, t == 0x200, t == 0x400:
+		case t >= 0x600, t <= 0x17, t == 0x60, t == 0x200, t == 0x400:
 		default:
 			odd++
 		}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -45,8 +46,8 @@ func decompress(br *bufio.Reader) (*bufio.Reader, error) {
 	return br, nil
 }
 
-// gzipMembers reads concatenated gzip members (RFC 1952 section 2.2). Bytes
-// behind the last one are ignored, as gzip does.
+// gzipMembers reads concatenated gzip members (RFC 1952 section 2.2). Zeros
+// behind the last one are padding.
 type gzipMembers struct {
 	br *bufio.Reader
 	z  *gzip.Reader
@@ -61,17 +62,26 @@ func (g *gzipMembers) Read(p []byte) (int, error) {
 		if err != io.EOF {
 			return n, compressError("gzip", err)
 		}
-		magic, err := g.br.Peek(len(gzipMagic))
-		if !bytes.Equal(magic, gzipMagic) {
-			if err != nil && err != io.EOF {
-				return 0, err
-			}
-			return 0, io.EOF
+		if err := g.skipPadding(); err != nil {
+			return 0, err
 		}
 		if err := g.z.Reset(g.br); err != nil {
 			return 0, compressError("gzip", err)
 		}
 		g.z.Multistream(false)
+	}
+}
+
+// skipPadding goes to the next member; io.EOF means that there is none.
+func (g *gzipMembers) skipPadding() error {
+	for {
+		c, err := g.br.ReadByte()
+		if err != nil {
+			return err
+		}
+		if c != 0 {
+			return g.br.UnreadByte()
+		}
 	}
 }
 
@@ -92,5 +102,5 @@ func compressError(name string, err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return truncatedf("%s stream ends too early", name)
 	}
-	return malformedf("%s: %v", name, err)
+	return malformedf("%s: %s", name, strings.TrimPrefix(err.Error(), name+": "))
 }

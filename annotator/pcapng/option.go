@@ -142,10 +142,8 @@ func (b *Block) AppendEdited(dst []byte, drop func(comment []byte) bool, add str
 
 func (b *Block) appendComment(dst []byte, text, mark string) []byte {
 	n := len(text) + len(mark)
-	var head [4]byte
-	b.order().PutUint16(head[0:], OptComment)
-	b.order().PutUint16(head[2:], uint16(n))
-	dst = append(dst, head[:]...)
+	dst = b.order().AppendUint16(dst, OptComment)
+	dst = b.order().AppendUint16(dst, uint16(n))
 	dst = append(dst, text...)
 	dst = append(dst, mark...)
 	return append(dst, "\x00\x00\x00"[:round4(n)-n]...)
