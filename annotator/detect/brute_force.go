@@ -47,7 +47,7 @@ func (d *bruteForce) Name() string { return "brute_force" }
 
 func (d *bruteForce) Observe(o *flow.Observation) Finding {
 	p := o.Packet
-	if p.Version == 0 || o.Flow == 0 || p.Proto != packet.ProtoTCP || p.FragOffset != 0 {
+	if p.Version == 0 || o.Flow == 0 || !p.HasPorts() {
 		return Finding{}
 	}
 	if o.Noise == flow.Clean {
@@ -89,7 +89,7 @@ func (d *bruteForce) watch(o *flow.Observation) {
 			d.forgive(l, o)
 		}
 	}
-	if l != nil && !l.closed && p.TCPFlags&(packet.FIN|packet.RST) != 0 {
+	if l != nil && !l.closed && p.Proto == packet.ProtoTCP && p.TCPFlags&(packet.FIN|packet.RST) != 0 {
 		l.closed = true
 		if n := l.end(o); n > 0 {
 			d.fail(l, o, uint32(n))

@@ -29,10 +29,11 @@ const (
 	protoMongoDB
 	protoVNC
 	protoLDAP
+	protoKerberos
 )
 
 var protocolNames = [...]string{"", "SSH", "FTP", "Telnet", "SMTP", "IMAP", "POP3", "HTTP", "RDP", "SMB",
-	"MySQL", "PostgreSQL", "MSSQL", "Oracle", "Redis", "MongoDB", "VNC", "LDAP"}
+	"MySQL", "PostgreSQL", "MSSQL", "Oracle", "Redis", "MongoDB", "VNC", "LDAP", "Kerberos"}
 
 func (p protocol) String() string { return protocolNames[p] }
 
@@ -79,6 +80,8 @@ func protocolOf(o *flow.Observation) protocol {
 		return protoMongoDB
 	case "ldap":
 		return protoLDAP
+	case "kerberos":
+		return protoKerberos
 	}
 	_, port := o.Server()
 	return protocolOfPort(port)
@@ -92,6 +95,8 @@ func protocolOfPort(port uint16) protocol {
 		return protoTelnet
 	case 25, 465, 587:
 		return protoSMTP
+	case 88:
+		return protoKerberos
 	case 110:
 		return protoPOP3
 	case 143:
@@ -213,6 +218,8 @@ func (l *login) refused(b []byte) bool {
 		return smbRefused(b)
 	case protoLDAP:
 		return ldapRefused(b)
+	case protoKerberos:
+		return kerberosRefused(b)
 	}
 	return l.databaseRefused(b)
 }
@@ -267,6 +274,13 @@ func ldapRefused(b []byte) bool {
 	}
 	i := bytes.Index(b[:min(len(b), 24)], []byte{0x0a, 0x01, 0x31})
 	return i > 0 && bytes.IndexByte(b[:i], 0x61) > 0
+}
+
+// kerberosRefused tells that b holds a KRB-ERROR for an unknown principal or a
+// wrong password (RFC 4120 section 7.5.9).
+func kerberosRefused(b []byte) bool {
+	b = b[:min(len(b), 128)]
+	return bytes.Contains(b, []byte{0xa6, 3, 2, 1, 6}) || bytes.Contains(b, []byte{0xa6, 3, 2, 1, 24})
 }
 
 // end takes the end of the conversation and returns how many more failures it

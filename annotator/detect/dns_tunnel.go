@@ -120,8 +120,12 @@ func (d *dnsTunnel) finding(s *dnsNames, domain []byte, p *packet.Packet) Findin
 	}
 	if s.outdated(p.Time) {
 		n := float64(max(s.names.n, 1))
+		below := "no domain"
+		if len(domain) > 0 {
+			below = "domain " + printable(domain)
+		}
 		s.reason = fmt.Sprintf("DNS tunnel: %d different names below %s asked for within %.0f s, on average %.0f characters at %.1f bits each, mostly type %d; %d bytes came back",
-			s.names.n, printable(domain), seconds(s.start, p.Time), float64(s.length)/n, s.entropy/n, s.qtype, s.answers)
+			s.names.n, below, seconds(s.start, p.Time), float64(s.length)/n, s.entropy/n, s.qtype, s.answers)
 	}
 	return Finding{s.score, verdict.DNSTunnel, s.reason}
 }
@@ -192,6 +196,9 @@ func splitDomain(name []byte) (sub, domain []byte) {
 		return nil, name
 	}
 	last := bytes.LastIndexByte(name, '.')
+	if top := name[last+1:]; bytes.ContainsAny(top, "0123456789") && !bytes.HasPrefix(top, []byte("xn--")) {
+		return name, nil // no domain at all: sent straight to the server
+	}
 	if last < 0 {
 		return nil, name
 	}
