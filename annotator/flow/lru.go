@@ -2,7 +2,8 @@ package flow
 
 // lru is a map of bounded size that knows which entry was used longest ago.
 // Its nodes are intrusive: whoever holds one can mark it as used without
-// looking it up again, which is why it is not hashicorp/golang-lru.
+// looking it up again, which is why it is not hashicorp/golang-lru: looking up
+// hosts, pair and service of every packet takes Observe from 370 to 670 ns.
 type lru[K comparable, V any] struct {
 	nodes map[K]*node[K, V]
 	root  node[K, V] // ring; next is the newest, prev the oldest
