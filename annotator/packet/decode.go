@@ -19,9 +19,11 @@ type Decoder struct {
 	arp  layers.ARP
 	ip4  layers.IPv4
 	tcp  layers.TCP
-	udp  layers.UDP
-	sctp layers.SCTP
 	icmp layers.ICMPv4
+
+	// fixed is the fixed part of an IPv4 or TCP header as gopacket gets to see
+	// it, without options: it allocates for many or wrong ones.
+	fixed [20]byte
 
 	p       *Packet
 	nLayers int
@@ -94,6 +96,10 @@ func (d *Decoder) name(name string) bool {
 	d.p.Name = name
 	return true
 }
+
+// wrapper marks the packet as one of which only the encapsulation called name
+// is known. Within another one that counts as nothing known.
+func (d *Decoder) wrapper(name string) bool { return d.depth == 0 && d.name(name) }
 
 // payload ends decoding: s is what the last header carries.
 func (d *Decoder) payload(s span) bool {

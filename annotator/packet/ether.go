@@ -20,6 +20,8 @@ const (
 	typeCiscoMeta  = 0x8909
 	typeVNTag      = 0x8926
 	typeHSR        = 0x892f
+	typeNSH        = 0x894f
+	typeFabricPath = 0x8903
 	typeQinQ1      = 0x9100
 	typeQinQ2      = 0x9200
 	typeRTag       = 0xf1c1 // 802.1CB
@@ -33,7 +35,7 @@ func (d *Decoder) ethernet(s span) bool {
 	copy(d.p.DstMAC[:], d.eth.DstMAC)
 	copy(d.p.SrcMAC[:], d.eth.SrcMAC)
 	if isISL(d.p.DstMAC) {
-		return d.need(s, 26) && d.ethernet(s.skip(26)) || d.name("isl")
+		return d.need(s, 26) && d.ethernet(s.skip(26)) || d.wrapper("isl")
 	}
 	return d.etherType(binary.BigEndian.Uint16(s.data[12:]), s.skip(14))
 }
@@ -59,6 +61,10 @@ func (d *Decoder) etherType(t uint16, s span) bool {
 		return d.shim(s, 4)
 	case typeCiscoMeta:
 		return d.shim(s, 6)
+	case typeFabricPath:
+		return d.need(s, 2) && d.ethernet(s.skip(2))
+	case typeNSH:
+		return d.nsh(s)
 	case typePBB:
 		return d.need(s, 4) && d.ethernet(s.skip(4))
 	case typeTransEther:
@@ -86,7 +92,9 @@ func (d *Decoder) vlan(s span) bool {
 	if !d.layer() || !d.need(s, 4) || d.tag.DecodeFromBytes(s.data, d) != nil {
 		return false
 	}
-	d.p.VLAN = d.tag.VLANIdentifier
+	if id := d.tag.VLANIdentifier; id != 0 { // 0 gives a priority only
+		d.p.VLAN = id
+	}
 	return d.etherType(uint16(d.tag.Type), s.skip(4))
 }
 
@@ -96,6 +104,30 @@ func (d *Decoder) shim(s span, n int) bool {
 		return false
 	}
 	return d.etherType(binary.BigEndian.Uint16(s.data[n:]), s.skip(n+2))
+}
+
+// nsh skips the Network Service Header (RFC 8300).
+func (d *Decoder) nsh(s span) bool {
+	const name = "nsh"
+	if !d.layer() || !d.need(s, 8) {
+		return d.wrapper(name)
+	}
+	protocol, length := s.data[3], int(s.data[1]&0x3f)*4
+	if length < 8 || !d.skipTo(&s, length) {
+		return d.wrapper(name)
+	}
+	ok := false
+	switch protocol {
+	case 1:
+		ok = d.ipv4(s)
+	case 2:
+		ok = d.ipv6(s)
+	case 3:
+		ok = d.ethernet(s)
+	case 5:
+		ok = d.mpls(s)
+	}
+	return ok || d.wrapper(name)
 }
 
 // slow tells the slow protocols apart by their subtype (IEEE 802.3 annex 57A).
@@ -151,33 +183,42 @@ func (d *Decoder) logicalLink(s span) bool {
 	if !d.layer() || !d.need(s, 3) || d.llc.DecodeFromBytes(s.data, d) != nil {
 		return false
 	}
+	sap := d.llc.DSAP
 	if d.llc.Control != 3 { // not unnumbered information
-		switch {
-		case d.llc.DSAP == 0xf0 && d.llc.SSAP == 0xf0:
-			return d.name("netbios")
-		case d.llc.DSAP == 0x04 || d.llc.DSAP == 0x08:
-			return d.name("sna")
-		}
-		return d.name("llc")
+		return d.service(sap)
 	}
 	s = s.skip(3)
-	switch d.llc.DSAP {
+	switch sap {
 	case 0x06:
 		return d.ipv4(s)
-	case 0x42:
-		return d.name("stp")
 	case 0xaa:
 		return d.subnetwork(s)
-	case 0xe0:
-		return d.name("ipx")
-	case 0xf0:
-		return d.name("netbios")
-	case 0x04, 0x08:
-		return d.name("sna")
-	case 0xfe:
+	case 0x14, 0x20, 0x34, 0x54, 0xfe:
 		return d.osi(s)
+	case 0x42:
+		return d.name(bridgeName(d.p.DstMAC))
 	}
-	return d.name("llc")
+	return d.service(sap)
+}
+
+// service names a packet by its 802.2 service access point.
+func (d *Decoder) service(sap uint8) bool {
+	if name := llcName(sap); name != "" {
+		return d.name(name)
+	}
+	return d.wrapper("llc")
+}
+
+// bridgeName tells what bridges say to each other apart by the address they
+// say it to (IEEE 802.1D-2004 table 12-1).
+func bridgeName(dst MAC) string {
+	switch dst {
+	case MAC{0x01, 0x80, 0xc2, 0, 0, 0x20}:
+		return "gmrp"
+	case MAC{0x01, 0x80, 0xc2, 0, 0, 0x21}:
+		return "gvrp"
+	}
+	return "stp"
 }
 
 // The organisations whose SNAP protocols are known.
@@ -195,7 +236,7 @@ const (
 // subnetwork decodes SNAP (IEEE 802, clause 9.5).
 func (d *Decoder) subnetwork(s span) bool {
 	if !d.need(s, 5) || d.snap.DecodeFromBytes(s.data, d) != nil {
-		return d.name("llc")
+		return d.wrapper("llc")
 	}
 	oui := uint32(s.data[0])<<16 | uint32(s.data[1])<<8 | uint32(s.data[2])
 	id := uint16(d.snap.Type)
@@ -219,7 +260,7 @@ func (d *Decoder) subnetwork(s span) bool {
 			return d.name(name)
 		}
 	}
-	return d.name("llc")
+	return d.wrapper("llc")
 }
 
 // osi tells the OSI network layer protocols apart by their identifier
@@ -240,5 +281,5 @@ func (d *Decoder) osi(s span) bool {
 	case 0x8e:
 		return d.ipv6(s.skip(1))
 	}
-	return d.name("osi")
+	return d.wrapper("osi")
 }

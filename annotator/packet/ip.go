@@ -32,7 +32,9 @@ func (d *Decoder) ipv4(s span) bool {
 	if s.data[0]>>4 != 4 || header < 20 {
 		return d.malformed()
 	}
-	d.ip4.DecodeFromBytes(s.data, d) // bad options are of no interest
+	copy(d.fixed[:], s.data)
+	d.fixed[0], d.fixed[2], d.fixed[3] = 0x45, 0, 20 // no options, no payload
+	_ = d.ip4.DecodeFromBytes(d.fixed[:], d)
 	p := d.p
 	p.Version, p.Proto, p.TTL = 4, uint8(d.ip4.Protocol), d.ip4.TTL
 	p.Src, p.Dst = addr4(d.ip4.SrcIP), addr4(d.ip4.DstIP)

@@ -137,7 +137,7 @@ type Packet struct {
 	Malformed bool // decoding stopped early for another reason than SnapLen
 
 	SrcMAC, DstMAC MAC    // innermost Ethernet; zero if there is none
-	VLAN           uint16 // innermost 802.1Q VLAN id; 0 if untagged
+	VLAN           uint16 // innermost 802.1Q VLAN id but 0; 0 if untagged
 	Tunnel         Tunnel // innermost encapsulation
 	// Domain separates equal addresses of different virtual networks: the VNI
 	// of VXLAN and Geneve plus one, otherwise 0.

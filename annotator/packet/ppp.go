@@ -77,17 +77,17 @@ func (d *Decoder) bridged(s span) bool {
 func (d *Decoder) pppoe(s span) bool {
 	const name = "pppoes"
 	if !d.need(s, 6) {
-		return d.name(name)
+		return d.wrapper(name)
 	}
 	if s.data[0] != 0x11 || s.data[1] != 0 {
 		d.p.Malformed = true
-		return d.name(name)
+		return d.wrapper(name)
 	}
 	s = s.limit(6 + uint32(binary.BigEndian.Uint16(s.data[4:]))).skip(6)
 	if d.enter(TunnelPPPoE, 0) && d.leave(d.ppp(s)) {
 		return true
 	}
-	return d.name(name)
+	return d.wrapper(name)
 }
 
 // chdlc decodes Cisco HDLC: address, control, EtherType.
@@ -105,7 +105,7 @@ func (d *Decoder) chdlc(s span) bool {
 	case 0xfefe:
 		return d.skipTo(&s, 1) && d.osi(s) // a padding byte
 	}
-	return d.etherType(t, s) || d.name("chdlc")
+	return d.etherType(t, s) || d.wrapper("chdlc")
 }
 
 // frameRelay decodes Q.922 addresses of two bytes with multiprotocol
@@ -113,11 +113,11 @@ func (d *Decoder) chdlc(s span) bool {
 func (d *Decoder) frameRelay(s span) bool {
 	const name = "fr"
 	if !d.need(s, 4) || s.data[0]&1 != 0 || s.data[1]&1 == 0 {
-		return d.name(name)
+		return d.wrapper(name)
 	}
 	s = s.skip(2)
 	if s.data[0] != 3 {
-		return s.data[0] >= 8 && d.etherType(binary.BigEndian.Uint16(s.data), s.skip(2)) || d.name(name)
+		return s.data[0] >= 8 && d.etherType(binary.BigEndian.Uint16(s.data), s.skip(2)) || d.wrapper(name)
 	}
 	s = s.skip(1)
 	if s.data[0] == 0 { // padding
@@ -126,5 +126,5 @@ func (d *Decoder) frameRelay(s span) bool {
 	if len(s.data) > 0 && s.data[0] == 0x80 {
 		return d.subnetwork(s.skip(1))
 	}
-	return d.osi(s) || d.name(name)
+	return d.osi(s) || d.wrapper(name)
 }

@@ -57,20 +57,37 @@ func (d *Decoder) tcpHeader(s span) {
 	p := d.p
 	d.ports(s)
 	if !d.need(s, 20) {
-		if len(s.data) >= 8 {
-			p.Seq = binary.BigEndian.Uint32(s.data[4:])
-		}
+		d.tcpRest(s.data)
 		return
 	}
-	d.tcp.DecodeFromBytes(s.data, d) // fills the fixed header whatever the options
+	copy(d.fixed[:], s.data)
+	d.fixed[12] &^= 0xf0 // no options
+	d.fixed[12] |= 0x50
+	_ = d.tcp.DecodeFromBytes(d.fixed[:], d)
 	p.Seq, p.Ack, p.Window = d.tcp.Seq, d.tcp.Ack, d.tcp.Window
 	p.TCPFlags = binary.BigEndian.Uint16(s.data[12:]) & 0x1ff
-	header := uint32(d.tcp.DataOffset) * 4
+	header := uint32(s.data[12]>>4) * 4
 	if header < 20 || header > s.wire {
 		p.Malformed = true
 		return
 	}
 	d.payload(s.cut(header))
+}
+
+// tcpRest reads what is left of a TCP header that was cut to b.
+func (d *Decoder) tcpRest(b []byte) {
+	if len(b) >= 8 {
+		d.p.Seq = binary.BigEndian.Uint32(b[4:])
+	}
+	if len(b) >= 12 {
+		d.p.Ack = binary.BigEndian.Uint32(b[8:])
+	}
+	if len(b) >= 14 {
+		d.p.TCPFlags = binary.BigEndian.Uint16(b[12:]) & 0x1ff
+	}
+	if len(b) >= 16 {
+		d.p.Window = binary.BigEndian.Uint16(b[14:])
+	}
 }
 
 // udpHeader decodes UDP (RFC 768).
@@ -79,11 +96,10 @@ func (d *Decoder) udpHeader(s span) {
 	if !d.need(s, 8) {
 		return
 	}
-	d.udp.DecodeFromBytes(s.data, d)
-	switch {
-	case d.udp.Length >= 8:
-		s = s.limit(uint32(d.udp.Length))
-	case d.udp.Length != 0: // 0 is a jumbogram (RFC 2675)
+	switch length := uint32(binary.BigEndian.Uint16(s.data[4:])); {
+	case length >= 8:
+		s = s.limit(length)
+	case length != 0: // 0 is a jumbogram (RFC 2675)
 		d.p.Malformed = true
 		return
 	}
@@ -95,7 +111,7 @@ func (d *Decoder) udpHeader(s span) {
 // sctpHeader decodes SCTP (RFC 9260) up to the first DATA chunk.
 func (d *Decoder) sctpHeader(s span) {
 	d.ports(s)
-	if !d.need(s, 12) || d.sctp.DecodeFromBytes(s.data, d) != nil {
+	if !d.need(s, 12) {
 		return
 	}
 	s = s.skip(12)

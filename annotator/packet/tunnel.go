@@ -258,7 +258,7 @@ func (d *Decoder) mpls(s span) bool {
 	const name, bottom = "mpls", 1
 	for last := false; !last; {
 		if !d.layer() || !d.need(s, 4) {
-			return d.name(name)
+			return d.wrapper(name)
 		}
 		last = s.data[2]&bottom != 0
 		s = s.skip(4)
@@ -280,7 +280,7 @@ func (d *Decoder) mpls(s span) bool {
 			return true
 		}
 	}
-	return d.name(name)
+	return d.wrapper(name)
 }
 
 // ipTunnel looks into the IP protocols that carry packets, and tells whether
