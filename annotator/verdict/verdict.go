@@ -50,6 +50,9 @@ const (
 	Outlier      Type = "outlier" // the model alone
 )
 
+// Types are all types of anomalies.
+var Types = []Type{PortScan, HostScan, Flood, SlowDoS, BruteForce, Exfiltration, DNSTunnel, ICMPTunnel, Beacon, ARPSpoof, Outlier}
+
 // UnknownClass is the class of a packet whose protocol could not be told.
 const UnknownClass = "unknown"
 
