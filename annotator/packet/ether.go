@@ -248,8 +248,8 @@ func (d *Decoder) subnetwork(s span) bool {
 		}
 	case ouiBridged:
 		switch id {
-		case 1, 7: // 802.3 with and without FCS (RFC 2684)
-			if d.ethernet(s) {
+		case 1, 7: // padding, 802.3 with and without FCS (RFC 2684 section 5.2)
+			if d.skipTo(&s, 2) && d.ethernet(s) {
 				return true
 			}
 		case 14:

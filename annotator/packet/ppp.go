@@ -54,6 +54,9 @@ func (d *Decoder) ppp(s span) bool {
 	case 0x0031:
 		return d.bridged(s)
 	}
+	if d.depth > 0 && d.outer[d.depth-1].Version != 0 {
+		return false // the hosts that talk tell more than the protocol's name
+	}
 	if name := pppName(protocol); name != "" {
 		return d.name(name)
 	}

@@ -136,8 +136,11 @@ func (d *Decoder) sctpHeader(s span) {
 // icmpHeader decodes ICMP (RFC 792) or ICMPv6 (RFC 4443), whose echo request
 // and reply have the types given.
 func (d *Decoder) icmpHeader(s span, request, reply uint8) {
+	if len(s.data) >= 1 {
+		d.p.ICMPType = s.data[0]
+	}
 	if len(s.data) >= 2 {
-		d.p.ICMPType, d.p.ICMPCode = s.data[0], s.data[1]
+		d.p.ICMPCode = s.data[1]
 	}
 	if !d.need(s, 8) || d.icmp.DecodeFromBytes(s.data, d) != nil {
 		return

@@ -13,6 +13,7 @@ const (
 // tunnelRows are frames with a packet inside a packet.
 func tunnelRows() []row {
 	inner := inner4(17, dns)
+	intel := "001b2100000b 001b2100000a 0800" + inner // a maker that Wireshark knows
 	ether := innerMACs + "0800" + inner
 	onUDP := func(port int, body string) string { return ipv4(17, udp(49152, port, body)) }
 	return []row{
@@ -31,6 +32,8 @@ func tunnelRows() []row {
 		{"gre of pptp", 101, ipv4(47, "3081 880b 0020 0007 00000001 00000002 ff03 0021"+inner), saysDNS + " in GRE"},
 		{"gre of pptp without data", 101, ipv4(47, "2081 880b 0000 0007 00000002"),
 			"gre " + overGRE + " payload 12/12 2081880b0000000700000002"},
+		{"gre of pptp with lcp", 101, ipv4(47, "3001 880b 0008 0007 00000001 ff03 c021 0101 0004"),
+			"gre " + overGRE + " payload 20/20 3001880b0008000700000001ff03c02101010004"},
 		{"gre of wccp 2", 101, ipv4(47, "0000 883e 00000000"+inner), saysDNS + " in GRE"},
 		{"gre of wccp 1", 101, ipv4(47, "0000 883e"+inner), saysDNS + " in GRE"},
 		{"gre of something unknown", 101, ipv4(47, "0000 1234 0102"),
@@ -92,8 +95,8 @@ func tunnelRows() []row {
 		{"mpls in ip", 101, ipv4(137, "00010140"+inner), saysDNS + " in MPLS"},
 		{"mpls in ip of nothing known", 101, ipv4(137, "00010140"), "mpls 10.0.0.1 > 10.0.0.2 proto 137 payload 4/4 00010140"},
 		{"mpls", 1, ethernetMACs + "8847 00010040 00020140" + inner, saysDNS + " in MPLS"},
-		{"mpls of ethernet with control word", 1, ethernetMACs + "8847 00010140 00000000" + ether, saysDNS + " in MPLS"},
-		{"mpls of ethernet", 1, ethernetMACs + "8847 00010140" + ether, saysDNS + " in MPLS"},
+		{"mpls of ethernet with control word", 1, ethernetMACs + "8847 00010140 00000000" + intel, saysDNS + " in MPLS"},
+		{"mpls of ethernet", 1, ethernetMACs + "8847 00010140" + intel, saysDNS + " in MPLS"},
 		{"mpls of ethernet that begins like ipv4", 1,
 			ethernetMACs + "8847 00010140 40000000000b 06000000000a 0800" + inner, saysDNS + " in MPLS"},
 		{"mpls associated channel", 1, ethernetMACs + "8847 00010140 10000021", "pwach"},
