@@ -4,9 +4,10 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-# How long each fuzz target runs, and how long the soak does.
+# How long each fuzz target runs; how long the soak, and the memory it may use.
 FUZZTIME ?= 10m
 SOAK_MINUTES ?= 60
+SOAK_MB ?= 1024
 
 VERSION ?= 0.1.0-dev$(shell git rev-parse --short HEAD 2>/dev/null | sed 's/^/+/')
 
@@ -77,6 +78,20 @@ fuzz: ## run every fuzz target for FUZZTIME (10m) each
 .PHONY: bench
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: soak
+soak: build ## annotate one capture that goes on for SOAK_MINUTES (60), in bounded memory
+	@data=$${AMPULLA_DATA:-$$(../shared/data/unpack)}; \
+	end=$$((SECONDS + $(SOAK_MINUTES) * 60)); \
+	while ((SECONDS < end)); do \
+		find "$$data" -name '*cap' -o -name '*capng' | xargs -I{} editcap -F pcapng {} - 2>/dev/null || true; \
+	done | ./bin/ampulla annotate --comments all - /dev/null & \
+	pid=$$!; peak=0; \
+	while now=$$(awk '$$1 == "VmHWM:" { print $$2 }' "/proc/$$pid/status" 2>/dev/null) && [[ $$now ]]; do \
+		peak=$$now; sleep 1; \
+	done; \
+	wait $$pid; \
+	echo "peak memory: $$((peak / 1024)) MB of $(SOAK_MB)"; ((peak < $(SOAK_MB) * 1024))
 
 .PHONY: models
 models: ## train the models again (Python, an hour); see models/train
