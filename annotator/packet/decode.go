@@ -29,6 +29,7 @@ type Decoder struct {
 	nLayers int
 	depth   int                // encapsulations entered
 	outer   [maxTunnels]Packet // p before entering each of them
+	panics  int                // how many were survived
 }
 
 // Decode fills p from f, looking at the first SnapLen bytes only. It never
@@ -47,6 +48,7 @@ func (d *Decoder) Decode(f Frame, p *Packet) {
 // that was understood stays.
 func (d *Decoder) finish() {
 	if recover() != nil {
+		d.panics++
 		for d.depth > 0 && !d.p.known() {
 			d.depth--
 			*d.p = d.outer[d.depth]

@@ -75,6 +75,28 @@ func TestNoAllocation(t *testing.T) {
 	}
 }
 
+// TestPanic lets a layer panic inside a tunnel: what was understood stays.
+func TestPanic(t *testing.T) {
+	var d packet.Decoder
+	whole := decode(t, 101, ipv4(47, "0000 1234"))
+	for understood, want := range map[bool]uint8{false: 4, true: 6} {
+		p := whole
+		d.PanicInside(&p, understood)
+		if p.Version != want || !p.Malformed {
+			t.Errorf("inner packet understood %v: %s", understood, say(&p))
+		}
+	}
+	if d.Panics() != 2 {
+		t.Errorf("counted %d panics", d.Panics())
+	}
+	var p packet.Packet
+	data := unhex(t, ipv4(17, dns))
+	d.Decode(packet.Frame{LinkType: 101, Length: uint32(len(data)), Data: data}, &p)
+	if got := say(&p); got != "10.0.0.1:5000 > 10.0.0.2:53 udp payload 2/2 abcd" {
+		t.Errorf("afterwards: %s", got)
+	}
+}
+
 // TestSnapLen decodes captured frames whole and cut to SnapLen.
 func TestSnapLen(t *testing.T) {
 	var d packet.Decoder

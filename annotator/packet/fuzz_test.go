@@ -30,6 +30,9 @@ func FuzzDecode(f *testing.F) {
 		var p, again packet.Packet
 		d.Decode(frame, &p)
 		sane(t, frame, &p)
+		if d.Panics() != 0 {
+			t.Fatal("a layer panicked")
+		}
 		if !bytes.Equal(before, data) {
 			t.Error("the frame was changed")
 		}

@@ -10,37 +10,22 @@ func (d *Decoder) wlan(s span, padded bool) bool {
 	if !d.layer() || !d.need(s, 10) {
 		return d.name(name)
 	}
-	control, flags := s.data[0], s.data[1]
-	copy(d.p.DstMAC[:], s.data[4:10])
-	if len(s.data) >= 24 && control&0x0c != 4 { // control frames have fewer addresses
-		d.wlanAddresses(s.data)
-	}
-	const (
-		version, kind, data, noData, qos            = 3, 0x0c, 8, 0x40, 0x80
-		toAndFromDS, moreFragments, encrypted, more = 3, 4, 0x40, 0x80
-	)
-	if control&(version|kind|noData) != data || flags&(encrypted|moreFragments) != 0 {
+	const kind, control = 0x0c, 0x04
+	if s.data[0]&kind == control || len(s.data) < 24 {
+		copy(d.p.DstMAC[:], s.data[4:10])
 		return d.name(name)
 	}
-	n := 24
-	if flags&toAndFromDS == toAndFromDS {
-		n += 6
-	}
-	aggregate := false
-	if control&qos != 0 {
-		aggregate = len(s.data) > n && s.data[n]&0x80 != 0
-		n += 2
-		if flags&more != 0 { // HT control
-			n += 4
-		}
+	d.wlanAddresses(s.data)
+	n, aggregate := wlanHeader(s.data)
+	if n == 0 {
+		return d.name(name)
 	}
 	if padded {
 		n = (n + 3) &^ 3
 	}
-	if !d.need(s, n) || s.data[22]&15 != 0 { // a later fragment
+	if !d.skipTo(&s, n) {
 		return d.name(name)
 	}
-	s = s.skip(n)
 	if aggregate { // the first of an A-MSDU
 		if !d.need(s, 14) {
 			return d.name(name)
@@ -53,6 +38,31 @@ func (d *Decoder) wlan(s span, padded bool) bool {
 		return d.name(name)
 	}
 	return true
+}
+
+// wlanHeader returns the length of the 802.11 header that h begins with, 0
+// unless it is one of data, whole and in clear, and tells whether several
+// packets follow it.
+func wlanHeader(h []byte) (n int, aggregate bool) {
+	const version, kind, data, noData, qos = 0x03, 0x0c, 0x08, 0x40, 0x80 // first byte
+	const toAndFromDS, moreFragments, encrypted, more = 0x03, 0x04, 0x40, 0x80
+	const fragment = 0x0f
+	if h[0]&(version|kind|noData) != data || h[1]&(encrypted|moreFragments) != 0 || h[22]&fragment != 0 {
+		return 0, false
+	}
+	n = 24
+	if h[1]&toAndFromDS == toAndFromDS {
+		n += 6
+	}
+	if h[0]&qos != 0 {
+		const amsdu = 0x80
+		aggregate = len(h) > n && h[n]&amsdu != 0
+		n += 2
+		if h[1]&more != 0 { // HT control
+			n += 4
+		}
+	}
+	return n, aggregate
 }
 
 // wlanAddresses finds destination and source among the addresses of the
