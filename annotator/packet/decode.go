@@ -9,8 +9,8 @@ const (
 
 // Decoder decodes frames. The zero value is ready. It keeps gopacket's layers
 // from frame to frame so that decoding allocates nothing; therefore it must
-// not be used by two goroutines at once, and it refers to the bytes of the
-// last frame until the next. Different decoders share nothing.
+// not be used by two goroutines at once, and it keeps the bytes of frames it
+// decoded from being freed. Different decoders share nothing.
 type Decoder struct {
 	eth  layers.Ethernet
 	tag  layers.Dot1Q
@@ -57,10 +57,6 @@ func (d *Decoder) finish() {
 	}
 	d.p = nil
 }
-
-// SetTruncated implements gopacket.DecodeFeedback. Whether bytes are missing
-// is judged by span instead, which knows where the wire ended.
-func (d *Decoder) SetTruncated() {}
 
 // known tells whether decoding got as far as a packet one can name.
 func (p *Packet) known() bool { return p.Version != 0 || p.Name != "" }

@@ -1,6 +1,10 @@
 package packet
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/google/gopacket"
+)
 
 // EtherTypes that are looked into, see the IEEE 802 numbers of IANA.
 const (
@@ -29,7 +33,7 @@ const (
 
 // ethernet decodes an Ethernet II or IEEE 802.3 frame.
 func (d *Decoder) ethernet(s span) bool {
-	if !d.layer() || !d.need(s, 14) || d.eth.DecodeFromBytes(s.data, d) != nil {
+	if !d.layer() || !d.need(s, 14) || d.eth.DecodeFromBytes(s.data, gopacket.NilDecodeFeedback) != nil {
 		return false
 	}
 	copy(d.p.DstMAC[:], d.eth.DstMAC)
@@ -89,7 +93,7 @@ func (d *Decoder) etherType(t uint16, s span) bool {
 
 // vlan decodes an 802.1Q or 802.1ad tag.
 func (d *Decoder) vlan(s span) bool {
-	if !d.layer() || !d.need(s, 4) || d.tag.DecodeFromBytes(s.data, d) != nil {
+	if !d.layer() || !d.need(s, 4) || d.tag.DecodeFromBytes(s.data, gopacket.NilDecodeFeedback) != nil {
 		return false
 	}
 	if id := d.tag.VLANIdentifier; id != 0 { // 0 gives a priority only
@@ -159,7 +163,7 @@ func (d *Decoder) addressResolution(s span) bool {
 	if s.data[4] != 6 || s.data[5] != 4 {
 		return true
 	}
-	if !d.need(s, 28) || d.arp.DecodeFromBytes(s.data, d) != nil {
+	if !d.need(s, 28) || d.arp.DecodeFromBytes(s.data, gopacket.NilDecodeFeedback) != nil {
 		return true
 	}
 	copy(p.ARPSenderMAC[:], d.arp.SourceHwAddress)
@@ -180,7 +184,7 @@ func (d *Decoder) ieee8023(s span) bool {
 
 // logicalLink decodes IEEE 802.2 and SNAP.
 func (d *Decoder) logicalLink(s span) bool {
-	if !d.layer() || !d.need(s, 3) || d.llc.DecodeFromBytes(s.data, d) != nil {
+	if !d.layer() || !d.need(s, 3) || d.llc.DecodeFromBytes(s.data, gopacket.NilDecodeFeedback) != nil {
 		return false
 	}
 	sap := d.llc.DSAP
@@ -235,7 +239,7 @@ const (
 
 // subnetwork decodes SNAP (IEEE 802, clause 9.5).
 func (d *Decoder) subnetwork(s span) bool {
-	if !d.need(s, 5) || d.snap.DecodeFromBytes(s.data, d) != nil {
+	if !d.need(s, 5) || d.snap.DecodeFromBytes(s.data, gopacket.NilDecodeFeedback) != nil {
 		return d.wrapper("llc")
 	}
 	oui := uint32(s.data[0])<<16 | uint32(s.data[1])<<8 | uint32(s.data[2])

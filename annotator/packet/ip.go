@@ -1,6 +1,10 @@
 package packet
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/google/gopacket"
+)
 
 // addr4 maps the IPv4 address at the start of b.
 func addr4(b []byte) (a Addr) {
@@ -34,7 +38,7 @@ func (d *Decoder) ipv4(s span) bool {
 	}
 	copy(d.fixed[:], s.data)
 	d.fixed[0], d.fixed[2], d.fixed[3] = 0x45, 0, 20 // no options, no payload
-	_ = d.ip4.DecodeFromBytes(d.fixed[:], d)
+	_ = d.ip4.DecodeFromBytes(d.fixed[:], gopacket.NilDecodeFeedback)
 	p := d.p
 	p.Version, p.Proto, p.TTL = 4, uint8(d.ip4.Protocol), d.ip4.TTL
 	p.Src, p.Dst = addr4(d.ip4.SrcIP), addr4(d.ip4.DstIP)

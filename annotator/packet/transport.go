@@ -1,6 +1,10 @@
 package packet
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/google/gopacket"
+)
 
 // IP protocol numbers beside those that the engine names.
 const (
@@ -63,7 +67,7 @@ func (d *Decoder) tcpHeader(s span) {
 	copy(d.fixed[:], s.data)
 	d.fixed[12] &^= 0xf0 // no options
 	d.fixed[12] |= 0x50
-	_ = d.tcp.DecodeFromBytes(d.fixed[:], d)
+	_ = d.tcp.DecodeFromBytes(d.fixed[:], gopacket.NilDecodeFeedback)
 	p.Seq, p.Ack, p.Window = d.tcp.Seq, d.tcp.Ack, d.tcp.Window
 	p.TCPFlags = binary.BigEndian.Uint16(s.data[12:]) & 0x1ff
 	header := uint32(s.data[12]>>4) * 4
@@ -142,7 +146,7 @@ func (d *Decoder) icmpHeader(s span, request, reply uint8) {
 	if len(s.data) >= 2 {
 		d.p.ICMPCode = s.data[1]
 	}
-	if !d.need(s, 8) || d.icmp.DecodeFromBytes(s.data, d) != nil {
+	if !d.need(s, 8) || d.icmp.DecodeFromBytes(s.data, gopacket.NilDecodeFeedback) != nil {
 		return
 	}
 	if d.p.ICMPType == request || d.p.ICMPType == reply {
