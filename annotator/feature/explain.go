@@ -35,6 +35,9 @@ func Explain(row []float32, normal []Quantiles) string {
 		return ""
 	}
 	f := &anomaly[best].Feature
+	if !strings.Contains(f.Phrase, "%s") {
+		return f.Phrase
+	}
 	limit, share := normal[best].P999, "99.9"
 	if float64(row[best]) <= limit {
 		limit, share = normal[best].P99, "99"

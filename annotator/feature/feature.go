@@ -18,8 +18,9 @@ type Feature struct {
 	Doc  string // definition, unit, range, source
 	// Log tells that the vector holds log(1+x) of what Doc defines.
 	Log bool
-	// Phrase puts a value into words for a reason; it holds one %s. Features
-	// without one are never given as a reason.
+	// Phrase puts a value into words for a reason, with %s for its number,
+	// without one if it is 0 or 1. Features without a phrase are never given
+	// as a reason.
 	Phrase string
 }
 

@@ -129,7 +129,7 @@ func TestTables(t *testing.T) {
 			if f.Name == "" || f.Doc == "" || seen[f.Name] || f.Name != strings.ToLower(f.Name) {
 				t.Errorf("%s: feature %q with doc %q is empty or not the only one", tt.name, f.Name, f.Doc)
 			}
-			if f.Phrase != "" && strings.Count(f.Phrase, "%") != 1 || strings.Contains(f.Doc, "%!") {
+			if strings.Count(f.Phrase, "%") != strings.Count(f.Phrase, "%s") || strings.Count(f.Phrase, "%s") > 1 || strings.Contains(f.Doc, "%!") {
 				t.Errorf("%s: feature %q has a malformed text: %q, %q", tt.name, f.Name, f.Phrase, f.Doc)
 			}
 			seen[f.Name] = true
@@ -339,6 +339,7 @@ func TestExplain(t *testing.T) {
 			"412 distinct destination ports of this host within 10 s (99.9 % of benign packets: at most 14)"},
 		{"between the quantiles", row(map[string]float64{"pair_burst_gap": 7.5}), normal,
 			"bursts every 7.5 s (99 % of benign packets: at most 5)"},
+		{"a flag", row(map[string]float64{"odd_flags": 1e6}), normal, "TCP flags that no connection has"},
 		{"all ordinary", row(map[string]float64{"src_services_10s": 3}), normal, ""},
 		{"no words for it", row(map[string]float64{"tcp": 1e6}), normal, ""},
 		{"another model's quantiles", row(map[string]float64{"src_services_10s": 412}), normal[1:], ""},
