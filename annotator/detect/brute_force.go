@@ -73,7 +73,7 @@ func (d *bruteForce) Observe(o *flow.Observation) Finding {
 func (d *bruteForce) watch(o *flow.Observation) {
 	p := o.Packet
 	l := d.flows.get(o.Flow)
-	if len(p.Payload) > 0 {
+	if p.PayloadLength > 0 {
 		if l == nil {
 			proto := protocolOf(o)
 			if proto == protoNone {

@@ -279,6 +279,10 @@ func ldapRefused(b []byte) bool {
 // kerberosRefused tells that b holds a KRB-ERROR for an unknown principal or a
 // wrong password (RFC 4120 section 7.5.9).
 func kerberosRefused(b []byte) bool {
+	const krbError = 0x7e // behind four bytes of length in TCP
+	if len(b) < 5 || b[0] != krbError && b[4] != krbError {
+		return false
+	}
 	b = b[:min(len(b), 128)]
 	return bytes.Contains(b, []byte{0xa6, 3, 2, 1, 6}) || bytes.Contains(b, []byte{0xa6, 3, 2, 1, 24})
 }

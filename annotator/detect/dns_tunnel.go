@@ -91,7 +91,7 @@ func (d *dnsTunnel) count(s *dnsNames, q question, sub []byte, p *packet.Packet)
 		length /= 2
 	}
 	h := entropy(sub)
-	if len(sub) < length || h < d.cfg.MinEntropy {
+	if len(sub) < length || h < d.cfg.MinEntropy || longestLabel(sub) < dataLabel {
 		return
 	}
 	if s.names.add(hashBytes(sub)) {
@@ -214,6 +214,23 @@ func splitDomain(name []byte) (sub, domain []byte) {
 		second = third
 	}
 	return name[:second], name[second+1:]
+}
+
+// dataLabel is the least length of the longest label of a name that carries
+// data. Names made of addresses, as block lists are asked for (RFC 5782), have
+// many short ones.
+const dataLabel = 8
+
+func longestLabel(name []byte) int {
+	longest, n := 0, 0
+	for _, c := range name {
+		n++
+		if c == '.' {
+			n = 0
+		}
+		longest = max(longest, n)
+	}
+	return longest
 }
 
 // entropy returns the Shannon entropy of the characters of s, bits each.

@@ -305,7 +305,7 @@ func (b *second) shaped() bool {
 	return b.sourceCount() >= 32 || estimate(&b.ports)*4 <= float64(b.packets)
 }
 
-func (b *second) sourceCount() float64 { return estimate(&b.sources) }
+func (b *second) sourceCount() float64 { return min(estimate(&b.sources), float64(b.packets)) }
 
 // setBit notes a hash in a bitmap.
 func setBit(m *[4]uint64, hash uint64) {
@@ -353,6 +353,18 @@ func (d *flood) reason(s *flooded, v vector, p *packet.Packet) string {
 	if float64(s.seconds) >= d.cfg.History.Seconds() {
 		normal = fmt.Sprintf("before it were %.1f a second, standard deviation %.1f", s.mean, math.Sqrt(s.vari))
 	}
-	return fmt.Sprintf("flood (%s): %d %s to %s within a second, %.0f bytes each, from about %.0f sources; %s",
-		vectorNames[v], b.packets, what, p.Dst, float64(b.bytes)/float64(max(b.packets, 1)), math.Round(b.sourceCount()), normal)
+	return fmt.Sprintf("flood (%s): %d %s to %s within a second, %.0f bytes each, from %s; %s",
+		vectorNames[v], b.packets, what, p.Dst, float64(b.bytes)/float64(max(b.packets, 1)), b.from(), normal)
+}
+
+// from says how many sources there were.
+func (b *second) from() string {
+	switch n := math.Round(b.sourceCount()); {
+	case n <= 1:
+		return "one source"
+	case n > 500:
+		return "more than 500 sources"
+	default:
+		return fmt.Sprintf("about %.0f sources", n)
+	}
 }
