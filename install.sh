@@ -202,8 +202,14 @@ consent() {
   say "to be run as root:"
   printf '  %s\n' "$@"
   if [[ ! $refusal ]]; then
-    if [[ $yes ]] || ask "Run them now?"; then return; fi
-    refusal="not run, as you wish"
+    [[ ! $yes ]] || return 0
+    if ! ask "Run them now?"; then
+      refusal="not run, as you wish"
+    elif sudo -v; then # asks for the password, if it has to
+      return 0
+    else
+      refusal="sudo refuses"
+    fi
   fi
   die "$refusal" "have these run as root, then run ./install.sh again:" "${@#sudo }"
 }
