@@ -288,7 +288,7 @@ func (c *classic) oddities(br *bufio.Reader, v variant) int {
 			break
 		}
 		offset += v.extra() + int(captured)
-		if offset+maxRecord > bufferLen {
+		if offset+maxRecord > br.Size() {
 			break // more than can be looked at
 		}
 		if _, err := br.Peek(offset); err != nil {

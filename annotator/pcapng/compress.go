@@ -34,14 +34,14 @@ func decompress(br *bufio.Reader) (*bufio.Reader, error) {
 			return nil, compressError("gzip", err)
 		}
 		z.Multistream(false)
-		return bufio.NewReaderSize(&gzipMembers{br, z}, bufferLen), nil
+		return bufio.NewReaderSize(&gzipMembers{br, z}, br.Size()), nil
 	case bytes.HasPrefix(head, zstdMagic):
 		z, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1),
 			zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, compressError("zstd", err)
 		}
-		return bufio.NewReaderSize(&zstdFrames{z}, bufferLen), nil
+		return bufio.NewReaderSize(&zstdFrames{z}, br.Size()), nil
 	}
 	return br, nil
 }

@@ -30,6 +30,7 @@ type Reader struct {
 	// DefaultMaxBlock; it may be changed before the first block is read.
 	MaxBlock int
 
+	buffer  int // size of the read buffers, bytes
 	source  source
 	br      *bufio.Reader // decompressed; nil before the first Read
 	classic *classic      // nil unless the input is a classic pcap
@@ -44,7 +45,7 @@ type Reader struct {
 // NewReader returns a Reader of r. Nothing is read before the first block is
 // asked for.
 func NewReader(r io.Reader) *Reader {
-	return &Reader{MaxBlock: DefaultMaxBlock, source: source{r: r}, index: 1}
+	return &Reader{MaxBlock: DefaultMaxBlock, buffer: bufferLen, source: source{r: r}, index: 1}
 }
 
 // Next returns the next block, which is valid until the next call. Its errors
@@ -105,7 +106,7 @@ func (r *Reader) read(b *Block) error {
 
 // open finds out what the input is.
 func (r *Reader) open() error {
-	br, err := decompress(bufio.NewReaderSize(&r.source, bufferLen))
+	br, err := decompress(bufio.NewReaderSize(&r.source, r.buffer))
 	if err != nil {
 		return err
 	}

@@ -113,6 +113,7 @@ func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 // that is io.EOF.
 func readAll(in []byte) (blocks []Block, err error) {
 	r := NewReader(bytes.NewReader(in))
+	r.buffer = smallBuffer
 	for {
 		var b Block
 		if err := r.Read(&b); errors.Is(err, io.EOF) {
