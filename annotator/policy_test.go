@@ -380,10 +380,11 @@ func undocumented(decl ast.Decl) []name {
 	return missing
 }
 
-// undocumentedMethods looks at the methods of an exported interface.
+// undocumentedMethods looks at the methods of an exported interface. The comment
+// of an interface covers its only method.
 func undocumentedMethods(spec *ast.TypeSpec) []name {
 	it, ok := spec.Type.(*ast.InterfaceType)
-	if !ok || !spec.Name.IsExported() {
+	if !ok || !spec.Name.IsExported() || len(it.Methods.List) == 1 {
 		return nil
 	}
 	var missing []name
