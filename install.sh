@@ -425,8 +425,8 @@ install_plugin() {
 
 # demonstrate runs the main job on a bundled capture, with what was installed.
 demonstrate() {
-  local capture=$here/testdata/demo.pcapng
-  step "Flagged packets of testdata/demo.pcapng"
+  local capture=$here/testdata/captures/demo.pcapng
+  step "Flagged packets of testdata/captures/demo.pcapng"
   "$bin/ampulla" annotate "$capture" "$work/demo.pcapng" ||
     die "the installed ampulla could not annotate $capture, see above"
   tshark -r "$work/demo.pcapng" -Y "$FILTER" -T fields -e frame.number -e ip.src -e ip.dst \
