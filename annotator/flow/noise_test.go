@@ -53,6 +53,9 @@ func TestTCPNoise(t *testing.T) {
 			c(99*sec, ack, 109, 500, 1), s(99*sec+1, ack, 500, 110, 0),
 			s(99*sec+2, ack, 500, 110, 0),
 		}, []Noise{0, 0, k, k, k, k, 0}},
+		{"keep-alives of a flow met half way", []packet.Packet{
+			s(0, ack, 500, 100, 0), c(1, ack, 100, 501, 0), s(5*sec, ack, 500, 100, 0), c(5*sec+1, ack, 100, 501, 0),
+		}, []Noise{0, 0, k, k}},
 		{"acknowledgements repeat", []packet.Packet{
 			c(0, ack, 100, 500, 10), s(1, ack, 500, 110, 0), s(2, ack, 500, 110, 0), s(3, ack, 500, 110, 0),
 		}, []Noise{0, 0, 0, 0}},

@@ -20,6 +20,7 @@ type stream struct {
 	isn   uint32 // of the SYN; valid iff syn
 	next  uint32 // right edge of what was seen; valid iff begun
 	begun bool
+	guess bool   // next is only the number of an empty segment
 	syn   bool
 	fin   bool // FIN or RST was sent
 	ack   bool // an ACK without SYN and RST was sent
@@ -39,6 +40,9 @@ func before(a, b uint32) bool { return int32(a-b) < 0 }
 // other one, and takes its sequence numbers in.
 func (s *stream) judge(r *stream, p *packet.Packet) Noise {
 	size := p.PayloadLength
+	if r.guess && p.TCPFlags&packet.ACK != 0 && p.Ack == r.next+1 {
+		r.next++ // what the other side sent was a keep-alive of a flow met half way
+	}
 	if p.TCPFlags&(packet.SYN|packet.FIN|packet.RST) == 0 && p.TCPFlags&packet.ACK != 0 {
 		if s.begun && size <= 1 && p.Seq == s.next-1 {
 			s.probe = true
@@ -61,7 +65,7 @@ func (s *stream) judge(r *stream, p *packet.Packet) Noise {
 	}
 	if size == 0 {
 		if !s.begun {
-			s.begun, s.next = true, p.Seq
+			s.begun, s.guess, s.next = true, true, p.Seq
 		}
 		return Clean
 	}
@@ -73,6 +77,7 @@ func (s *stream) judge(r *stream, p *packet.Packet) Noise {
 
 // see takes the range [from, to) in and tells whether any of it is new.
 func (s *stream) see(from, to uint32) bool {
+	s.guess = false
 	if !s.begun {
 		s.begun, s.next = true, to
 		return true
