@@ -20,7 +20,7 @@ type stream struct {
 	isn   uint32 // of the SYN; valid iff syn
 	next  uint32 // right edge of what was seen; valid iff begun
 	begun bool
-	guess bool   // next is only the number of an empty segment
+	guess bool // next is only the number of an empty segment
 	syn   bool
 	fin   bool // FIN or RST was sent
 	ack   bool // an ACK without SYN and RST was sent
