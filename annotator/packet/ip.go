@@ -73,7 +73,7 @@ func (d *Decoder) ipv6(s span) bool {
 	// segmentation offload.
 	length := uint32(binary.BigEndian.Uint16(s.data[4:]))
 	s = s.skip(40)
-	if length != 0 {
+	if length != 0 || p.Proto == protoNone {
 		s = s.limit(length)
 	}
 	return d.ipPayload(s)

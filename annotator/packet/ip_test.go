@@ -69,6 +69,7 @@ func ipRows() []row {
 		{"last fragment, version 6", 101, ipv6(44, "11 00 0018 00000007 01020304"),
 			from6 + "proto 17 fragment 24 of 0x7 more false payload 4/4 01020304"},
 		{"the only fragment, version 6", 101, ipv6(44, "06 00 0000 00000007"+segment), saysTCP6},
+		{"nothing but padding, version 6", 101, ipv6(59, "") + "000000", from6 + "proto 59 payload 0/0 "},
 		{"jumbogram", 101, "60000000 0000 00 40 20010db8000000000000000000000001 20010db8000000000000000000000002" +
 			"06 00 c204 00010000" + segment, saysTCP6},
 	}
