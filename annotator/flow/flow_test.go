@@ -90,6 +90,9 @@ func TestFlowNumbers(t *testing.T) {
 		{"time runs backwards", []packet.Packet{
 			udp(20*minute, 1, 2, 5000, 53, "a"), udp(0, 2, 1, 53, 5000, "b"),
 		}, []uint32{1, 1}},
+		{"time jumps ahead and back", []packet.Packet{
+			udp(0, 1, 2, 5000, 53, "a"), udp(1<<62, 1, 2, 5000, 53, "b"), udp(sec, 2, 1, 53, 5000, "c"), udp(-start-1<<62, 1, 2, 5000, 53, "d"),
+		}, []uint32{1, 2, 2, 2}},
 		{"a retransmitted SYN", []packet.Packet{
 			c(0, packet.SYN, 100, 0, 0), c(sec, packet.SYN, 100, 0, 0), c(3*sec, packet.SYN, 100, 0, 0),
 		}, []uint32{1, 1, 1}},
