@@ -37,7 +37,7 @@ type arpClaim struct {
 // claim is what one MAC says of an address.
 type claim struct {
 	incident
-	start   int64
+	period
 	against int // times another MAC held it
 	unasked int // replies nobody asked for
 	rival   packet.MAC
@@ -77,7 +77,7 @@ func (d *arpSpoof) Observe(o *flow.Observation) Finding {
 		d.weigh(c, key, p)
 	}
 	if !c.active(p.Time, d.cfg.Window) {
-		return Finding{Score: c.score}
+		return Finding{}
 	}
 	if c.outdated(p.Time) {
 		c.reason = c.words(key, p)
@@ -97,8 +97,8 @@ func isShared(m packet.MAC) bool {
 }
 
 func (d *arpSpoof) weigh(c *claim, key arpClaim, p *packet.Packet) {
-	if c.start == 0 || !near(p.Time, c.start, d.cfg.Window) {
-		*c = claim{incident: c.incident, start: p.Time}
+	if c.over(p.Time, d.cfg.Window) {
+		*c = claim{incident: c.incident, period: begin(p.Time)}
 	}
 	h := d.addresses.take(key.arpAddress)
 	if h.seen == 0 || !near(p.Time, h.seen, 5*d.cfg.Window) {
@@ -118,11 +118,11 @@ func (d *arpSpoof) weigh(c *claim, key arpClaim, p *packet.Packet) {
 		}
 	}
 	c.raise(max(Grade(float64(c.against), float64(d.cfg.Claims)),
-		Grade(float64(c.unasked), float64(d.cfg.Unasked))), p.Time)
+		Grade(float64(c.unasked), float64(d.cfg.Unasked))), p.Time, d.cfg.Window)
 }
 
 func (c *claim) words(key arpClaim, p *packet.Packet) string {
-	where := fmt.Sprintf("within %.0f s", seconds(c.start, p.Time))
+	where := fmt.Sprintf("within %.0f s", c.seconds(p.Time))
 	if c.against == 0 {
 		return fmt.Sprintf("ARP spoofing: %s sent %d replies %s that it holds %s, and nobody had asked",
 			mac(key.mac), c.unasked, where, key.addr)

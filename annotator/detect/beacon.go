@@ -22,12 +22,13 @@ type beacon struct {
 // calls is the series of connections of a client to a service.
 type calls struct {
 	incident
-	first, previous int64 // when connections began
-	flow            uint32
-	sent            uint64 // payload of the latest connection so far
-	answered        bool
-	intervals       series
-	sizes           series
+	period
+	previous  int64 // when the latest connection began
+	flow      uint32
+	sent      uint64 // payload of the latest connection so far
+	answered  bool
+	intervals series
+	sizes     series
 }
 
 // series holds the last values of a quantity.
@@ -97,7 +98,7 @@ func (d *beacon) Observe(o *flow.Observation) Finding {
 		s.sent = o.ClientBytes
 		s.answered = s.answered || o.ServerBytes > 0
 	}
-	if !s.active(p.Time, time.Hour) {
+	if !s.active(p.Time, beaconHold) {
 		return Finding{}
 	}
 	if s.outdated(p.Time) {
@@ -105,6 +106,9 @@ func (d *beacon) Observe(o *flow.Observation) Finding {
 	}
 	return Finding{s.score, verdict.Beacon, s.reason}
 }
+
+// beaconHold is how long a beacon may pause and still be the same.
+const beaconHold = time.Hour
 
 // isPolled tells that a service is called at regular intervals by design.
 func isPolled(k service) bool {
@@ -123,8 +127,8 @@ func (d *beacon) call(s *calls, key service, o *flow.Observation) {
 	now := o.Packet.Time
 	gap := now - s.previous
 	switch {
-	case s.first == 0 || gap < 0 || gap > int64(24*time.Hour):
-		*s = calls{first: now}
+	case !s.begun || gap < 0 || gap > int64(24*time.Hour):
+		*s = calls{period: begin(now)}
 	case gap < int64(d.cfg.MinInterval)/4:
 		// Part of the same visit.
 		s.previous = now
@@ -144,14 +148,14 @@ func (d *beacon) judge(s *calls, key service, now int64) {
 	mean, jitter := s.intervals.spread()
 	_, size := s.sizes.spread()
 	if mean < d.cfg.MinInterval.Seconds() || jitter > d.cfg.Jitter || size > d.cfg.SizeSpread ||
-		s.sizes.n*2 < s.intervals.n || now-s.first < int64(d.cfg.MinDuration) {
+		s.sizes.n*2 < s.intervals.n || s.seconds(now) < d.cfg.MinDuration.Seconds() {
 		return
 	}
 	repeats := float64(d.cfg.Repeats)
 	if internal(key.server) {
 		repeats *= d.cfg.Internal
 	}
-	s.raise(Grade(float64(s.intervals.n), repeats), now)
+	s.raise(Grade(float64(s.intervals.n), repeats), now, beaconHold)
 }
 
 func (s *calls) words(key service) string {

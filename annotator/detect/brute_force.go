@@ -20,19 +20,19 @@ type bruteForce struct {
 type guesses struct {
 	incident
 	failures rate
-	start    int64
-	all      uint32 // failures since start
-	what     string
+	period
+	latest int64  // time of the latest failure
+	all    uint32 // failures in the period
+	what   string
 }
 
 // login is an authentication under way in one conversation.
 type login struct {
-	proto     protocol
-	asked     bool   // the client has sent credentials that were not answered yet
-	closed    bool   // the end of the conversation was seen
-	succeeded bool   // the client was let in
-	failures  uint32 // counted in this conversation
-	ssh       sshLogin
+	proto    protocol
+	asked    bool   // the client has sent credentials that were not answered yet
+	closed   bool   // the end of the conversation was seen
+	failures uint32 // counted in this conversation
+	ssh      sshLogin
 }
 
 func newBruteForce(cfg BruteForce) *bruteForce {
@@ -63,7 +63,7 @@ func (d *bruteForce) Observe(o *flow.Observation) Finding {
 	}
 	if g.outdated(p.Time) {
 		g.reason = fmt.Sprintf("brute force: %d failed or repeated %s log-ins at %s port %d within %.0f s, %d in the last %.0f s; people make a few at most",
-			g.all, g.what, key.server, key.port, seconds(g.start, p.Time),
+			g.all, g.what, key.server, key.port, g.seconds(p.Time),
 			g.failures.count(p.Time, d.cfg.Window), d.cfg.Window.Seconds())
 	}
 	return Finding{g.score, verdict.BruteForce, g.reason}
@@ -101,12 +101,13 @@ func (d *bruteForce) fail(l *login, o *flow.Observation, n uint32) {
 	now := o.Packet.Time
 	l.failures += n
 	g := d.clients.take(serviceOf(o))
-	if g.start == 0 || !near(now, g.last, d.cfg.Window) {
-		*g = guesses{start: now}
+	if !g.begun || !near(now, g.latest, d.cfg.Window) {
+		*g = guesses{period: begin(now)}
 	}
 	g.all += n
+	g.latest = now
 	g.what = l.proto.String()
-	g.raise(Grade(float64(g.failures.add(now, d.cfg.Window, n)), float64(d.cfg.Failures)), now)
+	g.raise(Grade(float64(g.failures.add(now, d.cfg.Window, n)), float64(d.cfg.Failures)), now, d.cfg.Window)
 }
 
 // forgive takes back the failures of a conversation that was let in after all:

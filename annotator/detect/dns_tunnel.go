@@ -26,7 +26,7 @@ type dnsDomain struct {
 // dnsNames is what a client asked below one domain.
 type dnsNames struct {
 	incident
-	start   int64
+	period
 	queries uint32
 	names   distinct // data-like ones
 	length  uint64   // of all data-like names together
@@ -80,10 +80,10 @@ func isDNS(o *flow.Observation) bool {
 }
 
 func (d *dnsTunnel) count(s *dnsNames, q question, sub []byte, p *packet.Packet) {
-	if s.start == 0 || !near(p.Time, s.start, d.cfg.Window) {
+	if s.over(p.Time, d.cfg.Window) {
 		names := s.names
 		names.clear()
-		*s = dnsNames{incident: s.incident, start: p.Time, names: names}
+		*s = dnsNames{incident: s.incident, period: begin(p.Time), names: names}
 	}
 	s.queries++
 	length := d.cfg.MinLength
@@ -98,7 +98,7 @@ func (d *dnsTunnel) count(s *dnsNames, q question, sub []byte, p *packet.Packet)
 		s.length += uint64(len(sub))
 		s.entropy += h
 		s.qtype = q.qtype
-		s.raise(Grade(float64(s.names.n), float64(d.cfg.Names)), p.Time)
+		s.raise(Grade(float64(s.names.n), float64(d.cfg.Names)), p.Time, d.cfg.Window)
 	}
 }
 
@@ -116,7 +116,7 @@ func (d *dnsTunnel) answer(o *flow.Observation, key dnsDomain, domain []byte) Fi
 
 func (d *dnsTunnel) finding(s *dnsNames, domain []byte, p *packet.Packet) Finding {
 	if !s.active(p.Time, d.cfg.Window) {
-		return Finding{Score: s.score}
+		return Finding{}
 	}
 	if s.outdated(p.Time) {
 		n := float64(max(s.names.n, 1))
@@ -125,7 +125,7 @@ func (d *dnsTunnel) finding(s *dnsNames, domain []byte, p *packet.Packet) Findin
 			below = "domain " + printable(domain)
 		}
 		s.reason = fmt.Sprintf("DNS tunnel: %d different names below %s asked for within %.0f s, on average %.0f characters at %.1f bits each, mostly type %d; %d bytes came back",
-			s.names.n, below, seconds(s.start, p.Time), float64(s.length)/n, s.entropy/n, s.qtype, s.answers)
+			s.names.n, below, s.seconds(p.Time), float64(s.length)/n, s.entropy/n, s.qtype, s.answers)
 	}
 	return Finding{s.score, verdict.DNSTunnel, s.reason}
 }

@@ -20,7 +20,7 @@ type exfiltration struct {
 // upload is what one host exchanged with one destination.
 type upload struct {
 	incident
-	start   int64
+	period
 	out, in uint64 // payload bytes
 	covert  uint64 // of out: in DNS and ICMP
 	usual   float64
@@ -28,7 +28,7 @@ type upload struct {
 
 // uploader is what one host sent to all destinations.
 type uploader struct {
-	start        int64
+	period
 	out          uint64
 	destinations distinct
 }
@@ -64,8 +64,8 @@ func (d *exfiltration) sent(o *flow.Observation) Finding {
 	}
 	s := d.pairs.take(pair{p.Src, p.Dst, p.Domain})
 	if o.Noise == flow.Clean && p.PayloadLength > 0 {
-		if s.start == 0 || !near(p.Time, s.start, d.cfg.Window) {
-			*s = upload{start: p.Time}
+		if s.over(p.Time, d.cfg.Window) {
+			*s = upload{period: begin(p.Time)}
 		}
 		n := uint64(p.PayloadLength)
 		s.out += n
@@ -75,7 +75,7 @@ func (d *exfiltration) sent(o *flow.Observation) Finding {
 		d.judge(s, p.Time, d.host(p, n))
 	}
 	if !s.active(p.Time, d.cfg.Window) {
-		return Finding{Score: s.score}
+		return Finding{}
 	}
 	if s.outdated(p.Time) {
 		s.reason = s.words(p)
@@ -86,10 +86,10 @@ func (d *exfiltration) sent(o *flow.Observation) Finding {
 // host adds n bytes to what the sender of p sends altogether.
 func (d *exfiltration) host(p *packet.Packet, n uint64) *uploader {
 	h := d.hosts.take(p.Src)
-	if h.start == 0 || !near(p.Time, h.start, d.cfg.Window) {
+	if h.over(p.Time, d.cfg.Window) {
 		destinations := h.destinations
 		destinations.clear()
-		*h = uploader{start: p.Time, destinations: destinations}
+		*h = uploader{period: begin(p.Time), destinations: destinations}
 	}
 	h.out += n
 	h.destinations.add(hashAddr(p.Dst))
@@ -107,7 +107,7 @@ func (d *exfiltration) judge(s *upload, now int64, h *uploader) {
 		return
 	}
 	score := Grade(float64(s.out), max(d.cfg.Bytes, d.cfg.Usual*s.usual))
-	s.raise(max(score, covert), now)
+	s.raise(max(score, covert), now, d.cfg.Window)
 }
 
 // isCovert tells that a packet belongs to a protocol that is not made for
@@ -129,7 +129,7 @@ func (s *upload) words(p *packet.Packet) string {
 		usual = fmt.Sprintf("it sends %s to its other destinations on average", megabytes(s.usual))
 	}
 	return fmt.Sprintf("exfiltration: %s sent to %s within %.0f s and %s received; %s",
-		megabytes(float64(s.out)), p.Dst, seconds(s.start, p.Time), megabytes(float64(s.in)), usual)
+		megabytes(float64(s.out)), p.Dst, s.seconds(p.Time), megabytes(float64(s.in)), usual)
 }
 
 func megabytes(n float64) string {

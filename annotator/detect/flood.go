@@ -55,8 +55,7 @@ type second struct {
 // flooded is the state of one destination.
 type flooded struct {
 	incidents  [vectorCount]incident
-	start      int64 // of the second at hand
-	first      int64
+	period     // the second at hand
 	now, prev  [vectorCount]second
 	mean, vari float64 // of the packets a second, all vectors, before a flood
 	seconds    int     // that mean and vari rest on
@@ -71,7 +70,7 @@ func (d *flood) Name() string { return "flood" }
 
 func (d *flood) Observe(o *flow.Observation) Finding {
 	p := o.Packet
-	if p.Version == 0 {
+	if p.Version == 0 || p.Time == 0 { // 0: captured without a clock
 		return Finding{}
 	}
 	if p.Proto == packet.ProtoUDP && o.FromClient && toMany(p.Dst) && isReflector(p.DstPort) {
@@ -161,6 +160,10 @@ func isReflector(port uint16) bool {
 	return false
 }
 
+// lull is how far a flood may ebb, to no less than suspicious, and still be the
+// same.
+const lull = 5 * time.Second
+
 // amplified is the payload from which on an answer is large, bytes; the
 // largest that DNS allowed for long is 512.
 const amplified = 400
@@ -182,9 +185,7 @@ func (d *flood) count(s *flooded, v vector, o *flow.Observation) {
 		setBit(&b.ports, uint64(p.DstPort))
 		b.vote(p.DstPort)
 	}
-	if score := d.judge(s, v, s.busiest(v)); score > 0 {
-		s.incidents[v].raise(score, p.Time)
-	}
+	s.incidents[v].raise(d.judge(s, v, s.busiest(v)), p.Time, lull)
 }
 
 // answered notes that the destination of a possible flood takes part.
@@ -207,8 +208,8 @@ func (d *flood) answered(o *flow.Observation) {
 
 // advance closes the seconds that have passed.
 func (d *flood) advance(s *flooded, now int64) {
-	if s.first == 0 {
-		s.first, s.start = now, now
+	if !s.begun {
+		s.period = begin(now)
 		return
 	}
 	gone := (now - s.start) / int64(time.Second)
@@ -329,10 +330,7 @@ func (d *flood) finding(s *flooded, v vector, p *packet.Packet) Finding {
 		return Finding{} // nearly all of the flood goes to another port
 	}
 	if !in.active(p.Time, time.Second) {
-		if in.score > 0 && !near(p.Time, in.last, time.Second) {
-			in.score = 0
-		}
-		return Finding{Score: in.score}
+		return Finding{}
 	}
 	if in.outdated(p.Time) {
 		in.reason = d.reason(s, v, p)

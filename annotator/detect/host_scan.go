@@ -37,7 +37,7 @@ type sweepKey struct {
 // sweep is what one source tried.
 type sweep struct {
 	incident
-	start     int64
+	period
 	hosts     distinct // marked when it answered
 	recent    rate
 	low, high uint64 // range of the addresses tried
@@ -117,10 +117,10 @@ func (d *hostScan) probe(o *flow.Observation, key sweepKey, target packet.Addr) 
 	if o.Noise != flow.Clean {
 		return d.finding(s, key, now)
 	}
-	if s.start == 0 || !near(now, s.start, d.cfg.Window) {
+	if s.over(now, d.cfg.Window) {
 		hosts := s.hosts
 		hosts.clear()
-		*s = sweep{start: now, hosts: hosts, low: ^uint64(0)}
+		*s = sweep{period: begin(now), hosts: hosts, low: ^uint64(0)}
 	}
 	if !s.hosts.add(hashAddr(target)) {
 		return d.finding(s, key, now)
@@ -156,7 +156,7 @@ func (d *hostScan) judge(s *sweep, key sweepKey, now int64) {
 		failed = n
 	}
 	fast := float64(s.recent.count(now, d.cfg.FastWindow)) * failed / n
-	s.raise(max(Grade(fast, more*float64(d.cfg.FastHosts)), Grade(failed, more*float64(d.cfg.Hosts))), now)
+	s.raise(max(Grade(fast, more*float64(d.cfg.FastHosts)), Grade(failed, more*float64(d.cfg.Hosts))), now, d.cfg.FastWindow)
 }
 
 // answer notes the hosts that are really there and in use.
@@ -192,7 +192,7 @@ func (d *hostScan) finding(s *sweep, key sweepKey, now int64) Finding {
 	}
 	if s.outdated(now) {
 		s.reason = fmt.Sprintf("host scan: %s %d hosts within %.1f s, %d of them answered",
-			key.verb(), s.hosts.n, seconds(s.start, now), s.hosts.marked)
+			key.verb(), s.hosts.n, s.seconds(now), s.hosts.marked)
 	}
 	return Finding{s.score, verdict.HostScan, s.reason}
 }

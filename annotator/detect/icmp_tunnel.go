@@ -19,7 +19,7 @@ type icmpTunnel struct {
 // echoes is what a pair of hosts exchanged.
 type echoes struct {
 	incident
-	start      int64
+	period
 	packets    uint32
 	bytes      uint64
 	mismatches int
@@ -49,10 +49,10 @@ func (d *icmpTunnel) Observe(o *flow.Observation) Finding {
 	}
 	s := d.pairs.take(key)
 	if o.Noise == flow.Clean {
-		if s.start == 0 || !near(p.Time, s.start, d.cfg.Window) {
+		if s.over(p.Time, d.cfg.Window) {
 			sizes := s.sizes
 			sizes.clear()
-			*s = echoes{incident: s.incident, start: p.Time, sizes: sizes}
+			*s = echoes{incident: s.incident, period: begin(p.Time), sizes: sizes}
 		}
 		s.packets++
 		s.bytes += uint64(p.PayloadLength)
@@ -63,14 +63,14 @@ func (d *icmpTunnel) Observe(o *flow.Observation) Finding {
 			s.mismatches++
 		}
 		score := Grade(float64(s.mismatches), float64(d.cfg.Mismatches))
-		s.raise(max(score, Grade(float64(s.sizes.n), float64(d.cfg.Sizes))), p.Time)
+		s.raise(max(score, Grade(float64(s.sizes.n), float64(d.cfg.Sizes))), p.Time, d.cfg.Window)
 	}
 	if !s.active(p.Time, d.cfg.Window) {
-		return Finding{Score: s.score}
+		return Finding{}
 	}
 	if s.outdated(p.Time) {
 		s.reason = fmt.Sprintf("ICMP tunnel: %d echoes between %s and %s carried %d bytes in %d sizes within %.0f s, and %d replies differ from their requests, which they must repeat",
-			s.packets, p.Src, p.Dst, s.bytes, s.sizes.n, seconds(s.start, p.Time), s.mismatches)
+			s.packets, p.Src, p.Dst, s.bytes, s.sizes.n, s.seconds(p.Time), s.mismatches)
 	}
 	return Finding{s.score, verdict.ICMPTunnel, s.reason}
 }

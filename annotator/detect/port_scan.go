@@ -105,7 +105,7 @@ type portScan struct {
 // portPair is what one host tried of another.
 type portPair struct {
 	incident
-	start     int64
+	period
 	ports     distinct // protocol and port; marked when it carried a conversation
 	probes    uint32
 	refused   uint32
@@ -163,12 +163,12 @@ func (d *portScan) probe(o *flow.Observation, kind probe) Finding {
 
 // restart forgets what is older than the window.
 func (d *portScan) restart(s *portPair, now int64) {
-	if s.start != 0 && near(now, s.start, d.cfg.Window) {
+	if !s.over(now, d.cfg.Window) {
 		return
 	}
 	ports := s.ports
 	ports.clear()
-	*s = portPair{start: now, ports: ports}
+	*s = portPair{period: begin(now), ports: ports}
 }
 
 func (d *portScan) judge(s *portPair, now int64) {
@@ -184,7 +184,7 @@ func (d *portScan) judge(s *portPair, now int64) {
 	if n >= d.cfg.MinPorts {
 		score = max(score, Grade(float64(s.perSecond.count(now, time.Second)), d.cfg.Rate))
 	}
-	s.raise(score, now)
+	s.raise(score, now, d.cfg.Window)
 }
 
 // protocol counts a packet that may try an IP protocol.
@@ -206,7 +206,7 @@ func (d *portScan) protocol(o *flow.Observation) Finding {
 		if n := s.countProtocols(); n > 2 {
 			if score := Grade(float64(n), float64(d.cfg.Protocols)); score > s.score {
 				s.kinds |= probeProtocol
-				s.raise(score, p.Time)
+				s.raise(score, p.Time, d.cfg.Window)
 			}
 		}
 	}
@@ -279,8 +279,8 @@ func (d *portScan) finding(s *portPair, p *packet.Packet, hold time.Duration) Fi
 func (d *portScan) reason(s *portPair, p *packet.Packet) string {
 	if n := s.countProtocols(); s.kinds&probeProtocol != 0 && n > s.ports.n {
 		return fmt.Sprintf("port scan: packets of %d IP protocols to %s within %.1f s; hosts usually share fewer than %d",
-			n, p.Dst, seconds(s.start, p.Time), d.cfg.Protocols)
+			n, p.Dst, s.seconds(p.Time), d.cfg.Protocols)
 	}
 	return fmt.Sprintf("port scan: %d probes (%s) to %d ports of %s within %.1f s, up to %d a second, %d refused, %d used",
-		s.probes, s.kinds, s.ports.n, p.Dst, seconds(s.start, p.Time), s.peak, s.refused, s.ports.marked)
+		s.probes, s.kinds, s.ports.n, p.Dst, s.seconds(p.Time), s.peak, s.refused, s.ports.marked)
 }

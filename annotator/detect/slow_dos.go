@@ -18,7 +18,7 @@ type slowDoS struct {
 
 type slowService struct {
 	incident
-	start int64
+	period
 	flows distinct // that dripped within the window
 	drips uint32
 }
@@ -37,14 +37,14 @@ func (d *slowDoS) Observe(o *flow.Observation) Finding {
 	key := serviceOf(o)
 	if o.Noise == flow.Clean && d.drip(o) {
 		s := d.services.take(key)
-		if s.start == 0 || !near(p.Time, s.start, d.cfg.Window) {
+		if s.over(p.Time, d.cfg.Window) {
 			flows := s.flows
 			flows.clear()
-			*s = slowService{incident: s.incident, start: p.Time, flows: flows}
+			*s = slowService{incident: s.incident, period: begin(p.Time), flows: flows}
 		}
 		s.drips++
 		if s.flows.add(uint64(o.Flow)) {
-			s.raise(Grade(float64(s.flows.n), float64(d.cfg.Connections)), p.Time)
+			s.raise(Grade(float64(s.flows.n), float64(d.cfg.Connections)), p.Time, d.cfg.Window)
 		}
 		s.last = p.Time
 	}
@@ -54,7 +54,7 @@ func (d *slowDoS) Observe(o *flow.Observation) Finding {
 	}
 	if s.outdated(p.Time) {
 		s.reason = fmt.Sprintf("slow denial of service: %d connections to %s port %d held open with %d fragments of requests within %.0f s, none of them finished",
-			s.flows.n, key.server, key.port, s.drips, seconds(s.start, p.Time))
+			s.flows.n, key.server, key.port, s.drips, s.seconds(p.Time))
 	}
 	return Finding{s.score, verdict.SlowDoS, s.reason}
 }

@@ -59,8 +59,22 @@ func near(a, b int64, d time.Duration) bool {
 	if a > b {
 		a, b = b, a
 	}
-	return b-a <= int64(d)
+	return b-a >= 0 && b-a <= int64(d) // b-a < 0: farther than an int64 reaches
 }
+
+// period is a stretch of time that began with a packet.
+type period struct {
+	start int64
+	begun bool
+}
+
+func begin(now int64) period { return period{now, true} }
+
+// over tells that the period has not begun yet or lasted longer than d.
+func (p *period) over(now int64, d time.Duration) bool { return !p.begun || !near(now, p.start, d) }
+
+// seconds is how long the period has lasted.
+func (p *period) seconds(now int64) float64 { return float64(max(now-p.start, 0)) / 1e9 }
 
 // rate counts events within a sliding window, to an eighth of its length.
 type rate struct {
@@ -228,10 +242,16 @@ type incident struct {
 	saidAt int64
 }
 
-// raise takes new evidence.
-func (i *incident) raise(score float64, now int64) {
-	i.score = max(i.score, score)
-	i.last = now
+// raise takes new evidence: the worst of an incident counts until there has
+// been none worth a word for longer than hold.
+func (i *incident) raise(score float64, now int64, hold time.Duration) {
+	if score < verdict.SuspiciousScore {
+		return
+	}
+	if near(now, i.last, hold) {
+		score = max(score, i.score)
+	}
+	i.score, i.last = score, now
 }
 
 // active tells that the incident is worth a word and that its last evidence is
@@ -307,9 +327,6 @@ func internal(a packet.Addr) bool {
 	b := n.As4()
 	return b[0] == 100 && b[1]&0xc0 == 64 || b[0] == 198 && b[1]&0xfe == 18
 }
-
-// seconds returns the time between two packets for a reason.
-func seconds(from, to int64) float64 { return float64(max(to-from, 0)) / 1e9 }
 
 // forget takes back n events, the latest first.
 func (r *rate) forget(n uint32) {
