@@ -19,7 +19,7 @@ func captures(t testing.TB) []string {
 	if capturetest.Full() {
 		return files
 	}
-	const every = 61 // a prime, so that no folder is preferred
+	const every = 127 // a prime, so that no folder is preferred
 	var sample []string
 	for i := 0; i < len(files); i += every {
 		sample = append(sample, files[i])

@@ -2,10 +2,11 @@
 // to whom, with which protocol, and where the payload begins.
 //
 // It looks into tunnels, so the addresses and ports are those of the innermost
-// packet it could reach; [Packet.Tunnel] tells that there was one. Decoding is
-// done by gopacket's layers, each guarded against panics, and never fails: a
-// frame that cannot be decoded keeps what was understood up to that point and
-// has Malformed set.
+// packet it could reach; [Packet.Tunnel] tells that there was one. Decoding
+// never fails: a frame that cannot be decoded keeps what was understood up to
+// that point and has Malformed set. gopacket's layers read the headers where
+// they neither allocate nor trust what lengths say, decoders of our own do
+// elsewhere; panics are survived.
 package packet
 
 import (
@@ -173,8 +174,9 @@ type Packet struct {
 	ARPSender, ARPTarget       Addr
 
 	// Payload is what was captured of the payload behind the transport header
-	// (ICMP: behind its 8-byte header), PayloadLength what the headers say it
-	// measured on the wire, bytes.
+	// (ICMP: behind its 8-byte header; SCTP: of the first DATA chunk),
+	// PayloadLength what the headers say it measured on the wire, in bytes, but
+	// no more than the frame had room for.
 	Payload       []byte
 	PayloadLength uint32
 }
