@@ -108,6 +108,18 @@ func TestFlowNumbers(t *testing.T) {
 		{"the port reused without an end", []packet.Packet{
 			c(0, packet.SYN, 100, 0, 0), s(1, synack, 500, 101, 0), c(2, packet.ACK, 101, 501, 0), c(sec, packet.SYN, 900, 0, 0),
 		}, []uint32{1, 1, 1, 2}},
+		{"SYN after SYN from one port", []packet.Packet{
+			c(0, packet.SYN, 900, 0, 0), c(1, packet.SYN, 100, 0, 0), c(2, packet.SYN, 100, 0, 0),
+		}, []uint32{1, 2, 2}},
+		{"simultaneous open", []packet.Packet{
+			c(0, packet.SYN, 900, 0, 0), s(1, packet.SYN, 100, 0, 0), s(2, synack, 100, 901, 0),
+		}, []uint32{1, 1, 1}},
+		{"SYN behind its answer", []packet.Packet{
+			s(0, synack, 100, 901, 0), c(1, packet.SYN, 900, 0, 0),
+		}, []uint32{1, 1}},
+		{"SYN on a flow met half way", []packet.Packet{
+			c(0, packet.ACK, 100, 1, 0), c(1, packet.SYN, 900, 0, 0),
+		}, []uint32{1, 2}},
 		{"virtual networks", []packet.Packet{
 			udp(0, 1, 2, 5000, 53, "a"), inDomain(7, udp(1, 1, 2, 5000, 53, "a")),
 		}, []uint32{1, 2}},

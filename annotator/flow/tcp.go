@@ -123,7 +123,8 @@ func (s *stream) fill(from, to uint32) bool {
 }
 
 // renewed tells whether p, a packet on the tuple of f, opens another flow: a
-// SYN that is no retransmission after the flow was closed or in use.
+// SYN that neither repeats the one before nor crosses one of the other side
+// (simultaneous open, RFC 9293 section 3.5).
 func (f *Flow) renewed(p *packet.Packet, fromClient bool) bool {
 	if p.Proto != packet.ProtoTCP || p.FragOffset != 0 ||
 		p.TCPFlags&(packet.SYN|packet.ACK|packet.RST) != packet.SYN {
@@ -137,7 +138,10 @@ func (f *Flow) renewed(p *packet.Packet, fromClient bool) bool {
 	if s.fin || r.fin {
 		return !repeated || p.Time-f.Last > sameSYN
 	}
-	return !repeated && f.Established
+	if s.syn {
+		return !repeated
+	}
+	return f.Established || !r.syn
 }
 
 // observeTCP takes the flags of a clean TCP packet in.

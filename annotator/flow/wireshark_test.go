@@ -25,34 +25,57 @@ type theirs struct {
 	nested        bool // several IP headers, e.g. in an ICMP error
 }
 
+// telling are captures with retransmissions, keep-alives, copied frames,
+// fragments, ICMP errors, IPv6 and attacks.
+var telling = []string{
+	"benign-iot/captures_IoT_Sentinel__captures_IoT-Sentinel__D-LinkDoorSensor__Setup-C-10-STA.pcap",
+	"benign-iot/captures_IoT_Sentinel__captures_IoT-Sentinel__D-LinkHomeHub__Setup-C-1-STA.pcap",
+	"benign-iot/captures_IoT_Sentinel__captures_IoT-Sentinel__WeMoLink__Setup-A-11-STA.pcap",
+	"benign-ndpi/default__pcap__alexa-app.pcapng",
+	"benign-ndpi/default__pcap__dnp3.pcap",
+	"benign-ndpi/default__pcap__fix2.pcap",
+	"benign-ndpi/default__pcap__quic_interop_V.pcapng",
+	"benign-ndpi/default__pcap__thrift.pcap",
+	"benign-ndpi/default__pcap__wechat.pcap",
+	"lab/lan-192_168_56__os_version_scan.pcap",
+	"mix/alexa_plus_dns_reflection.pcap",
+}
+
 // TestAgreesWithWireshark compares Community IDs, retransmissions and
-// keep-alives with tshark's, on a sample of the labelled captures.
+// keep-alives with tshark's, frame by frame.
 func TestAgreesWithWireshark(t *testing.T) {
 	if _, err := exec.LookPath("tshark"); err != nil {
 		t.Skip("no tshark here: ", err)
 	}
-	step := 100
+	folder := capturetest.Labelled(t)
+	var files []string
+	for _, name := range telling {
+		files = append(files, filepath.Join(folder, "anomaly", "captures", name))
+	}
 	if capturetest.Full() {
-		step = 1
+		files = capturetest.Files(t, folder)
 	}
 	var sum agreement
-	files := append(capturetest.Own(t), capturetest.Files(t, capturetest.Labelled(t))...)
-	for i := 0; i < len(files); i += step {
-		sum.file(t, files[i])
+	for _, path := range files {
+		sum.file(t, path)
 	}
 	t.Logf("%+v", sum)
 	sum.check(t, "Community IDs", sum.ids, sum.otherIDs, 0.999)
-	sum.check(t, "retransmissions they see", sum.both, sum.theirsOnly, 0.9)
-	sum.check(t, "retransmissions we see", sum.both, sum.oursOnly, 0.9)
-	sum.check(t, "keep-alives", sum.keepAlives, sum.otherKeepAlives, 0.9)
+	sum.check(t, "retransmissions they see", sum.both, sum.theirsOnly, 0.95)
+	sum.check(t, "retransmissions we see", sum.both, sum.oursOnly, 0.95)
+	sum.check(t, "keep-alives they see", sum.keepAlives, sum.theirKeepAlives, 0.9)
+	// Wireshark does not know those of flows that it met half way.
+	sum.check(t, "keep-alives we see", sum.keepAlives, sum.ourKeepAlives, 0.7)
 }
 
 // agreement counts packets; duplicates are left out of all but the IDs.
 type agreement struct {
-	packets                     int
-	ids, otherIDs               int
-	both, theirsOnly, oursOnly  int
-	keepAlives, otherKeepAlives int
+	packets                    int
+	ids, otherIDs              int
+	both, theirsOnly, oursOnly int
+	keepAlives                 int
+	theirKeepAlives            int // seen by them alone
+	ourKeepAlives              int
 }
 
 func (a *agreement) check(t *testing.T, what string, same, other int, atLeast float64) {
@@ -121,8 +144,10 @@ func (a *agreement) frame(o *flow.Observation, w theirs) {
 	switch ours := o.Noise == flow.KeepAlive; {
 	case ours && w.keepAlive:
 		a.keepAlives++
-	case ours != w.keepAlive:
-		a.otherKeepAlives++
+	case ours:
+		a.ourKeepAlives++
+	case w.keepAlive:
+		a.theirKeepAlives++
 	}
 }
 
