@@ -21,6 +21,9 @@ local SUSPICIOUS, ANOMALOUS, CERTAIN = 0.5, 0.8, 0.95
 
 -- is_text tells whether s is UTF-8 without control characters.
 local function is_text(s)
+    if not s:find("[^\32-\126]") then
+        return true
+    end
     s = s:gsub("[\194-\223][\128-\191]", " ")
         :gsub("[\224-\239][\128-\191][\128-\191]", " ")
         :gsub("[\240-\244][\128-\191][\128-\191][\128-\191]", " ")
@@ -35,7 +38,7 @@ end
 -- text reads a percent-encoded value. What would decode to something that
 -- cannot be shown stays encoded.
 local function text(value)
-    if not value:find("[^\33-\126]") and not value:find("%", 1, true) then
+    if not value:find("[^\33-\36\38-\126]") then -- neither % nor beyond ASCII
         return value
     end
     if value:gsub("%%%x%x", ""):find("%", 1, true) then
@@ -50,11 +53,13 @@ end
 -- share reads a number from 0 to 1. tonumber gets to see digits only: where
 -- the locale has a decimal comma it knows no decimal point.
 local function share(value)
-    local whole, fraction = value:match("^(%d*)%.?(%d*)$")
-    local digits = whole and #value <= 20 and tonumber(whole .. fraction)
-    local x = digits and digits / 10 ^ #fraction
-    if x and x <= 1 then
-        return x
+    if #value <= 20 then
+        local whole, fraction = value:match("^(%d*)%.?(%d*)$")
+        local digits = whole and tonumber(whole .. fraction)
+        local x = digits and digits / 10 ^ #fraction
+        if x and x <= 1 then
+            return x
+        end
     end
     return nil, shown(value:sub(1, 40)) .. " is not between 0 and 1"
 end
@@ -76,8 +81,7 @@ local function level(score)
     return score > ANOMALOUS and "anomalous" or score >= SUSPICIOUS and "suspicious" or "normal"
 end
 
--- reason_of returns what follows "AI: <what>, score <number>: ". Plain searches:
--- a pattern with two gaps would take quadratic time on a hostile comment.
+-- reason_of returns what follows "AI: <what>, score <number>: ".
 local function reason_of(sentence)
     local _, score = sentence:find(", score ", 1, true)
     local _, colon = sentence:find(": ", score or #sentence, true)
@@ -86,16 +90,21 @@ end
 
 -- parse reads the verdict in a comment: a table with the keys of readers and
 -- reason. It returns nil when there is none, or nil and what is wrong with it.
+-- Here and above, no pattern that may try again from every position, or share
+-- out a run in every way: on a hostile comment of 64 kB that takes seconds.
 local function parse(comment)
     local sentence, machine, other
     for line in comment:gmatch("[^\n]+") do
-        local version, rest = line:match("^ai/(%d+) (.+)$")
-        if version == GRAMMAR then
-            machine = machine or rest
-        elseif version then
-            other = other or version
-        elseif not sentence and line:sub(1, 4) == "AI: " then
-            sentence = line:gsub("\r$", "")
+        local start = line:sub(1, 4)
+        if start == "AI: " then
+            sentence = sentence or line:gsub("\r$", "")
+        elseif start:sub(1, 3) == "ai/" then
+            local version, rest = line:match("^ai/(%d+) (.+)$")
+            if version == GRAMMAR then
+                machine = machine or rest
+            else
+                other = other or version
+            end
         end
     end
     if not machine then
@@ -104,10 +113,12 @@ local function parse(comment)
     end
     local verdict = { class = "unknown" }
     for pair in machine:gmatch("%S+") do
-        local key, value = pair:match("^([^=]+)=(.+)$")
-        if readers[key] then
+        local equals = pair:find("=", 1, true) or #pair
+        local key = pair:sub(1, equals - 1)
+        local read = equals < #pair and readers[key]
+        if read then
             local problem
-            verdict[key], problem = readers[key](value)
+            verdict[key], problem = read(pair:sub(equals + 1))
             if problem then
                 return nil, ("malformed ai/%s comment: %s: %s"):format(GRAMMAR, key, problem)
             end
@@ -227,6 +238,9 @@ local function add_expert(item, verdict)
     item:add_proto_expert_info(experts[severity], verdict.reason or headline(verdict))
 end
 
+-- Fields are added whether or not tree:referenced says that somebody looks:
+-- expert items and colour rules want the verdict read anyway, and adding what
+-- nobody looks at is a tenth of the cost of a frame with a comment.
 local function add_fields(item, verdict)
     for _, field in ipairs(fields) do
         local value = verdict[field[1]]

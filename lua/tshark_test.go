@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"ampulla/lua"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -334,6 +336,30 @@ func TestOddComments(t *testing.T) {
 			t.Errorf("%d packets in json", len(packets))
 		}
 		s.run(t, "-r", path, "-q", "-z", "expert")
+	})
+}
+
+// TestBug breaks ai.lua on purpose: every frame must keep its details and say
+// what is wrong.
+func TestBug(t *testing.T) {
+	eachShark(t, func(t *testing.T, s *shark) {
+		broken := strings.Replace(lua.Script, "local verdict = lookup()", "local verdict = lookup().nothing.there", 1)
+		if broken == lua.Script {
+			t.Fatal("no place found for a bug")
+		}
+		if err := os.WriteFile(s.script, []byte(broken), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		path := capture(t, frame{dns}, frame{})
+		out := s.run(t, "-r", path, "-T", "fields", "-E", "occurrence=f", "-e", "udp.dstport", "-e", "ai.status", "-e", "_ws.lua.error")
+		for line := range strings.Lines(out) {
+			if !strings.HasPrefix(line, "4097\tbug in ai.lua: ") || !strings.HasSuffix(line, "\t\n") {
+				t.Errorf("%q", line)
+			}
+		}
+		if n := strings.Count(out, "\n"); n != 2 {
+			t.Errorf("%d lines", n)
+		}
 	})
 }
 
