@@ -8,12 +8,15 @@ set -euo pipefail
 # below; they were computed from these very packages. The project's release
 # archives on GitHub are no source here: we have no checksum of theirs that we
 # could vouch for. Who has such an archive can pass its library: --onnxruntime.
-readonly ORT_VERSION=1.30.0
+#
+# The version is the newest that both registries have and that has no telemetry:
+# from 1.29 on, ONNX Runtime for Linux reports to its makers over the network.
+readonly ORT_VERSION=1.27.0
 declare -rA ORT_SHA256=(
-  [pip-x86_64]=c902c70b3003c0e99fada202f37478c515ae9bba7944c2b2abd0017bae0c82ed
-  [pip-aarch64]=8a218e1e446880131115c368ec7005969a5022af9a15a26173de648fef0b7789
-  [npm-x86_64]=ffb75a925ba05e47b235bb66e3e3911714a80b328a9c9425539feb204aa32a23
-  [npm-aarch64]=1f549d46250b005580b597f4164984aaf75b3bcb9f3aeb07c7f8a8fe60b23c76
+  [pip-x86_64]=b5c9d4f124d24707f514dad926dc181820807178855df1c528e3addb2dd0e6f7
+  [pip-aarch64]=9275ef52956228686ae47b0219f67476a1148505084bdc5571e7bf1bf69b11f2
+  [npm-x86_64]=d8aff4aa8abee8fb2abb2f2f2459ffc94461e781e41b9f7c072829dd0d470221
+  [npm-aarch64]=c36bc200e7e6c093b8abb0b34590fbdd8c52fd3fb5e33795b9523ffdde2fce0f
 )
 readonly FILTER='ai.anomaly.score > 0.8'
 
@@ -36,7 +39,7 @@ below ~/.local, root for everyone below /usr/local and Wireshark's folder for
 plugins. Run it again at any time: to update, or after an interruption.
 
   --yes               never ask; sudo is used only if it needs no password
-  --onnxruntime FILE  use this libonnxruntime.so (1.30 or what you trust) instead
+  --onnxruntime FILE  use this libonnxruntime.so (1.24 or newer) instead
                       of fetching one
   --library-only      install nothing but ONNX Runtime (for make test)
   --uninstall         remove exactly the files that this script installed
@@ -328,7 +331,7 @@ fetch_by_npm() {
   command -v npm >/dev/null || return 1
   local arch=x64
   if [[ $1 == aarch64 ]]; then arch=arm64; fi
-  say "fetching it with npm (113 MB)"
+  say "fetching it with npm (101 MB)"
   if ! (cd "$work" && npm pack --loglevel=error --fetch-retries=1 "onnxruntime-node@$ORT_VERSION" >npm.log 2>&1); then
     note "npm: $(trouble "$work/npm.log")"
     return 1

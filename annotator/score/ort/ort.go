@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"sync"
 
 	"ampulla/annotator/feature"
@@ -57,6 +58,12 @@ func loadRuntime(cfg Config) (string, error) {
 	defer runtimeLibrary.Unlock()
 	if runtimeLibrary.path != "" {
 		return runtimeLibrary.path, nil
+	}
+	// From version 1.29 on, ONNX Runtime reports to its makers over the network
+	// unless this is set. What looks at people's captures must not; install.sh
+	// fetches a version without it, but others may be found or given.
+	if err := os.Setenv("ORT_DISABLE_TELEMETRY", "1"); err != nil {
+		return "", err
 	}
 	path, err := load(cfg, func(path string) error {
 		onnx.SetSharedLibraryPath(path)
