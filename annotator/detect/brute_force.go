@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"time"
 
 	"ampulla/annotator/flow"
 	"ampulla/annotator/packet"
@@ -103,6 +104,9 @@ func (d *bruteForce) fail(l *login, o *flow.Observation, n uint32) {
 	g := d.clients.take(serviceOf(o))
 	if !g.begun || !near(now, g.latest, d.cfg.Window) {
 		*g = guesses{period: begin(now)}
+	}
+	if again := near(now, g.latest, time.Second) && g.all > 0; again && l.proto == protoSMB {
+		return // Windows tries a wrong password several times by itself
 	}
 	g.all += n
 	g.latest = now

@@ -168,6 +168,9 @@ func (l *login) ask(b []byte) int {
 			return 0
 		}
 		l.asked = containsFold(b, "\nauthorization:") || containsFold(b, "\nproxy-authorization:")
+		if containsFold(b, ntlmGreeting) {
+			l.asked = false
+		}
 		if isLoginPost(b) {
 			return 1
 		}
@@ -180,6 +183,11 @@ func (l *login) ask(b []byte) int {
 	}
 	return 0
 }
+
+// ntlmGreeting is how the first of two messages with which NTLM logs in over
+// HTTP begins ([MS-NLMP] section 2.2.1.1 in base64, here in lower case). The
+// answer to it is always a refusal.
+const ntlmGreeting = "tlrmtvntuaab"
 
 // isLoginPost tells that an HTTP request posts a log-in form.
 func isLoginPost(b []byte) bool {

@@ -10,9 +10,8 @@ import (
 	"ampulla/annotator/verdict"
 )
 
-// sshTry is an SSH connection with so many refused passwords, and one more
-// that is taken if letIn.
-func sshTry(w *wire, client, server string, wrong int, letIn bool) {
+// sshStart is an SSH connection up to where the client may log in.
+func sshStart(w *wire, client, server string) {
 	w.connect(client, server)
 	say := func(from, to string, n uint32) { w.tcpLong(from, to, packet.PSH|packet.ACK, "", n) }
 	w.say(server, client, "SSH-2.0-OpenSSH_9.2p1\r\n")
@@ -26,6 +25,13 @@ func sshTry(w *wire, client, server string, wrong int, letIn bool) {
 	say(server, client, 52)
 	say(client, server, 60) // none
 	say(server, client, 52)
+}
+
+// sshTry is an SSH connection with so many refused passwords, and one more
+// that is taken if letIn.
+func sshTry(w *wire, client, server string, wrong int, letIn bool) {
+	sshStart(w, client, server)
+	say := func(from, to string, n uint32) { w.tcpLong(from, to, packet.PSH|packet.ACK, "", n) }
 	for range wrong {
 		w.wait(100 * time.Millisecond)
 		say(client, server, 148)
@@ -139,6 +145,37 @@ func TestBruteForce(t *testing.T) {
 				w.say("10.0.0.5:80", "10.0.0.9:40000", "HTTP/1.1 200 OK\r\n\r\n")
 			}
 		}},
+		{name: "HTTP, logging in with NTLM", flagged: 0, play: func(w *wire) {
+			w.connect("10.0.0.9:40000", "10.0.0.5:80")
+			for range 100 {
+				w.say("10.0.0.9:40000", "10.0.0.5:80", "GET / HTTP/1.1\r\nAuthorization: NTLM TlRMTVNTUAABAAAAB4IIogAAAAA=\r\n\r\n")
+				w.say("10.0.0.5:80", "10.0.0.9:40000", "HTTP/1.1 401 Unauthorized\r\n\r\n")
+				w.say("10.0.0.9:40000", "10.0.0.5:80", "GET / HTTP/1.1\r\nAuthorization: NTLM TlRMTVNTUAADAAAAGAAYAIA=\r\n\r\n")
+				w.say("10.0.0.5:80", "10.0.0.9:40000", "HTTP/1.1 200 OK\r\n\r\n")
+			}
+		}},
+		{name: "SMB, Windows tries one wrong password again and again", flagged: 0, play: func(w *wire) {
+			for i := range 6 {
+				exchange(w, at("10.0.0.9", 40000+i), "10.0.0.5:445", "", strings.Repeat("x", 60),
+					"\x00\x00\x00\x49\xfeSMB\x40\x00\x00\x00\x6d\x00\x00\xc0\x01\x00\x01\x00"+strings.Repeat("\x00", 44))
+				w.wait(100 * time.Millisecond)
+			}
+		}},
+		{name: "SSH, an upload is answered in turn and in one size", flagged: 0, play: func(w *wire) {
+			for i := range 10 {
+				client, server := at("10.0.0.9", 40000+i), "10.0.0.5:22"
+				sshStart(w, client, server)
+				for _, n := range []uint32{148, 36, 100, 52} { // password, yes, channel, confirmed
+					w.tcpLong(client, server, packet.ACK, "", n)
+					client, server = server, client
+				}
+				for range 30 {
+					w.tcpLong(client, server, packet.ACK, "", 400)
+					w.tcpLong(server, client, packet.ACK, "", 68)
+				}
+				w.hangUp(client, server)
+			}
+		}},
 		{name: "RDP, short connections", flagged: -1, play: func(w *wire) {
 			for i := range 10 {
 				client := at("10.0.0.9", 40000+i)
@@ -185,6 +222,7 @@ func TestBruteForceRefusals(t *testing.T) {
 				w.class = tt.class
 				for i := range 9 {
 					exchange(w, at("10.0.0.9", 40000+i), tt.server, tt.hello, tt.ask, answer)
+					w.wait(2 * time.Second)
 				}
 				if found := w.flagged > 0; found != want {
 					t.Errorf("flagged %d of %d packets, want any: %v", w.flagged, w.packets, want)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"time"
 
 	"ampulla/annotator/flow"
@@ -48,8 +49,8 @@ type second struct {
 	sources  [4]uint64 // of hashes of source addresses, for a count up to some 500
 	ports    [4]uint64 // of hashes of destination ports
 	flows    uint32    // packets that opened a flow
-	port     uint16    // the destination port of most packets, if one has more than half
-	lead     uint32    // by how much (Boyer and Moore's majority vote)
+	port     majority  // destination port
+	source   majority  // hash of the source address
 }
 
 // flooded is the state of one destination.
@@ -57,9 +58,11 @@ type flooded struct {
 	incidents  [vectorCount]incident
 	period     // the second at hand
 	now, prev  [vectorCount]second
-	mean, vari float64 // of the packets a second, all vectors, before a flood
-	seconds    int     // that mean and vari rest on
-	asked      int64   // when the host last asked a group of hosts
+	mean, vari float64    // of the packets a second, all vectors, before a flood
+	seconds    int        // that mean and vari rest on
+	asked      int64      // when the host last asked a group of hosts
+	callers    [64]uint64 // hashes of the latest who completed a connection to it
+	nCallers   int
 }
 
 func newFlood(cfg Flood) *flood {
@@ -180,10 +183,12 @@ func (d *flood) count(s *flooded, v vector, o *flow.Observation) {
 	if v == vectorAnswer && (p.PayloadLength >= amplified || p.FragOffset != 0) {
 		b.large++
 	}
-	setBit(&b.sources, hashAddr(p.Src))
+	source := hashAddr(p.Src)
+	setBit(&b.sources, source)
+	b.source.vote(source)
 	if v != vectorEcho && p.FragOffset == 0 {
 		setBit(&b.ports, uint64(p.DstPort))
-		b.vote(p.DstPort)
+		b.port.vote(uint64(p.DstPort))
 	}
 	s.incidents[v].raise(d.judge(s, v, s.busiest(v)), p.Time, lull)
 }
@@ -198,12 +203,28 @@ func (d *flood) answered(o *flow.Observation) {
 	case p.Proto == packet.ProtoTCP && o.FromClient && o.ClientPackets == 2:
 		if s := d.destinations.get(destination{p.Dst, p.Domain}); s != nil {
 			s.now[vectorSYN].answered++
+			s.meet(p.Src)
 		}
 	case p.Proto == packet.ProtoUDP && !o.FromClient && o.ServerPackets == 1:
 		if s := d.destinations.get(destination{p.Src, p.Domain}); s != nil {
 			s.now[vectorUDP].answered++
 		}
 	}
+}
+
+// meet notes a client that is real. One that floods all by itself is not let
+// off for it.
+func (s *flooded) meet(a packet.Addr) {
+	if s.knows(a) || s.now[vectorSYN].sourceCount() < 32 && s.now[vectorSYN].packets > 100 {
+		return
+	}
+	s.callers[s.nCallers%len(s.callers)] = hashAddr(a)
+	s.nCallers++
+}
+
+// knows tells that a is such a client.
+func (s *flooded) knows(a packet.Addr) bool {
+	return slices.Contains(s.callers[:min(s.nCallers, len(s.callers))], hashAddr(a))
 }
 
 // advance closes the seconds that have passed.
@@ -289,15 +310,27 @@ func (s *flooded) busiest(v vector) *second {
 	return &s.now[v]
 }
 
-func (b *second) vote(port uint16) {
+// majority finds the value that more than half of the packets share, if there
+// is one (Boyer and Moore's vote).
+type majority struct {
+	value uint64
+	lead  uint32
+}
+
+func (m *majority) vote(value uint64) {
 	switch {
-	case b.lead == 0:
-		b.port, b.lead = port, 1
-	case b.port == port:
-		b.lead++
+	case m.lead == 0:
+		m.value, m.lead = value, 1
+	case m.value == value:
+		m.lead++
 	default:
-		b.lead--
+		m.lead--
 	}
+}
+
+// excludes tells that nearly all of n packets share another value.
+func (m *majority) excludes(value uint64, n uint32) bool {
+	return m.lead*2 > n && m.value != value
 }
 
 // shaped tells that the packets look like a flood and not like a scan, which
@@ -326,8 +359,9 @@ func estimate(m *[4]uint64) float64 {
 
 func (d *flood) finding(s *flooded, v vector, p *packet.Packet) Finding {
 	in, b := &s.incidents[v], s.busiest(v)
-	if (v == vectorSYN || v == vectorUDP) && b.lead*2 > b.packets && p.DstPort != b.port {
-		return Finding{} // nearly all of the flood goes to another port
+	if v != vectorAnswer && (b.port.excludes(uint64(p.DstPort), b.packets) || b.source.excludes(hashAddr(p.Src), b.packets)) ||
+		v == vectorSYN && s.knows(p.Src) {
+		return Finding{} // somebody who happens to call while it is flooded
 	}
 	if !in.active(p.Time, time.Second) {
 		return Finding{}

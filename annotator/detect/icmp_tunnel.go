@@ -10,7 +10,8 @@ import (
 )
 
 // icmpTunnel finds data carried in echo requests and replies. A reply has to
-// repeat its request byte for byte (RFC 792), and ping sends one size.
+// repeat its request byte for byte (RFC 792), there is none without a request,
+// and ping sends one size.
 type icmpTunnel struct {
 	cfg   ICMPTunnel
 	pairs *table[pair, echoes]
@@ -21,14 +22,21 @@ type echoes struct {
 	incident
 	period
 	packets    uint32
+	asked      uint32 // requests, ever
 	bytes      uint64
-	mismatches int
+	mismatches int // replies that repeat no request
 	sizes      distinct
-	// The last request that had no reply yet.
-	asked   bool
-	id, seq uint16
-	length  uint32
-	head    [64]byte
+	requests   [64]request // the latest ones, by hash of id and sequence number
+}
+
+// request is an echo request.
+type request struct {
+	id, seq  uint16
+	used     bool
+	fromLow  bool // the lower of the two addresses asked
+	answered bool
+	length   uint32
+	head     uint64 // hash of the first bytes
 }
 
 func newICMPTunnel(cfg ICMPTunnel) *icmpTunnel {
@@ -44,7 +52,8 @@ func (d *icmpTunnel) Observe(o *flow.Observation) Finding {
 		return Finding{}
 	}
 	key := pair{p.Src, p.Dst, p.Domain}
-	if bytes.Compare(p.Src[:], p.Dst[:]) > 0 {
+	fromLow := bytes.Compare(p.Src[:], p.Dst[:]) <= 0
+	if !fromLow {
 		key.src, key.dst = key.dst, key.src
 	}
 	s := d.pairs.take(key)
@@ -52,14 +61,17 @@ func (d *icmpTunnel) Observe(o *flow.Observation) Finding {
 		if s.over(p.Time, d.cfg.Window) {
 			sizes := s.sizes
 			sizes.clear()
-			*s = echoes{incident: s.incident, period: begin(p.Time), sizes: sizes}
+			*s = echoes{incident: s.incident, period: begin(p.Time), sizes: sizes, asked: s.asked, requests: s.requests}
 		}
 		s.packets++
 		s.bytes += uint64(p.PayloadLength)
 		s.sizes.add(uint64(p.PayloadLength))
-		if request {
-			s.ask(p)
-		} else if s.differs(p) {
+		r := requestOf(p, fromLow == request)
+		switch slot := &s.requests[r.slot()]; {
+		case request:
+			*slot = r
+			s.asked++
+		case s.asked > 0 && slot.mismatch(r):
 			s.mismatches++
 		}
 		score := Grade(float64(s.mismatches), float64(d.cfg.Mismatches))
@@ -69,7 +81,7 @@ func (d *icmpTunnel) Observe(o *flow.Observation) Finding {
 		return Finding{}
 	}
 	if s.outdated(p.Time) {
-		s.reason = fmt.Sprintf("ICMP tunnel: %d echoes between %s and %s carried %d bytes in %d sizes within %.0f s, and %d replies differ from their requests, which they must repeat",
+		s.reason = fmt.Sprintf("ICMP tunnel: %d echoes between %s and %s carried %d bytes in %d sizes within %.0f s, and %d replies do not repeat a request, as they must",
 			s.packets, p.Src, p.Dst, s.bytes, s.sizes.n, s.seconds(p.Time), s.mismatches)
 	}
 	return Finding{s.score, verdict.ICMPTunnel, s.reason}
@@ -88,17 +100,25 @@ func isEcho(p *packet.Packet) (request, reply bool) {
 	return false, false
 }
 
-func (s *echoes) ask(p *packet.Packet) {
-	s.asked, s.id, s.seq, s.length = true, p.ICMPID, p.ICMPSeq, p.PayloadLength
-	clear(s.head[copy(s.head[:], p.Payload):])
+// requestOf returns the request that p is, or should repeat.
+func requestOf(p *packet.Packet, fromLow bool) request {
+	return request{
+		id: p.ICMPID, seq: p.ICMPSeq, used: true, fromLow: fromLow,
+		length: p.PayloadLength, head: hashBytes(p.Payload[:min(len(p.Payload), 64)]),
+	}
 }
 
-// differs tells that a reply does not repeat the request it belongs to.
-func (s *echoes) differs(p *packet.Packet) bool {
-	if !s.asked || s.id != p.ICMPID || s.seq != p.ICMPSeq {
-		return false
+func (r *request) slot() uint64 {
+	return mix(uint64(r.id)<<16|uint64(r.seq)) % uint64(len(echoes{}.requests))
+}
+
+// mismatch takes the reply to a request and tells whether it is none: it says
+// something else, or nobody asked. A slot that is taken by a request still
+// without reply may have held the one in question.
+func (r *request) mismatch(reply request) bool {
+	if r.used && r.id == reply.id && r.seq == reply.seq && r.fromLow == reply.fromLow {
+		r.answered = true
+		return r.length != reply.length || r.head != reply.head
 	}
-	s.asked = false
-	n := min(len(p.Payload), len(s.head))
-	return s.length != p.PayloadLength || !bytes.Equal(s.head[:n], p.Payload[:n])
+	return !r.used || r.answered
 }

@@ -238,16 +238,26 @@ func (d *portScan) answer(o *flow.Observation) {
 				s.refused++
 			}
 		}
+	case p.Proto == packet.ProtoUDP && o.FromClient:
+		if o.ClientPackets == streamPackets {
+			d.use(o)
+		}
 	case p.PayloadLength > 0 && o.ServerPayloads+o.ClientPayloads <= 2:
 		// The first payload of either side means that the port is used: who
 		// only scans sends none, and need not be seen from both sides.
-		if p.Proto == packet.ProtoUDP && o.FromClient {
-			return
-		}
-		k := serviceOf(o)
-		if s := d.pairs.get(pair{k.client, k.server, k.domain}); s != nil {
-			s.ports.mark(portKey(p.Proto, k.port))
-		}
+		d.use(o)
+	}
+}
+
+// streamPackets is from which packet on an unanswered UDP flow is a stream
+// and no probe that was repeated.
+const streamPackets = 5
+
+// use marks the port that a packet of a flow goes to as used.
+func (d *portScan) use(o *flow.Observation) {
+	k := serviceOf(o)
+	if s := d.pairs.get(pair{k.client, k.server, k.domain}); s != nil {
+		s.ports.mark(portKey(k.proto, k.port))
 	}
 }
 

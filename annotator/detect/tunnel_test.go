@@ -136,7 +136,27 @@ func TestICMPTunnel(t *testing.T) {
 				w.echo("10.0.0.9", "10.0.0.5", false, i, noise(int(i), 64))
 				w.echo("10.0.0.5", "10.0.0.9", true, i, noise(100+int(i), 64))
 			}
-		}, reason: "ICMP tunnel: 12 echoes between 10.0.0.5 and 10.0.0.9 carried 768 bytes in 1 sizes within 0 s, and 6 replies differ from their requests, which they must repeat"},
+		}, reason: "ICMP tunnel: 12 echoes between 10.0.0.5 and 10.0.0.9 carried 768 bytes in 1 sizes within 0 s, and 6 replies do not repeat a request, as they must"},
+		{name: "replies without requests", flagged: 5, play: func(w *wire) {
+			w.echo("10.0.0.9", "10.0.0.5", false, 0, noise(0, 64))
+			for i := range uint16(10) {
+				w.echo("10.0.0.5", "10.0.0.9", true, i, noise(0, 64)) // the first is right
+			}
+			w.echo("10.0.0.9", "10.0.0.5", false, 20, noise(0, 64))
+		}},
+		{name: "a hundred pings on their way at once", flagged: 0, play: func(w *wire) {
+			for i := range uint16(100) {
+				w.echo("10.0.0.9", "10.0.0.5", false, i, "abcdefgh")
+			}
+			for i := range uint16(100) {
+				w.echo("10.0.0.5", "10.0.0.9", true, i, "abcdefgh")
+			}
+		}},
+		{name: "requests are not in the capture", flagged: 0, play: func(w *wire) {
+			for i := range uint16(100) {
+				w.echo("10.0.0.5", "10.0.0.9", true, i, "abcdefgh")
+			}
+		}},
 		{name: "ever new sizes", flagged: 10, play: func(w *wire) {
 			for i := range uint16(20) {
 				w.echo("10.0.0.9", "10.0.0.5", false, i, noise(int(i), 30+int(i)))
