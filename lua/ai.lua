@@ -140,9 +140,14 @@ local WORDS = {
     icmp_tunnel = "ICMP tunnel", arp_spoof = "ARP spoofing",
 }
 
+-- words returns a type as people write it: "port scan".
+local function words(kind)
+    return WORDS[kind] or (kind:gsub("_", " "))
+end
+
 -- headline says in a few words what it is: "port scan, score 0.97".
 local function headline(verdict)
-    local what = verdict.type and (WORDS[verdict.type] or verdict.type:gsub("_", " ")) or verdict.class
+    local what = verdict.type and words(verdict.type) or verdict.class
     local score = ("%.2f"):format(verdict.score):gsub("%D", ".") -- whatever the locale
     return ("%s, score %s"):format(what, score)
 end
@@ -188,16 +193,24 @@ for i, field in ipairs(fields) do
     ai.fields[i] = field[2]
 end
 
-local function anomaly(name, severity)
-    return ProtoExpert.new("ai.expert." .. name, "Anomaly", expert.group.SECURITY, severity)
-end
-local experts = {
-    chat = anomaly("chat", expert.severity.CHAT),
-    note = anomaly("note", expert.severity.NOTE),
-    warn = anomaly("warn", expert.severity.WARN),
-    error = anomaly("error", expert.severity.ERROR),
+-- The Expert Information dialog groups items by what they were registered as,
+-- so there is one for each type and severity; any other type is an "Anomaly".
+local TYPES = {
+    "anomaly", "port_scan", "host_scan", "flood", "slow_dos", "brute_force", "exfiltration",
+    "dns_tunnel", "icmp_tunnel", "beacon", "arp_spoof", "outlier",
 }
-ai.experts = experts
+local experts, all_experts = {}, {}
+for _, kind in ipairs(TYPES) do
+    experts[kind] = {}
+    for severity in ("chat note warn error"):gmatch("%a+") do
+        local summary = words(kind):gsub("^%l", string.upper)
+        local item = ProtoExpert.new(("ai.expert.%s.%s"):format(kind, severity), summary,
+            expert.group.SECURITY, expert.severity[severity:upper()])
+        experts[kind][severity] = item
+        all_experts[#all_experts + 1] = item
+    end
+end
+ai.experts = all_experts
 
 ai.prefs.enable = Pref.bool("Show verdicts", true, "Read the verdicts in packet comments")
 ai.prefs.expert = Pref.string("Expert items from score", "0.5",
@@ -235,7 +248,8 @@ local function add_expert(item, verdict)
     local score = verdict.score
     local severity = score > CERTAIN and "error" or score > ANOMALOUS and "warn"
         or score >= SUSPICIOUS and "note" or "chat"
-    item:add_proto_expert_info(experts[severity], verdict.reason or headline(verdict))
+    local kind = experts[verdict.type] or experts.anomaly
+    item:add_proto_expert_info(kind[severity], verdict.reason or headline(verdict))
 end
 
 -- Fields are added whether or not tree:referenced says that somebody looks:

@@ -61,8 +61,13 @@ func eachShark(t *testing.T, test func(t *testing.T, s *shark)) {
 			if err := os.WriteFile(s.script, []byte(lua.Script), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if out := s.try(t, "-G", "fields"); !strings.Contains(out.stdout, "\tai.anomaly.score\t") {
-				t.Skipf("this tshark does not run Lua scripts here (root's are not, since 4.4): %s", out.stderr)
+			probe := filepath.Join(t.TempDir(), "probe.lua")
+			if err := os.WriteFile(probe, []byte(`print("Lua runs")`), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			out := s.bare(t, "-X", "lua_script:"+probe, "-r", capture(t))
+			if !strings.Contains(out.stdout, "Lua runs") {
+				t.Skipf("this tshark runs no Lua here (root's it does not, since 4.4): %s", out.stderr)
 			}
 			test(t, s)
 		})

@@ -96,10 +96,10 @@ func TestFilters(t *testing.T) {
 		{`ai.model == "2026.11.1"`, "1"},
 		{`ai.source == "comment"`, all},
 		{"ai.status", "7,8"},
-		{"ai.expert.error", "1"},
-		{"ai.expert.warn", "4"},
-		{"ai.expert.note", "6"},
-		{"ai.expert.chat", ""},
+		{"ai.expert.port_scan.error", "1"},
+		{"ai.expert.beacon.warn", "4"},
+		{"ai.expert.outlier.note", "6"},
+		{"ai.expert.anomaly.chat", ""},
 		{`_ws.expert.group == "Security"`, "1,4,6"},
 		{`_ws.expert.message contains "31 times"`, "4"}, // the comment has it too
 		{"_ws.lua", ""},
@@ -270,7 +270,7 @@ func TestColourRules(t *testing.T) {
 			t.Fatal(err)
 		}
 		rules := "@Flagged@ai.anomaly.score > 0.8@[65535,0,0][65535,65535,65535]\n" +
-			"@Expert@ai.expert.note@[65535,65535,0][0,0,0]\n"
+			"@Expert@ai.expert.outlier.note@[65535,65535,0][0,0,0]\n"
 		if err := os.WriteFile(filepath.Join(dir, "colorfilters"), []byte(rules), 0o644); err != nil {
 			t.Fatal(err)
 		}
