@@ -13,7 +13,7 @@ import (
 )
 
 // rows are all frames of the tables.
-func rows() []row { return slices.Concat(linkRows(), ipRows(), tunnelRows(), crashRows()) }
+func rows() []row { return slices.Concat(linkRows(), ipRows(), tunnelRows()) }
 
 // TestReuse decodes all frames with one Decoder, forth and back, so that each
 // follows others: nothing of them may stay.
