@@ -1,7 +1,6 @@
 package pcapng
 
 import (
-	"bufio"
 	"encoding/binary"
 	"io"
 )
@@ -11,7 +10,6 @@ import (
 const (
 	classicHeader = 24
 	recordHeader  = 16
-	maxRecord     = recordHeader + 12 // longest header of a variant
 )
 
 // Fields of the 32-bit link type of a classic pcap file.
@@ -33,29 +31,12 @@ const (
 
 // Largest packets that Wireshark accepts, in bytes.
 const (
-	maxPacket    = 256 << 10
-	maxDBus      = 128 << 20
-	maxUSBPcap   = 128 << 20
-	maxEBHSCR    = 32 << 20
-	fddiPadding  = 3 // that AIX puts in front of FDDI frames
-	recordsToTry = 3 // when guessing the variant
+	maxPacket   = 256 << 10
+	maxDBus     = 128 << 20
+	maxUSBPcap  = 128 << 20
+	maxEBHSCR   = 32 << 20
+	fddiPadding = 3 // that AIX puts in front of FDDI frames
 )
-
-// variant is a layout of the records of a classic pcap file. Some have the
-// same magic number, so that it takes a look at the records to tell them apart.
-type variant uint8
-
-const (
-	standard    variant = iota
-	modified            // Kuznetzov's patches ss990417 and ss991029
-	modifiedSMP         // Kuznetzov's patch ss990915
-	nokia
-)
-
-// extra is the length of the fields behind the standard record header, in bytes.
-func (v variant) extra() int {
-	return [...]int{standard: 0, modified: 8, modifiedSMP: 12, nokia: 4}[v]
-}
 
 // classicKind is what a magic number tells.
 type classicKind struct {
@@ -243,112 +224,6 @@ func (c *classic) lengths(head []byte) (captured, length uint32) {
 		captured, length = length, captured
 	}
 	return captured, length
-}
-
-// guess tells the variant from the first records, as Wireshark does: it is the
-// one with the fewest oddities, the first one of several.
-func (c *classic) guess(br *bufio.Reader) variant {
-	best, fewest := c.variants[0], -1
-	for _, v := range c.variants {
-		odd := c.oddities(br, v)
-		if odd == 0 {
-			return v
-		}
-		if fewest < 0 || odd < fewest {
-			best, fewest = v, odd
-		}
-	}
-	return best
-}
-
-// oddities counts what looks wrong if the first records were of variant v. A
-// record that is cut is one more oddity, and the last to be looked at.
-func (c *classic) oddities(br *bufio.Reader, v variant) int {
-	odd, offset := 0, 0
-	for range recordsToTry {
-		head, _ := br.Peek(offset + recordHeader)
-		if len(head) == offset {
-			break
-		}
-		if len(head) < offset+recordHeader {
-			odd++
-			break
-		}
-		captured := c.order.Uint32(head[offset+8:])
-		odd += c.recordOddities(head[offset:])
-		offset += recordHeader
-
-		head, err := br.Peek(offset + v.extra())
-		if err != nil {
-			odd++
-			break
-		}
-		odd += c.extraOddities(head[offset:], v)
-		if captured > c.maxPacket {
-			break
-		}
-		offset += v.extra() + int(captured)
-		if offset+maxRecord > br.Size() {
-			break // more than can be looked at
-		}
-		if _, err := br.Peek(offset); err != nil {
-			odd++
-			break
-		}
-	}
-	return odd
-}
-
-// recordOddities counts what looks wrong in the fields that all variants have.
-func (c *classic) recordOddities(head []byte) int {
-	captured, length := c.order.Uint32(head[8:]), c.order.Uint32(head[12:])
-	odd := 0
-	for _, wrong := range [...]bool{
-		c.order.Uint32(head[4:]) >= 1_000_000, // none of those to be guessed has nanoseconds
-		captured > c.maxPacket,
-		captured > c.snapLen,
-		captured > length,
-		length > 128<<20, // unlikely, whatever the link type
-	} {
-		if wrong {
-			odd++
-		}
-	}
-	return odd
-}
-
-// extraOddities counts what looks wrong in the fields that variants add: the
-// interface index, the Ethernet type and the kind of packet of Linux, or the
-// unknown word of Nokia, of which only some values have been seen.
-func (c *classic) extraOddities(extra []byte, v variant) int {
-	odd := 0
-	switch v {
-	case modified, modifiedSMP:
-		if c.order.Uint32(extra) > 10_000 { // more interfaces than a Linux box of 1999 had
-			odd++
-		}
-		switch t := c.order.Uint16(extra[4:]); {
-		case t >= 0x600, t <= 0x17, t == 0x60, t == 0x200, t == 0x400:
-		default:
-			odd++
-		}
-		if extra[6] > 4 {
-			odd++
-		}
-	case nokia:
-		if !isNokia(c.order.Uint32(extra)) {
-			odd++
-		}
-	}
-	return odd
-}
-
-func isNokia(word uint32) bool {
-	return word&0x0fff00f0 == 0x0fbf0000 &&
-		(word>>28 == 0x9 || word>>28 == 0xb) &&
-		(word>>12&0xf == 0xb || word>>12&0xf == 0xd) &&
-		(word>>8&0xf == 0x6 || word>>8&0xf == 0x9) &&
-		(word&0xf == 1 || word&0xf == 2)
 }
 
 func appendSection(dst []byte) []byte {

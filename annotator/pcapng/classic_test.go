@@ -213,6 +213,34 @@ func TestClassicErrors(t *testing.T) {
 	}
 }
 
+// TestClassicCutAnywhere cuts a file at each offset. Zeros look most like the
+// extra fields of a variant.
+func TestClassicCutAnywhere(t *testing.T) {
+	record := join(unhex("002f6859 40e20100 20000000 20000000"), make([]byte, 32))
+	in := join(unhex(classicLE), record, record, record)
+	for n := range in {
+		records := max(0, n-classicHeader) / len(record)
+		blocks, err := readAll(in[:n])
+		if got := len(frames(blocks)); got != records {
+			t.Errorf("cut at %d: %d frames, want %d", n, got, records)
+		}
+		if n >= classicHeader && (n-classicHeader)%len(record) == 0 {
+			if err != nil {
+				t.Errorf("cut at %d, between records: %v", n, err)
+			}
+			continue
+		}
+		block, offset := uint64(1), int64(0)
+		if n >= classicHeader {
+			block, offset = uint64(records+3), int64(classicHeader+records*len(record))
+		}
+		var broken *Error
+		if !errors.As(err, &broken) || !errors.Is(err, ErrTruncated) || broken.Block != block || broken.Offset != offset {
+			t.Errorf("cut at %d: error %v, want block %d at offset %d", n, err, block, offset)
+		}
+	}
+}
+
 // TestClassicBigPackets makes sure that the limit follows the link type, as in
 // Wireshark.
 func TestClassicBigPackets(t *testing.T) {

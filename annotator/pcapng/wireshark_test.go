@@ -101,9 +101,11 @@ func TestTsharkBlocks(t *testing.T) {
 	head := unhex(sectionLE, netifLE)
 	journal := "__REALTIME_TIMESTAMP=1500000000000001\nMESSAGE=hello\n"
 	tests := map[string][]byte{
-		"both byte orders":    unhex(sectionLE, netifLE, packetLE, oldLE, sectionBE, netifBE, packetBE, oldBE),
-		"simple packets":      unhex(sectionLE, netifLE, simpleLE, packetLE, simpleLE),
-		"section length lies": join(little.section(3), unhex(netifLE, packetLE)),
+		"both byte orders": unhex(sectionLE, netifLE, packetLE, oldLE, sectionBE, netifBE, packetBE, oldBE),
+		"simple packets":   unhex(sectionLE, netifLE, simpleLE, packetLE, simpleLE),
+		"simple packet cut to the interface's limit": join(little.section(-1), little.netif(1, 3), little.simple(100, "abc"), little.simple(2, "ab")),
+		"simple packet exceeds block":                join(little.section(-1), little.netif(1, 0), little.simple(9, "abcdefgh")),
+		"section length lies":                        join(little.section(3), unhex(netifLE, packetLE)),
 		"interfaces differ": join(bigEnd.section(-1), bigEnd.netif(1, 0), bigEnd.netif(101, 0, bigEnd.option(optTsResol, "\x09")),
 			bigEnd.netif(113, 0, bigEnd.option(optTsResol, "\x8a"), bigEnd.option(optTsOffset, "\x00\x00\x00\x00\x00\x00\x00\x05"), end),
 			bigEnd.packet(2, 5<<10|1<<9, "abcdefghijklmnopqrstuv"), bigEnd.packet(0, 7, "x"), bigEnd.packet(1, 7, "x")),

@@ -62,8 +62,8 @@ type Config struct {
 	OnProgress func(inputBytes int64)
 
 	// MaxFrames is how many frames at most are held back for the engine to
-	// judge at once; fewer when the input pauses. If zero, DefaultMaxFrames is
-	// used.
+	// judge at once, among at most twice as many blocks; fewer when the input
+	// pauses. If zero, DefaultMaxFrames is used.
 	MaxFrames int
 	// MaxBytes is how many bytes of blocks at most are held back, apart from
 	// the one that exceeds it. If zero, DefaultMaxBytes is used.
@@ -93,7 +93,7 @@ type Counts struct {
 //
 // Where the input breaks, all that comes before is annotated and written, and
 // the error is the [*pcapng.Error] of the Reader. When ctx ends, its error is
-// returned and the output is incomplete.
+// returned and the output is incomplete; a Read that waits is not interrupted.
 func Annotate(ctx context.Context, r io.Reader, w io.Writer, cfg Config) (Counts, error) {
 	if cfg.Comments == "" {
 		cfg.Comments = CommentFlagged
