@@ -151,4 +151,3 @@ func isNokia(word uint32) bool {
 		(word>>8&0xf == 0x6 || word>>8&0xf == 0x9) &&
 		(word&0xf == 1 || word&0xf == 2)
 }
-
