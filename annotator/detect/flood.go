@@ -18,6 +18,7 @@ import (
 type flood struct {
 	cfg          Flood
 	destinations *table[destination, flooded]
+	first        period // of the capture
 }
 
 type destination struct {
@@ -59,7 +60,7 @@ type flooded struct {
 	period     // the second at hand
 	now, prev  [vectorCount]second
 	mean, vari float64    // of the packets a second, all vectors, before a flood
-	seconds    int        // that mean and vari rest on
+	history    int        // seconds that mean and vari rest on
 	asked      int64      // when the host last asked a group of hosts
 	callers    [64]uint64 // hashes of the latest who completed a connection to it
 	nCallers   int
@@ -75,6 +76,9 @@ func (d *flood) Observe(o *flow.Observation) Finding {
 	p := o.Packet
 	if p.Version == 0 || p.Time == 0 { // 0: captured without a clock
 		return Finding{}
+	}
+	if !d.first.begun {
+		d.first = begin(p.Time)
 	}
 	if p.Proto == packet.ProtoUDP && o.FromClient && toMany(p.Dst) && isReflector(p.DstPort) {
 		d.destinations.take(destination{p.Src, p.Domain}).asked = p.Time
@@ -190,7 +194,8 @@ func (d *flood) count(s *flooded, v vector, o *flow.Observation) {
 		setBit(&b.ports, uint64(p.DstPort))
 		b.port.vote(uint64(p.DstPort))
 	}
-	s.incidents[v].raise(d.judge(s, v, s.busiest(v)), p.Time, lull)
+	latest := s.latest(v, p.Time)
+	s.incidents[v].raise(d.judge(s, v, &latest), p.Time, lull)
 }
 
 // answered notes that the destination of a possible flood takes part.
@@ -230,8 +235,9 @@ func (s *flooded) knows(a packet.Addr) bool {
 // advance closes the seconds that have passed.
 func (d *flood) advance(s *flooded, now int64) {
 	if !s.begun {
-		s.period = begin(now)
-		return
+		// Before its first packet a destination got none, for as long as the
+		// capture is.
+		s.period = begin(max(d.first.start, now-int64(time.Minute)))
 	}
 	gone := (now - s.start) / int64(time.Second)
 	if gone == 0 && now >= s.start {
@@ -266,8 +272,8 @@ func (d *flood) learn(s *flooded, gone int) {
 		if i == 0 {
 			x = total
 		}
-		s.seconds++
-		w := 1 / float64(min(s.seconds, 60))
+		s.history++
+		w := 1 / float64(min(s.history, 60))
 		delta := x - s.mean
 		s.mean += w * delta
 		s.vari = (1 - w) * (s.vari + w*delta*delta)
@@ -294,20 +300,33 @@ func (d *flood) judge(s *flooded, v vector, b *second) float64 {
 		return 0
 	}
 	score := Grade(open, d.cfg.ColdRate)
-	if float64(s.seconds) >= d.cfg.History.Seconds() {
+	if float64(s.history) >= d.cfg.History.Seconds() {
 		limit := max(d.cfg.Rate, s.mean+d.cfg.Sigma*math.Sqrt(s.vari))
 		score = max(score, Grade(open, limit))
 	}
 	return score
 }
 
-// busiest returns the second at hand or the one before it: one that has just
-// begun says little.
-func (s *flooded) busiest(v vector) *second {
-	if s.prev[v].packets > s.now[v].packets {
-		return &s.prev[v]
+// latest returns about what one vector sent within the second up to now: the
+// second at hand and the right share of the one before it.
+func (s *flooded) latest(v vector, now int64) second {
+	b, last, most := s.now[v], &s.prev[v], &s.now[v]
+	if last.packets > most.packets {
+		most = last
 	}
-	return &s.now[v]
+	share := 1 - min(s.seconds(now), 1)
+	part := func(n uint32) uint32 { return uint32(share * float64(n)) }
+	b.packets += part(last.packets)
+	b.answered += part(last.answered)
+	b.flows += part(last.flows)
+	b.large += part(last.large)
+	b.bytes += uint64(share * float64(last.bytes))
+	for i := range b.sources {
+		b.sources[i] |= last.sources[i]
+		b.ports[i] |= last.ports[i]
+	}
+	b.port, b.source = most.port.of(b.packets, most.packets), most.source.of(b.packets, most.packets)
+	return b
 }
 
 // majority finds the value that more than half of the packets share, if there
@@ -326,6 +345,12 @@ func (m *majority) vote(value uint64) {
 	default:
 		m.lead--
 	}
+}
+
+// of returns what m would be with n packets instead of all.
+func (m majority) of(n, all uint32) majority {
+	m.lead = uint32(uint64(m.lead) * uint64(n) / uint64(max(all, 1)))
+	return m
 }
 
 // excludes tells that nearly all of n packets share another value.
@@ -358,7 +383,7 @@ func estimate(m *[4]uint64) float64 {
 }
 
 func (d *flood) finding(s *flooded, v vector, p *packet.Packet) Finding {
-	in, b := &s.incidents[v], s.busiest(v)
+	in, b := &s.incidents[v], s.latest(v, p.Time)
 	if v != vectorAnswer && (b.port.excludes(uint64(p.DstPort), b.packets) || b.source.excludes(hashAddr(p.Src), b.packets)) ||
 		v == vectorSYN && s.knows(p.Src) {
 		return Finding{} // somebody who happens to call while it is flooded
@@ -373,7 +398,7 @@ func (d *flood) finding(s *flooded, v vector, p *packet.Packet) Finding {
 }
 
 func (d *flood) reason(s *flooded, v vector, p *packet.Packet) string {
-	b := s.busiest(v)
+	b := s.latest(v, p.Time)
 	what := "packets that open no conversation"
 	switch v {
 	case vectorEcho:
@@ -382,7 +407,7 @@ func (d *flood) reason(s *flooded, v vector, p *packet.Packet) string {
 		what = "answers nobody asked for"
 	}
 	normal := "there was no quiet time before"
-	if float64(s.seconds) >= d.cfg.History.Seconds() {
+	if float64(s.history) >= d.cfg.History.Seconds() {
 		normal = fmt.Sprintf("before it were %.1f a second, standard deviation %.1f", s.mean, math.Sqrt(s.vari))
 	}
 	return fmt.Sprintf("flood (%s): %d %s to %s within a second, %.0f bytes each, from %s; %s",
