@@ -184,9 +184,8 @@ func TestData(t *testing.T) {
 			add(totals[folder == "lab"], l, c)
 		}
 	}
-	for lab, where := range map[bool]string{true: "laboratory", false: "public captures and mixes"} {
-		t.Logf("%s\n%s", where, printTable(totals[lab]))
-	}
+	t.Logf("laboratory\n%s", printTable(totals[true]))
+	t.Logf("public captures and mixes\n%s", printTable(totals[false]))
 }
 
 // checkBenign demands silence.

@@ -3,7 +3,6 @@ package detect
 import (
 	"fmt"
 	"math"
-	"math/bits"
 	"slices"
 	"time"
 
@@ -40,19 +39,6 @@ const (
 )
 
 var vectorNames = [vectorCount]string{"", "SYN flood", "UDP flood", "ICMP flood", "reflection", "TCP flood"}
-
-// second is what one vector sent to one destination within one second.
-type second struct {
-	packets  uint32
-	answered uint32 // of which the destination took notice
-	bytes    uint64
-	large    uint32    // answers that amplify
-	sources  [4]uint64 // of hashes of source addresses, for a count up to some 500
-	ports    [4]uint64 // of hashes of destination ports
-	flows    uint32    // packets that opened a flow
-	port     majority  // destination port
-	source   majority  // hash of the source address
-}
 
 // flooded is the state of one destination.
 type flooded struct {
@@ -201,14 +187,19 @@ func (d *flood) count(s *flooded, v vector, o *flow.Observation) {
 // answered notes that the destination of a possible flood takes part.
 func (d *flood) answered(o *flow.Observation) {
 	p := o.Packet
-	if o.Noise != flow.Clean || !o.Established {
+	if o.Noise != flow.Clean {
 		return
 	}
 	switch {
-	case p.Proto == packet.ProtoTCP && o.FromClient && o.ClientPackets == 2:
+	case p.Proto == packet.ProtoTCP && o.Established && o.FromClient && o.ClientPackets == 2:
 		if s := d.destinations.get(destination{p.Dst, p.Domain}); s != nil {
 			s.now[vectorSYN].answered++
 			s.meet(p.Src)
+		}
+	case p.Proto == packet.ProtoTCP && !o.FromClient && o.ServerPackets == 1 && p.TCPFlags&(packet.SYN|packet.RST) == 0:
+		// A connection older than the capture.
+		if s := d.destinations.get(destination{p.Src, p.Domain}); s != nil {
+			s.now[vectorOther].answered++
 		}
 	case p.Proto == packet.ProtoUDP && !o.FromClient && o.ServerPackets == 1:
 		if s := d.destinations.get(destination{p.Src, p.Domain}); s != nil {
@@ -299,87 +290,16 @@ func (d *flood) judge(s *flooded, v vector, b *second) float64 {
 	if open < 0.8*n && v != vectorUDP || !b.shaped() {
 		return 0
 	}
-	score := Grade(open, d.cfg.ColdRate)
+	cold := d.cfg.ColdRate
+	if v == vectorOther {
+		cold *= 4 // at first, most are connections older than the capture
+	}
+	score := Grade(open, cold)
 	if float64(s.history) >= d.cfg.History.Seconds() {
 		limit := max(d.cfg.Rate, s.mean+d.cfg.Sigma*math.Sqrt(s.vari))
 		score = max(score, Grade(open, limit))
 	}
 	return score
-}
-
-// latest returns about what one vector sent within the second up to now: the
-// second at hand and the right share of the one before it.
-func (s *flooded) latest(v vector, now int64) second {
-	b, last, most := s.now[v], &s.prev[v], &s.now[v]
-	if last.packets > most.packets {
-		most = last
-	}
-	share := 1 - min(s.seconds(now), 1)
-	part := func(n uint32) uint32 { return uint32(share * float64(n)) }
-	b.packets += part(last.packets)
-	b.answered += part(last.answered)
-	b.flows += part(last.flows)
-	b.large += part(last.large)
-	b.bytes += uint64(share * float64(last.bytes))
-	for i := range b.sources {
-		b.sources[i] |= last.sources[i]
-		b.ports[i] |= last.ports[i]
-	}
-	b.port, b.source = most.port.of(b.packets, most.packets), most.source.of(b.packets, most.packets)
-	return b
-}
-
-// majority finds the value that more than half of the packets share, if there
-// is one (Boyer and Moore's vote).
-type majority struct {
-	value uint64
-	lead  uint32
-}
-
-func (m *majority) vote(value uint64) {
-	switch {
-	case m.lead == 0:
-		m.value, m.lead = value, 1
-	case m.value == value:
-		m.lead++
-	default:
-		m.lead--
-	}
-}
-
-// of returns what m would be with n packets instead of all.
-func (m majority) of(n, all uint32) majority {
-	m.lead = uint32(uint64(m.lead) * uint64(n) / uint64(max(all, 1)))
-	return m
-}
-
-// excludes tells that nearly all of n packets share another value.
-func (m *majority) excludes(value uint64, n uint32) bool {
-	return m.lead*2 > n && m.value != value
-}
-
-// shaped tells that the packets look like a flood and not like a scan, which
-// comes from few sources to many ports.
-func (b *second) shaped() bool {
-	return b.sourceCount() >= 32 || estimate(&b.ports)*4 <= float64(b.packets)
-}
-
-func (b *second) sourceCount() float64 { return min(estimate(&b.sources), float64(b.packets)) }
-
-// setBit notes a hash in a bitmap.
-func setBit(m *[4]uint64, hash uint64) {
-	h := mix(hash)
-	m[h>>6&3] |= 1 << (h & 63)
-}
-
-// estimate tells how many different hashes a bitmap has seen (linear counting,
-// Whang et al. 1990); good to some per cent up to 500.
-func estimate(m *[4]uint64) float64 {
-	zeros := 256
-	for _, w := range m {
-		zeros -= bits.OnesCount64(w)
-	}
-	return 256 * math.Log(256/math.Max(float64(zeros), 0.5))
 }
 
 func (d *flood) finding(s *flooded, v vector, p *packet.Packet) Finding {
@@ -412,16 +332,4 @@ func (d *flood) reason(s *flooded, v vector, p *packet.Packet) string {
 	}
 	return fmt.Sprintf("flood (%s): %d %s to %s within a second, %.0f bytes each, from %s; %s",
 		vectorNames[v], b.packets, what, p.Dst, float64(b.bytes)/float64(max(b.packets, 1)), b.from(), normal)
-}
-
-// from says how many sources there were.
-func (b *second) from() string {
-	switch n := math.Round(b.sourceCount()); {
-	case n <= 1:
-		return "one source"
-	case n > 500:
-		return "more than 500 sources"
-	default:
-		return fmt.Sprintf("about %.0f sources", n)
-	}
 }

@@ -108,6 +108,24 @@ func TestFlood(t *testing.T) {
 				w.wait(time.Millisecond)
 			}
 		}},
+		{name: "a busy server's connections, older than the capture", flagged: 0, play: func(w *wire) {
+			for i := range 900 {
+				w.tcp(at(random(i), 1024+i), "10.0.0.5:80", packet.ACK, "")
+				w.wait(time.Millisecond)
+			}
+			w.wait(20 * time.Second)
+			for i := range 900 {
+				w.tcp(at(random(i), 2024+i), "10.0.0.5:80", packet.ACK, "")
+				w.say("10.0.0.5:80", at(random(i), 2024+i), "data")
+				w.wait(time.Millisecond)
+			}
+		}},
+		{name: "segments of no connection", flagged: -1, play: func(w *wire) {
+			for i := range 3000 {
+				w.tcp(at(random(i), 1024+i), "10.0.0.5:80", packet.ACK, "")
+				w.wait(100 * time.Microsecond)
+			}
+		}},
 		{name: "everybody answers a search", flagged: 0, play: func(w *wire) {
 			w.udp("10.0.0.5:5555", "239.255.255.250:1900", "M-SEARCH")
 			for i := range 100 {
