@@ -13,25 +13,27 @@ const (
 	portLinux  = 8472 // Linux' VXLAN before a port was assigned
 )
 
-// udpTunnel looks into a datagram with payload s if its port is that of a
-// tunnel, and tells whether it was one: a header of the tunnel without a flaw,
-// and a packet in it.
+// udpTunnel looks into a datagram with payload s if one of its ports is that
+// of a tunnel, and tells whether it was one: a header of the tunnel without a
+// flaw, and a packet in it.
 func (d *Decoder) udpTunnel(s span) bool {
-	src, dst := d.p.SrcPort, d.p.DstPort
-	switch dst {
+	return d.tunnelOn(d.p.DstPort, s) || d.tunnelOn(d.p.SrcPort, s)
+}
+
+// tunnelOn is udpTunnel for one port.
+func (d *Decoder) tunnelOn(port uint16, s span) bool {
+	switch port {
 	case portVXLAN, portLinux:
 		return d.vxlan(s)
 	case portVXGPE:
 		return d.vxlanGPE(s)
 	case portGeneve:
 		return d.geneve(s)
-	}
-	switch {
-	case dst == portGTPU || src == portGTPU:
+	case portGTPU:
 		return d.gtpu(s)
-	case dst == portTeredo || src == portTeredo:
+	case portTeredo:
 		return d.teredo(s)
-	case dst == portL2TP || src == portL2TP:
+	case portL2TP:
 		return d.l2tp(s)
 	}
 	return false

@@ -59,6 +59,8 @@ func tunnelRows() []row {
 			saysDNS + " in VXLAN domain 43 outer 10.0.0.1:49152 > 10.0.0.2:4790"},
 		{"geneve", 101, onUDP(6081, "0000 6558 00002a00"+ether),
 			saysDNS + " in Geneve domain 43 outer 10.0.0.1:49152 > 10.0.0.2:6081"},
+		{"geneve answering", 101, ipv4(17, udp(6081, 49152, "0000 6558 00002a00"+ether)),
+			saysDNS + " in Geneve domain 43 outer 10.0.0.1:6081 > 10.0.0.2:49152"},
 		{"geneve with an option", 101, onUDP(6081, "0200 6558 00002a00 0102 80 01 01020304"+ether),
 			saysDNS + " in Geneve domain 43 outer 10.0.0.1:49152 > 10.0.0.2:6081"},
 		{"geneve of ipv4", 101, onUDP(6081, "0000 0800 00002a00"+inner),
