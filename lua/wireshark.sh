@@ -5,12 +5,12 @@
 #
 #   lua/wireshark.sh            4.4 (trixie) and 4.6 (sid)
 #   lua/wireshark.sh 4.6        only that one
-#   lua/wireshark.sh --gui 4.6  with the graphical Wireshark as well
 #
 # Afterwards <cache>/<version>/tshark runs that tshark as an ordinary user
-# (AMPULLA_UID=0: as root). It sees the system's /tmp, /proc and /dev, and the
-# unpacked release for everything else. The cache is $AMPULLA_WIRESHARKS, or
-# ampulla-wireshark in $XDG_CACHE_HOME. Remove the folder to undo everything.
+# (AMPULLA_UID=0: as root). It sees the current folder, /tmp, /proc and /dev of
+# this system, and the unpacked release for everything else. The cache is
+# $AMPULLA_WIRESHARKS, or ampulla-wireshark in $XDG_CACHE_HOME. Remove the
+# folder to undo everything.
 set -eu
 
 cache=${AMPULLA_WIRESHARKS:-${XDG_CACHE_HOME:-$HOME/.cache}/ampulla-wireshark}
@@ -30,16 +30,21 @@ mirror() {
 }
 
 # fetch DIR SUITE PACKAGE... unpacks packages, and all that they depend on,
-# into DIR/root. Apt gets a state of its own in which nothing is installed.
+# into DIR/root. Apt gets a state of its own in which nothing is installed, and
+# of the system's configuration how to get at the mirror, but none of its hooks.
 fetch() {
     dir=$1 suite=$2
     shift 2
     mkdir -p "$dir/apt/lists/partial" "$dir/apt/archives/partial" "$dir/apt/empty"
     : >"$dir/apt/status"
     echo "deb [signed-by=$keyring] $(mirror) $suite main" >"$dir/apt/sources.list"
-    cat >"$dir/apt/apt.conf" <<CONF
+    apt-config dump | grep '^Acquire::' >"$dir/apt/apt.conf"
+    cat >>"$dir/apt/apt.conf" <<CONF
+Dir::Etc::main "$dir/apt/none";
+Dir::Etc::parts "$dir/apt/empty";
 Dir::Etc::sourcelist "$dir/apt/sources.list";
 Dir::Etc::sourceparts "$dir/apt/empty";
+Dir::Etc::preferences "$dir/apt/none";
 Dir::Etc::preferencesparts "$dir/apt/empty";
 Dir::State::lists "$dir/apt/lists";
 Dir::State::status "$dir/apt/status";
@@ -48,9 +53,6 @@ Dir::Cache "$dir/apt";
 Dir::Cache::archives "$dir/apt/archives";
 APT::Install-Recommends "false";
 APT::Sandbox::User "";
-APT::Update::Post-Invoke-Success { };
-APT::Update::Post-Invoke { };
-DPkg::Post-Invoke { };
 Debug::NoLocking "true";
 CONF
     APT_CONFIG="$dir/apt/apt.conf" apt-get -qq update
@@ -78,18 +80,15 @@ wrap() {
 export ROOT='$1/root' WD="\$PWD" ID="\${AMPULLA_UID:-1000}"
 exec unshare --user --map-root-user --mount sh -c '
     for d in tmp proc dev; do mount --rbind "/\$d" "\$ROOT/\$d" || exit 1; done
-    [ -d "\$ROOT\$WD" ] || WD=/
+    if [ -z "\$(ls -A "\$ROOT\$WD" 2>/dev/null)" ]; then
+        mkdir -p "\$ROOT\$WD" && mount --rbind "\$WD" "\$ROOT\$WD" || exit 1
+    fi
     exec unshare --user --map-user="\$ID" --map-group="\$ID" \\
         --root="\$ROOT" --wd="\$WD" "\$@"' sh /usr/bin/$2 "\$@"
 WRAP
     chmod +x "$1/$2"
 }
 
-gui=
-if [ "${1:-}" = --gui ]; then
-    gui=wireshark
-    shift
-fi
 [ $# -gt 0 ] || set -- 4.4 4.6
 
 command -v dpkg-deb >/dev/null || die "needs apt and dpkg, that is, Debian or one of its kin"
@@ -101,8 +100,8 @@ for version; do
     4.6) suite=sid ;;
     *) die "no Debian release known that has Wireshark $version" ;;
     esac
-    fetch "$cache/$version" "$suite" tshark ${gui:+wireshark}
-    for program in tshark ${gui:+wireshark} capinfos editcap; do
+    fetch "$cache/$version" "$suite" tshark
+    for program in tshark capinfos editcap; do
         wrap "$cache/$version" "$program"
     done
     found=$("$cache/$version/tshark" --version 2>/dev/null | head -n 1)
