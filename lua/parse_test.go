@@ -18,7 +18,7 @@ import (
 )
 
 // vector is a comment and what is to be read from it. With neither Verdict nor
-// Error, the comment is none of ours. annotator/verdict reads the same file.
+// Error, the comment is none of ours.
 type vector struct {
 	Name    string         `json:"name"`
 	Comment string         `json:"comment"`
