@@ -93,6 +93,7 @@ usage_error() {
 choose_folders() {
   if ((EUID == 0)); then
     prefix=/usr/local
+    umask 022 # for everyone
   else
     [[ ${HOME-} ]] || die "HOME is not set, so there is no place to install to"
     prefix=$HOME/.local
@@ -399,21 +400,22 @@ build() {
   say "$("$here/bin/ampulla" --version)"
 }
 
-# plugin_folder prints Wireshark's folder for Lua plugins. Root gets the one that
-# all users share: Wireshark 4.2 and newer skip root's personal plugins, and
-# whoever installs as root means everyone.
+# lua_folder prints Wireshark's Personal or Global folder for Lua plugins.
+lua_folder() { { tshark -G folders 2>/dev/null || true; } | sed -n "s/^$1 Lua Plugins:[[:space:]]*//p"; }
+
+# plugin_folder prints where the plugin goes. Root's goes where all users have it:
+# Wireshark 4.4 and newer skip root's personal plugins, and whoever installs as
+# root means everyone.
 plugin_folder() {
-  local kind=Personal
-  if ((EUID == 0)); then kind=Global; fi
-  tshark -G folders 2>/dev/null | sed -n "s/^$kind Lua Plugins:[[:space:]]*//p" | head -n 1
+  if ((EUID == 0)); then lua_folder Global; else lua_folder Personal; fi
 }
 
 install_plugin() {
   local folder shared other
   folder=$(plugin_folder)
-  [[ $folder ]] || die "this tshark names no folder for Lua plugins: it was built without Lua" \
-    "ampulla annotate works without; the comments that it writes are readable in any Wireshark"
-  shared=$(tshark -G folders 2>/dev/null | sed -n 's/^Global Lua Plugins:[[:space:]]*//p' | head -n 1)
+  shared=$(lua_folder Global)
+  [[ $folder ]] || die "tshark -G folders names no folder for Lua plugins: was it built without Lua?" \
+    "ampulla annotate works without; any Wireshark shows the comments that it writes"
   if ((EUID != 0)) && [[ -e $shared/ampulla/ai.lua ]]; then
     cmp -s "$here/lua/ai.lua" "$shared/ampulla/ai.lua" ||
       note "the plugin is installed for everyone, in another version: $shared/ampulla/ai.lua"
