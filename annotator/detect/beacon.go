@@ -23,10 +23,11 @@ type beacon struct {
 type calls struct {
 	incident
 	period
-	previous  int64 // when the latest connection began
+	previous  int64 // when the latest visit began
 	flow      uint32
 	sent      uint64 // payload of the latest connection so far
 	answered  bool
+	regular   int // intervals in a row that were alike
 	intervals series
 	sizes     series
 }
@@ -129,10 +130,8 @@ func (d *beacon) call(s *calls, key service, o *flow.Observation) {
 	switch {
 	case !s.begun || gap < 0 || gap > int64(24*time.Hour):
 		*s = calls{period: begin(now)}
-	case gap < int64(d.cfg.MinInterval)/4:
-		// Part of the same visit.
-		s.previous = now
-		s.intervals.add(float64(gap) / 1e9)
+	case gap < int64(d.cfg.MinInterval):
+		return // part of the same visit
 	default:
 		s.intervals.add(float64(gap) / 1e9)
 		if s.answered {
@@ -145,22 +144,28 @@ func (d *beacon) call(s *calls, key service, o *flow.Observation) {
 
 func (d *beacon) judge(s *calls, key service, now int64) {
 	s.score = 0
+	regular := s.regular
+	s.regular = 0
 	mean, jitter := s.intervals.spread()
 	_, size := s.sizes.spread()
 	if mean < d.cfg.MinInterval.Seconds() || jitter > d.cfg.Jitter || size > d.cfg.SizeSpread ||
-		s.sizes.n*2 < s.intervals.n || s.seconds(now) < d.cfg.MinDuration.Seconds() {
+		s.sizes.n*2 < s.intervals.n {
+		return
+	}
+	s.regular = max(regular+1, min(s.intervals.n, len(s.intervals.values)))
+	if float64(s.regular)*mean < d.cfg.MinDuration.Seconds() {
 		return
 	}
 	repeats := float64(d.cfg.Repeats)
 	if internal(key.server) {
 		repeats *= d.cfg.Internal
 	}
-	s.raise(Grade(float64(s.intervals.n), repeats), now, beaconHold)
+	s.raise(Grade(float64(s.regular), repeats), now, beaconHold)
 }
 
 func (s *calls) words(key service) string {
 	mean, jitter := s.intervals.spread()
 	size, _ := s.sizes.spread()
 	return fmt.Sprintf("beacon: %d connections to %s port %d, one every %.1f s (jitter %.0f%%), each sending about %.0f bytes",
-		s.intervals.n+1, key.server, key.port, mean, 100*jitter, size)
+		s.regular+1, key.server, key.port, mean, 100*jitter, size)
 }

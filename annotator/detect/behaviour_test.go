@@ -128,6 +128,16 @@ func TestBeacon(t *testing.T) {
 		{name: "with some jitter", flagged: -1, play: func(w *wire) {
 			call(w, "203.0.113.7:443", 40, 200, time.Minute, func(i int) time.Duration { return time.Duration(mix(uint64(i))%10) * time.Second })
 		}},
+		{name: "two connections each time", flagged: -1, play: func(w *wire) {
+			for range 20 {
+				call(w, "203.0.113.7:443", 2, 200, 100*time.Millisecond, none)
+				w.wait(time.Minute)
+			}
+		}},
+		{name: "a page inside that polls after a long visit", flagged: 0, play: func(w *wire) {
+			call(w, "10.0.0.5:80", 200, 200, time.Second, func(i int) time.Duration { return time.Duration(mix(uint64(i))%20) * time.Second })
+			call(w, "10.0.0.5:80", 40, 200, 30*time.Second, none)
+		}},
 		{name: "for less than minutes", flagged: 0, play: func(w *wire) { call(w, "203.0.113.7:443", 40, 200, 3*time.Second, none) }},
 		{name: "a person", flagged: 0, play: func(w *wire) {
 			call(w, "203.0.113.7:443", 100, 200, time.Second, func(i int) time.Duration { return time.Duration(mix(uint64(i))%60) * time.Second })
