@@ -40,7 +40,7 @@ type PortScan struct {
 	Served float64 `yaml:"served"`
 	// Window is how long probes are remembered. Default 1h.
 	Window time.Duration `yaml:"window"`
-	// Pairs is how many pairs of hosts are remembered. Default 4096.
+	// Pairs is how many pairs of hosts are remembered. Default 2048.
 	Pairs int `yaml:"pairs"`
 }
 
@@ -67,7 +67,7 @@ type HostScan struct {
 	// Default 4.
 	Scattered float64 `yaml:"scattered"`
 	// Sources is how many pairs of source and service are remembered.
-	// Default 4096.
+	// Default 2048.
 	Sources int `yaml:"sources"`
 }
 
@@ -148,7 +148,7 @@ type DNSTunnel struct {
 	MinLength int `yaml:"min_length"`
 	// MinEntropy is its least Shannon entropy, in bits a character. Default 3.
 	MinEntropy float64 `yaml:"min_entropy"`
-	Domains    int     `yaml:"domains"` // pairs of client and domain remembered; default 4096
+	Domains    int     `yaml:"domains"` // pairs of client and domain remembered; default 2048
 }
 
 // ICMPTunnel configures the search for data carried in echo requests and
@@ -199,9 +199,9 @@ type ARPSpoof struct {
 func Default() Config {
 	return Config{
 		PortScan: PortScan{Rate: 50, MinPorts: 10, Ports: 20, Protocols: 10, Served: 0.4,
-			Window: time.Hour, Pairs: 4096},
+			Window: time.Hour, Pairs: 2048},
 		HostScan: HostScan{FastHosts: 30, FastWindow: time.Minute, Hosts: 60, Window: time.Hour,
-			Answered: 0.3, Density: 0.3, Scattered: 4, Sources: 4096},
+			Answered: 0.3, Density: 0.3, Scattered: 4, Sources: 2048},
 		Flood: Flood{Sigma: 3, Rate: 100, History: 10 * time.Second, ColdRate: 250, Echo: 200,
 			Reflection: 20, Destinations: 4096},
 		SlowDoS: SlowDoS{Connections: 20, MinAge: 5 * time.Second, Window: time.Minute,
@@ -210,7 +210,7 @@ func Default() Config {
 		Exfiltration: Exfiltration{Bytes: 10e6, CovertBytes: 1e6, Window: time.Hour, Ratio: 4,
 			Usual: 3, Pairs: 4096},
 		DNSTunnel: DNSTunnel{Names: 20, Window: 10 * time.Minute, MinLength: 30, MinEntropy: 3,
-			Domains: 4096},
+			Domains: 2048},
 		ICMPTunnel: ICMPTunnel{Mismatches: 5, Sizes: 10, Window: 5 * time.Minute, Pairs: 2048},
 		Beacon: Beacon{Repeats: 10, Internal: 10, Jitter: 0.15, SizeSpread: 0.2, MinInterval: time.Second,
 			MinDuration: 150 * time.Second, Services: 8192},
@@ -247,19 +247,20 @@ func (c *Config) fields() []field {
 	ps, hs, fl, sd, bf := &c.PortScan, &c.HostScan, &c.Flood, &c.SlowDoS, &c.BruteForce
 	ex, dt, it, be, as := &c.Exfiltration, &c.DNSTunnel, &c.ICMPTunnel, &c.Beacon, &c.ARPSpoof
 	count := func(name string, v int) field { return field{name, float64(v), mostCount} }
+	different := func(name string, v int) field { return field{name, float64(v), maxDistinct - 1} }
 	window := func(name string, v time.Duration) field { return field{name, v.Seconds(), mostSeconds} }
 	share := func(name string, v float64) field { return field{name, v, 1} }
 	return []field{
 		{"port_scan.rate", ps.Rate, mostRate},
-		count("port_scan.min_ports", ps.MinPorts),
-		count("port_scan.ports", ps.Ports),
+		different("port_scan.min_ports", ps.MinPorts),
+		different("port_scan.ports", ps.Ports),
 		{"port_scan.protocols", float64(ps.Protocols), 256},
 		share("port_scan.served", ps.Served),
 		window("port_scan.window", ps.Window),
 		count("port_scan.pairs", ps.Pairs),
-		count("host_scan.fast_hosts", hs.FastHosts),
+		different("host_scan.fast_hosts", hs.FastHosts),
 		window("host_scan.fast_window", hs.FastWindow),
-		count("host_scan.hosts", hs.Hosts),
+		different("host_scan.hosts", hs.Hosts),
 		window("host_scan.window", hs.Window),
 		share("host_scan.answered", hs.Answered),
 		share("host_scan.density", hs.Density),
@@ -272,7 +273,7 @@ func (c *Config) fields() []field {
 		{"flood.echo", fl.Echo, mostRate},
 		{"flood.reflection", fl.Reflection, mostRate},
 		count("flood.destinations", fl.Destinations),
-		count("slow_dos.connections", sd.Connections),
+		different("slow_dos.connections", sd.Connections),
 		window("slow_dos.min_age", sd.MinAge),
 		window("slow_dos.window", sd.Window),
 		count("slow_dos.max_bytes", sd.MaxBytes),
@@ -287,13 +288,13 @@ func (c *Config) fields() []field {
 		{"exfiltration.ratio", ex.Ratio, mostFactor},
 		{"exfiltration.usual", ex.Usual, mostFactor},
 		count("exfiltration.pairs", ex.Pairs),
-		count("dns_tunnel.names", dt.Names),
+		different("dns_tunnel.names", dt.Names),
 		window("dns_tunnel.window", dt.Window),
 		{"dns_tunnel.min_length", float64(dt.MinLength), 255},
 		{"dns_tunnel.min_entropy", dt.MinEntropy, 8},
 		count("dns_tunnel.domains", dt.Domains),
 		count("icmp_tunnel.mismatches", it.Mismatches),
-		count("icmp_tunnel.sizes", it.Sizes),
+		different("icmp_tunnel.sizes", it.Sizes),
 		window("icmp_tunnel.window", it.Window),
 		count("icmp_tunnel.pairs", it.Pairs),
 		count("beacon.repeats", be.Repeats),

@@ -1,6 +1,8 @@
 package detect
 
 import (
+	"fmt"
+	"strconv"
 	"time"
 
 	"ampulla/annotator/flow"
@@ -119,6 +121,7 @@ type distinct struct {
 	marked int
 }
 
+// maxDistinct bounds a set; 16 kB when full.
 const maxDistinct = 1024
 
 // add puts k into the set and tells whether it was new. A full set takes every
@@ -203,6 +206,14 @@ func (d *distinct) grow() {
 func (d *distinct) clear() {
 	clear(d.keys)
 	d.n, d.marked = 0, 0
+}
+
+// size says how many members there are.
+func (d *distinct) size() string {
+	if d.n >= maxDistinct {
+		return fmt.Sprintf("at least %d", maxDistinct)
+	}
+	return strconv.Itoa(d.n)
 }
 
 // mix spreads the bits of k (the finaliser of MurmurHash3).
