@@ -6,16 +6,17 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$HERE/.."
 LIMIT=5000000 # bytes of all captures together
 
-# flows CAPTURE CLASS FILTER: the TCP and UDP flows of the frames that match.
+# flows CAPTURE CLASS FILTER: the TCP and UDP flows of the frames that match,
+# without those that carried nothing (curl tries two addresses and drops one).
 flows() {
   tshark -n -r "captures/$1.pcapng" -Y "($3) && (tcp || udp) && !icmp && !icmpv6" -T fields -E occurrence=f \
     -e frame.number -e ip.src -e ipv6.src -e ip.dst -e ipv6.dst \
-    -e tcp.srcport -e udp.srcport -e tcp.dstport -e udp.dstport -e tcp.stream -e udp.stream 2>/dev/null |
+    -e tcp.srcport -e udp.srcport -e tcp.dstport -e udp.dstport -e tcp.stream -e udp.stream -e tcp.len 2>/dev/null |
     awk -F'\t' -v OFS='\t' -v file="$1.pcapng" -v class="$2" '
       { proto = $10 != "" ? "tcp" : "udp"; key = proto $10 $11 }
       !(key in frames) { order[++n] = key; tuple[key] = proto OFS $2 $3 OFS $6 $7 OFS $4 $5 OFS $8 $9 OFS $1 }
-      { frames[key]++; last[key] = $1 }
-      END { for (i = 1; i <= n; i++) print file, class, tuple[order[i]], last[order[i]], frames[order[i]] }'
+      { frames[key]++; last[key] = $1; if (proto == "udp" || $12 > 0) full[key] = 1 }
+      END { for (i = 1; i <= n; i++) if (order[i] in full) print file, class, tuple[order[i]], last[order[i]], frames[order[i]] }'
 }
 
 expect() {
