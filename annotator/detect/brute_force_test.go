@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"ampulla/annotator/flow"
 	"ampulla/annotator/packet"
 	"ampulla/annotator/verdict"
 )
@@ -186,6 +187,48 @@ func TestBruteForce(t *testing.T) {
 			}
 		}},
 	})
+}
+
+func TestProtocolOf(t *testing.T) {
+	tests := []struct {
+		server, class, payload string
+		want                   protocol
+	}{
+		{server: "10.0.0.5:2222", payload: "SSH-2.0-x\r\n", want: protoSSH},
+		{server: "10.0.0.5:2222", class: "ssh", want: protoSSH},
+		{server: "10.0.0.5:22", want: protoNone}, // its first words always tell
+		{server: "10.0.0.5:8021", class: "ftp", want: protoFTP},
+		{server: "10.0.0.5:21", want: protoFTP},
+		{server: "10.0.0.5:8023", class: "telnet", want: protoTelnet},
+		{server: "10.0.0.5:2323", want: protoTelnet},
+		{server: "10.0.0.5:8025", class: "smtp", want: protoSMTP},
+		{server: "10.0.0.5:587", want: protoSMTP},
+		{server: "10.0.0.5:8143", class: "imap", want: protoIMAP},
+		{server: "10.0.0.5:143", want: protoIMAP},
+		{server: "10.0.0.5:8110", class: "pop", want: protoPOP3},
+		{server: "10.0.0.5:110", want: protoPOP3},
+		{server: "10.0.0.5:8080", payload: "PROPFIND / HTTP/1.1\r\n", want: protoHTTP},
+		{server: "10.0.0.5:1433", want: protoMSSQL},
+		{server: "10.0.0.5:8433", class: "tds", want: protoMSSQL},
+		{server: "10.0.0.5:1521", want: protoOracle},
+		{server: "10.0.0.5:8521", class: "tns", want: protoOracle},
+		{server: "10.0.0.5:6379", want: protoRedis},
+		{server: "10.0.0.5:8379", class: "resp", want: protoRedis},
+		{server: "10.0.0.5:27017", want: protoMongoDB},
+		{server: "10.0.0.5:8017", class: "mongo", want: protoMongoDB},
+		{server: "10.0.0.5:8306", class: "mysql", want: protoMySQL},
+		{server: "10.0.0.5:8432", class: "pgsql", want: protoPostgreSQL},
+		{server: "10.0.0.5:8389", class: "ldap", want: protoLDAP},
+		{server: "10.0.0.5:8088", class: "kerberos", want: protoKerberos},
+		{server: "10.0.0.5:443", class: "tls", want: protoNone},
+	}
+	for _, tt := range tests {
+		p := ip(packet.ProtoTCP, "10.0.0.9:40000", tt.server, tt.payload)
+		o := flow.Observation{Packet: &p, FromClient: true, Memo: &flow.Memo{Class: tt.class}}
+		if got := protocolOf(&o); got != tt.want {
+			t.Errorf("%s, class %q, payload %q: %q, want %q", tt.server, tt.class, tt.payload, got, tt.want)
+		}
+	}
 }
 
 // TestBruteForceRefusals knows how each protocol says no. Nine refusals must be

@@ -128,7 +128,7 @@ func (d *portScan) Observe(o *flow.Observation) Finding {
 	if p.Version == 0 {
 		return Finding{}
 	}
-	if !p.HasPorts() || p.Malformed {
+	if headless := p.SrcPort == 0 && p.DstPort == 0; !p.HasPorts() || headless {
 		return d.protocol(o)
 	}
 	if kind := probeOf(o); kind != 0 {

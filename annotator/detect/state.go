@@ -52,8 +52,6 @@ func (t *table[K, V]) take(k K) *V {
 	return v
 }
 
-func (t *table[K, V]) drop(k K) { t.lru.Remove(k) }
-
 // near tells that two packet times are at most d apart. Time may run
 // backwards between packets; what is far in the future is as stale as what is
 // long past.
