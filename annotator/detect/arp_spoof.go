@@ -122,7 +122,7 @@ func (d *arpSpoof) weigh(c *claim, key arpClaim, p *packet.Packet) {
 }
 
 func (c *claim) words(key arpClaim, p *packet.Packet) string {
-	where := fmt.Sprintf("within %.0f s", c.seconds(p.Time))
+	where := fmt.Sprintf("within %.1f s", c.seconds(p.Time))
 	if c.against == 0 {
 		return fmt.Sprintf("ARP spoofing: %s sent %d replies %s that it holds %s, and nobody had asked",
 			mac(key.mac), c.unasked, where, key.addr)
