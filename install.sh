@@ -416,6 +416,8 @@ install_plugin() {
   shared=$(lua_folder Global)
   [[ $folder ]] || die "tshark -G folders names no folder for Lua plugins: was it built without Lua?" \
     "ampulla annotate works without; any Wireshark shows the comments that it writes"
+  at_least "$(tshark --version 2>/dev/null | sed -n 's/^TShark (Wireshark) \([0-9.]*[0-9]\).*/\1/p')" 4.0 ||
+    note "the plugin is made for Wireshark 4.0 and newer, this one is older"
   if ((EUID != 0)) && [[ -e $shared/ampulla/ai.lua ]]; then
     cmp -s "$here/lua/ai.lua" "$shared/ampulla/ai.lua" ||
       note "the plugin is installed for everyone, in another version: $shared/ampulla/ai.lua"
