@@ -134,7 +134,7 @@ func (d *Decoder) gtpu(s span) bool {
 }
 
 // teredo decodes Teredo (RFC 4380 section 5.1.1), which has no header of its
-// own: the IPv6 packet must fill the datagram.
+// own: the IPv6 packet must fill the datagram, unless it is a bubble.
 func (d *Decoder) teredo(s span) bool {
 	if len(s.data) >= 4 && s.data[0] == 0 && s.data[1] == 1 { // authentication
 		n := 4 + int(s.data[2]) + int(s.data[3]) + 9
@@ -149,7 +149,9 @@ func (d *Decoder) teredo(s span) bool {
 	if len(s.data) < 40 || s.data[0]>>4 != 6 {
 		return false
 	}
-	if uint32(binary.BigEndian.Uint16(s.data[4:])) != s.wire-40 {
+	length := uint32(binary.BigEndian.Uint16(s.data[4:]))
+	bubble := length == 0 && s.data[6] == protoNone // may have a trailer (RFC 6081)
+	if length != s.wire-40 && !bubble {
 		return false
 	}
 	return d.enterUDP(TunnelTeredo, 0) && d.leave(d.ipv6(s))

@@ -79,6 +79,8 @@ func tunnelRows() []row {
 		{"teredo with authentication and origin", 101,
 			onUDP(3544, "0001 00 00 0000000000000001 00 0000 1234 01020304"+ipv6(17, dns)),
 			"2001:db8::1:5000 > 2001:db8::2:53 udp payload 2/2 abcd in Teredo outer 10.0.0.1:49152 > 10.0.0.2:3544"},
+		{"teredo bubble with a trailer", 101, onUDP(3544, ipv6(59, "")+"0104 01020304"),
+			"2001:db8::1 > 2001:db8::2 proto 59 payload 0/0  in Teredo outer 10.0.0.1:49152 > 10.0.0.2:3544"},
 		{"teredo of too short a packet", 101, onUDP(3544, ipv6(17, dns)+"00"),
 			"10.0.0.1:49152 > 10.0.0.2:3544 udp payload 51/51 " +
 				"60000000000a114020010db800000000000000000000000120010db80000000000000000000000021388003500" + "0a0000abcd00"},
