@@ -3,7 +3,6 @@ package verdict
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net/url"
 	"strconv"
 	"strings"
@@ -155,12 +154,11 @@ func (v *Verdict) set(key, value string) error {
 	return err
 }
 
+// unitInterval reads a number from 0 to 1 in plain decimal digits, the only
+// form that is written.
 func unitInterval(s string) (float64, error) {
 	x, err := strconv.ParseFloat(s, 64)
-	if err != nil {
-		return 0, err
-	}
-	if math.IsNaN(x) || x < 0 || x > 1 {
+	if err != nil || x > 1 || strings.Trim(s, "0123456789.") != "" {
 		return 0, fmt.Errorf("%s is not between 0 and 1", s)
 	}
 	return x, nil

@@ -63,6 +63,8 @@ func TestParseComment(t *testing.T) {
 		{"no score", "ai/1 class=dns", Verdict{}, "ai/1 line: no score"},
 		{"score above one", "ai/1 score=1.5", Verdict{}, "ai/1 line: score: 1.5 is not between 0 and 1"},
 		{"score not a number", "ai/1 score=NaN", Verdict{}, "ai/1 line: score: NaN is not between 0 and 1"},
+		{"score with exponent", "ai/1 score=1e-1", Verdict{}, "ai/1 line: score: 1e-1 is not between 0 and 1"},
+		{"negative score", "ai/1 score=-0.0", Verdict{}, "ai/1 line: score: -0.0 is not between 0 and 1"},
 		{"flow too large", "ai/1 score=0 flow=4294967296", Verdict{}, `ai/1 line: flow: strconv.ParseUint: parsing "4294967296": value out of range`},
 		{"bad escape", "ai/1 score=0 class=%zz", Verdict{}, `ai/1 line: class: invalid URL escape "%zz"`},
 	} {
