@@ -124,10 +124,10 @@ func (d *arpSpoof) weigh(c *claim, key arpClaim, p *packet.Packet) {
 func (c *claim) words(key arpClaim, p *packet.Packet) string {
 	where := fmt.Sprintf("within %.1f s", c.seconds(p.Time))
 	if c.against == 0 {
-		return fmt.Sprintf("ARP spoofing: %s sent %d replies %s that it holds %s, and nobody had asked",
+		return fmt.Sprintf("%s sent %d replies %s that it holds %s, and nobody had asked",
 			mac(key.mac), c.unasked, where, key.addr)
 	}
-	return fmt.Sprintf("ARP spoofing: %s claimed %s %d times %s, which %s holds; %d replies had not been asked for",
+	return fmt.Sprintf("%s claimed %s %d times %s, which %s holds; %d replies had not been asked for",
 		mac(key.mac), key.addr, c.against, where, mac(c.rival), c.unasked)
 }
 

@@ -24,7 +24,7 @@ func TestSlowDoS(t *testing.T) {
 	play(t, verdict.SlowDoS, func() Detector { return newSlowDoS(Default().SlowDoS) }, []scene{
 		{name: "at the threshold", flagged: 0, play: func(w *wire) { hold(w, 20) }},
 		{name: "beyond the threshold", flagged: 1 + 2*21, play: func(w *wire) { hold(w, 21) },
-			reason: "slow denial of service: 21 connections to 10.0.0.5 port 80 held open with 21 fragments of requests within 0.0 s, none of them finished"},
+			reason: "21 connections to 10.0.0.5 port 80 held open with 21 fragments of requests within 0.0 s, none of them finished"},
 		{name: "requests that are answered", flagged: 0, play: func(w *wire) {
 			for i := range 100 {
 				client := at("10.0.0.9", 40000+i)
@@ -63,7 +63,7 @@ func TestExfiltration(t *testing.T) {
 	play(t, verdict.Exfiltration, func() Detector { return newExfiltration(Default().Exfiltration) }, []scene{
 		{name: "at the threshold", flagged: 0, play: func(w *wire) { send(w, "10.0.0.9:40000", "203.0.113.7:443", 1000) }},
 		{name: "beyond the threshold", flagged: 1, play: func(w *wire) { send(w, "10.0.0.9:40000", "203.0.113.7:443", 1001) },
-			reason: "exfiltration: 10.01 MB sent to 203.0.113.7 within 10.0 s and 0 bytes received; it sends nothing to other destinations"},
+			reason: "10.01 MB sent to 203.0.113.7 within 10.0 s and 0 bytes received; it sends nothing to other destinations"},
 		{name: "in several connections", flagged: -1, play: func(w *wire) {
 			for i := range 20 {
 				send(w, at("10.0.0.9", 40000+i), "203.0.113.7:443", 100)
@@ -124,7 +124,7 @@ func TestBeacon(t *testing.T) {
 	play(t, verdict.Beacon, func() Detector { return newBeacon(Default().Beacon) }, []scene{
 		{name: "at the threshold", flagged: 0, play: func(w *wire) { call(w, "203.0.113.7:443", 11, 200, time.Minute, none) }},
 		{name: "beyond the threshold", flagged: 8, play: func(w *wire) { call(w, "203.0.113.7:443", 12, 200, time.Minute, none) },
-			reason: "beacon: 12 connections to 203.0.113.7 port 443, one every 60.0 s (jitter 0%), each sending about 200 bytes"},
+			reason: "12 connections to 203.0.113.7 port 443, one every 60.0 s (jitter 0%), each sending about 200 bytes"},
 		{name: "with some jitter", flagged: -1, play: func(w *wire) {
 			call(w, "203.0.113.7:443", 40, 200, time.Minute, func(i int) time.Duration { return time.Duration(mix(uint64(i))%10) * time.Second })
 		}},
@@ -181,13 +181,13 @@ func TestARPSpoof(t *testing.T) {
 				w.arp(reply, 66, "10.0.0.1", 9, "10.0.0.9")
 				w.wait(2 * time.Second)
 			}
-		}, reason: "ARP spoofing: 02:00:00:00:00:42 claimed 10.0.0.1 4 times within 6.0 s, which 02:00:00:00:00:01 holds; 4 replies had not been asked for"},
+		}, reason: "02:00:00:00:00:42 claimed 10.0.0.1 4 times within 6.0 s, which 02:00:00:00:00:01 holds; 4 replies had not been asked for"},
 		{name: "replies that nobody asked for", flagged: 10, play: func(w *wire) {
 			for range 20 {
 				w.arp(reply, 66, "10.0.0.1", 9, "10.0.0.9")
 				w.wait(2 * time.Second)
 			}
-		}, reason: "ARP spoofing: 02:00:00:00:00:42 sent 11 replies within 20.0 s that it holds 10.0.0.1, and nobody had asked"},
+		}, reason: "02:00:00:00:00:42 sent 11 replies within 20.0 s that it holds 10.0.0.1, and nobody had asked"},
 		{name: "questions and answers", flagged: 0, play: func(w *wire) {
 			for range 100 {
 				w.arp(request, 9, "10.0.0.9", 0, "10.0.0.1")

@@ -63,7 +63,7 @@ func (d *bruteForce) Observe(o *flow.Observation) Finding {
 		return Finding{}
 	}
 	if g.outdated(p.Time) {
-		g.reason = fmt.Sprintf("brute force: %d failed or repeated %s log-ins at %s port %d within %.1f s, %d in the last %.0f s; people make a few at most",
+		g.reason = fmt.Sprintf("%d failed or repeated %s log-ins at %s port %d within %.1f s, %d in the last %.0f s; people make a few at most",
 			g.all, g.what, key.server, key.port, g.seconds(p.Time),
 			g.failures.count(p.Time, d.cfg.Window), d.cfg.Window.Seconds())
 	}

@@ -78,7 +78,7 @@ func TestBruteForce(t *testing.T) {
 				exchange(w, at("10.0.0.9", 40000+i), "10.0.0.5:21", "220 hello\r\n", "USER bob\r\n", "331 go on\r\n", "PASS x\r\n", "530 Login incorrect.\r\n", "QUIT\r\n")
 				w.wait(time.Second)
 			}
-		}, reason: "brute force: 6 failed or repeated FTP log-ins at 10.0.0.5 port 21 within 5.0 s, 6 in the last 60 s; people make a few at most"},
+		}, reason: "6 failed or repeated FTP log-ins at 10.0.0.5 port 21 within 5.0 s, 6 in the last 60 s; people make a few at most"},
 		{name: "one wrong FTP password a minute", flagged: 0, play: func(w *wire) {
 			for i := range 30 {
 				exchange(w, at("10.0.0.9", 40000+i), "10.0.0.5:21", "220 hello\r\n", "PASS x\r\n", "530 Login incorrect.\r\n")
@@ -122,7 +122,7 @@ func TestBruteForce(t *testing.T) {
 				w.say("10.0.0.5:80", "10.0.0.9:40000", "HTTP/1.1 401 Unauthorized\r\n\r\n")
 			}
 			w.hangUp("10.0.0.9:40000", "10.0.0.5:80")
-		}, reason: "brute force: 6 failed or repeated HTTP log-ins at 10.0.0.5 port 80 within 0.0 s, 6 in the last 60 s; people make a few at most"},
+		}, reason: "6 failed or repeated HTTP log-ins at 10.0.0.5 port 80 within 0.0 s, 6 in the last 60 s; people make a few at most"},
 		{name: "HTTP, a page that wants a password", flagged: 0, play: func(w *wire) {
 			for i := range 50 {
 				client := at("10.0.0.9", 40000+i)

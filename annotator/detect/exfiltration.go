@@ -128,7 +128,7 @@ func (s *upload) words(p *packet.Packet) string {
 	if s.usual > 0 {
 		usual = fmt.Sprintf("it sends %s to its other destinations on average", megabytes(s.usual))
 	}
-	return fmt.Sprintf("exfiltration: %s sent to %s within %.1f s and %s received; %s",
+	return fmt.Sprintf("%s sent to %s within %.1f s and %s received; %s",
 		megabytes(float64(s.out)), p.Dst, s.seconds(p.Time), megabytes(float64(s.in)), usual)
 }
 

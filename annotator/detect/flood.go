@@ -330,6 +330,6 @@ func (d *flood) reason(s *flooded, v vector, p *packet.Packet) string {
 	if float64(s.history) >= d.cfg.History.Seconds() {
 		normal = fmt.Sprintf("before it were %.1f a second, standard deviation %.1f", s.mean, math.Sqrt(s.vari))
 	}
-	return fmt.Sprintf("flood (%s): %d %s to %s within a second, %.0f bytes each, from %s; %s",
+	return fmt.Sprintf("%s: %d %s to %s within a second, %.0f bytes each, from %s; %s",
 		vectorNames[v], b.packets, what, p.Dst, float64(b.bytes)/float64(max(b.packets, 1)), b.from(), normal)
 }

@@ -31,14 +31,14 @@ func TestFlood(t *testing.T) {
 				w.tcp(at(random(i), 1024+i), "10.0.0.5:80", packet.SYN, "")
 				w.wait(time.Millisecond)
 			}
-		}, reason: "flood (SYN flood): 251 packets that open no conversation to 10.0.0.5 within a second, 54 bytes each, from about 251 sources; there was no quiet time before"},
+		}, reason: "SYN flood: 251 packets that open no conversation to 10.0.0.5 within a second, 54 bytes each, from about 251 sources; there was no quiet time before"},
 		{name: "less is enough after a quiet time", flagged: 50, play: func(w *wire) {
 			quiet(w)
 			w.wait(time.Second)
 			for i := range 150 {
 				w.tcp(at(random(i), 1024+i), "10.0.0.5:80", packet.SYN, "")
 			}
-		}, reason: "flood (SYN flood): 101 packets that open no conversation to 10.0.0.5 within a second, 54 bytes each, from about 101 sources; before it were 1.9 a second, standard deviation 0.4"},
+		}, reason: "SYN flood: 101 packets that open no conversation to 10.0.0.5 within a second, 54 bytes each, from about 101 sources; before it were 1.9 a second, standard deviation 0.4"},
 		{name: "what was normal before is no flood", flagged: 0, play: func(w *wire) {
 			for i := range 6000 { // 200 new clients a second
 				client := at(random(i), 1024+i%5000)

@@ -288,9 +288,9 @@ func (d *portScan) finding(s *portPair, p *packet.Packet, hold time.Duration) Fi
 
 func (d *portScan) reason(s *portPair, p *packet.Packet) string {
 	if n := s.countProtocols(); s.kinds&probeProtocol != 0 && n > s.ports.n {
-		return fmt.Sprintf("port scan: packets of %d IP protocols to %s within %.1f s; hosts usually share fewer than %d",
+		return fmt.Sprintf("packets of %d IP protocols to %s within %.1f s; hosts usually share fewer than %d",
 			n, p.Dst, s.seconds(p.Time), d.cfg.Protocols)
 	}
-	return fmt.Sprintf("port scan: %d probes (%s) to %s ports of %s within %.1f s, up to %d a second, %d refused, %d used",
+	return fmt.Sprintf("%d probes (%s) to %s ports of %s within %.1f s, up to %d a second, %d refused, %d used",
 		s.probes, s.kinds, s.ports.size(), p.Dst, s.seconds(p.Time), s.peak, s.refused, s.ports.marked)
 }

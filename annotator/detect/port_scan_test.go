@@ -21,7 +21,7 @@ func TestPortScan(t *testing.T) {
 	play(t, verdict.PortScan, func() Detector { return newPortScan(Default().PortScan) }, []scene{
 		{name: "at the threshold", flagged: 0, play: func(w *wire) { scan(w, 20, packet.SYN, time.Second) }},
 		{name: "beyond the threshold", flagged: 1, play: func(w *wire) { scan(w, 21, packet.SYN, time.Second) },
-			reason: "port scan: 21 probes (SYN) to 21 ports of 10.0.0.5 within 20.0 s, up to 1 a second, 20 refused, 0 used"},
+			reason: "21 probes (SYN) to 21 ports of 10.0.0.5 within 20.0 s, up to 1 a second, 20 refused, 0 used"},
 		{name: "fast", flagged: 80, play: func(w *wire) { scan(w, 100, packet.SYN, time.Millisecond) }},
 		{name: "one probe a minute", flagged: 5, play: func(w *wire) { scan(w, 25, packet.SYN, time.Minute) }},
 		{name: "one probe in ten minutes", flagged: 0, play: func(w *wire) { scan(w, 40, packet.SYN, 10*time.Minute) }},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -146,6 +147,9 @@ func TestVerdicts(t *testing.T) {
 			quiet := v.Level == verdict.Normal || v.Level == verdict.Learning
 			if quiet != (v.Type == "") || quiet != (v.Reason == "") || quiet != (v.Score < verdict.SuspiciousScore) {
 				t.Fatalf("%s: frame %d: level, type, reason and score disagree: %+v", path, i+1, v)
+			}
+			if strings.HasPrefix(v.Reason, v.Type.Words()+":") {
+				t.Fatalf("%s: frame %d: the reason repeats the type: %q", path, i+1, v.Reason)
 			}
 		}
 	}
