@@ -1,0 +1,199 @@
+"""The anomaly model: an isolation forest (Liu, Ting and Zhou, 2008) on benign
+traffic. It learns no attack: leave-one-source-out, boosted trees that were
+taught the attacks found those of other sources worse than this does."""
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold
+
+import data
+import trees
+
+SEED = 1
+TREES = 80
+SAMPLES = 1024  # rows a tree
+COLUMNS = 20  # features a tree
+POOL = 40000  # rows drawn, by weight, to take the samples from
+FOLDS = 5
+CAP = 1000  # rows of one capture and kind that are looked at
+LABORATORY = ("lab", "mix")
+THRESHOLD = 1e-3  # tail probability of score 0.8
+# Tail probabilities at which the calibration curve has points.
+TAIL = [1, .9, .8, .7, .6, .5, .4, .3, .2, .15, .1, .07, .05, .03, .02, .015, .01, .007, .005, .003, .002, .0015, .001, .0007, .0005]
+EXTREME = [2e-4, 1e-4, 1e-5]  # extrapolated
+
+
+def load(folder):
+    """A sample of the rows: of each capture and kind of packet at most CAP."""
+    names = data.features(folder)["anomaly"]
+    values, index = data.rows(folder, "anomaly", len(names))
+    index["gap"] = index.time.diff().where(index.file == index.file.shift(), 0) / 1e9
+    index["fence"] = fences(index)
+    rng = np.random.default_rng(SEED)
+    chance = pd.Series(rng.random(len(index)))
+    rank = chance.groupby([index.file, index.truth, index.attack]).rank()
+    keep = ((rank <= CAP) & index.truth.isin(["benign", "attack"])).to_numpy()
+    index = index[keep].reset_index(drop=True)
+    index["folder"] = index.file.str.split("/").str[0]
+    index["laboratory"] = index.folder.isin(LABORATORY)
+    index["group"] = groups(index)
+    return values[keep], index, names
+
+
+def fences(index):
+    """The plain baseline: how far a packet's inter-arrival time lies outside
+    the fences of a box plot of its capture, in interquartile ranges."""
+    q1, q3 = (index.groupby("file").gap.transform("quantile", q) for q in (.25, .75))
+    iqr = np.maximum(q3 - q1, 1e-9)
+    return np.maximum(np.maximum(index.gap - q3, q1 - index.gap) / iqr - 1.5, 0)
+
+
+def groups(index):
+    """What must be held out together: one source, or within the collections
+    one capture, device or protocol."""
+    g = index.folder.mask(index.laboratory, "laboratory")
+    of = index.file.str.split("/").str[1]
+    g = g.mask(index.folder == "benign-ndpi", index.file)
+    g = g.mask(index.folder == "benign-ics", of.str.split("__").str[:2].str.join("/"))
+    return g.mask(index.folder == "benign-iot", of.str.replace(r"__Setup.*", "", regex=True))
+
+
+def row_weights(index):
+    """Each capture weighs as much as the root of its sampled rows."""
+    n = index.groupby("file").file.transform("size")
+    w = (1 / np.sqrt(n)).to_numpy()
+    return w / w.mean()
+
+
+def fit(x, w, seed=SEED):
+    rng = np.random.default_rng(seed)
+    pool = rng.choice(len(x), POOL, p=w / w.sum())
+    forest = IsolationForest(n_estimators=TREES, max_samples=SAMPLES, max_features=COLUMNS, n_jobs=2, random_state=seed)
+    return forest.fit(x[pool])
+
+
+def path_length(n):
+    """Mean path length of an unsuccessful search among n rows."""
+    n = np.asarray(n, float)
+    long = 2 * (np.log(np.maximum(n - 1, 1)) + np.euler_gamma) - 2 * (n - 1) / np.maximum(n, 1)
+    return np.where(n > 2, long, np.where(n == 2, 1.0, 0.0))
+
+
+def leaf_values(forest):
+    """What each node of each tree would add as a leaf: less path is odder."""
+    out = []
+    for estimator in forest.estimators_:
+        tree = estimator.tree_
+        depth = np.zeros(tree.node_count)
+        for i in range(tree.node_count):
+            for child in (tree.children_left[i], tree.children_right[i]):
+                if child >= 0:
+                    depth[child] = depth[i] + 1
+        out.append(((-depth - path_length(tree.n_node_samples)) / TREES).astype(np.float32))
+    return out
+
+
+def raw(forest, x):
+    """The negative mean path length, what the exported graph computes."""
+    total = np.zeros(len(x), np.float32)
+    for estimator, columns, values in zip(forest.estimators_, forest.estimators_features_, leaf_values(forest)):
+        total += values[estimator.tree_.apply(np.ascontiguousarray(x[:, columns], np.float32))]
+    return total
+
+
+def graph(forest, features):
+    ensemble = trees.Ensemble(features, 1)
+    for estimator, columns, values in zip(forest.estimators_, forest.estimators_features_, leaf_values(forest)):
+        tree = estimator.tree_
+
+        def walk(i):
+            if tree.children_left[i] < 0:
+                return ensemble.leaf(0, values[i])
+            return ensemble.branch(int(columns[tree.feature[i]]), trees.below(tree.threshold[i]),
+                                   walk(tree.children_left[i]), walk(tree.children_right[i]))
+        ensemble.root(walk(0))
+    return ensemble.graph()
+
+
+def tail(scores, w, p):
+    """The score that a share p of the weight reaches."""
+    order = np.argsort(-scores, kind="stable")
+    share = np.cumsum(w[order]) / w.sum()
+    return float(scores[order][min(np.searchsorted(share, p), len(order) - 1)])
+
+
+def calibrate(scores, w):
+    """Points (raw, tail probability). Beyond what was measured, log p goes on
+    as a straight line from one in a hundred through the last point."""
+    points = []
+    for p in TAIL:
+        at = tail(scores, w, p) if p < 1 else float(scores.min())
+        if not points or at > points[-1]["raw"]:
+            points.append({"raw": at, "p": p})
+    first, last = next(q for q in points if q["p"] <= .01), points[-1]
+    slope = (last["raw"] - first["raw"]) / np.log(first["p"] / last["p"])
+    for p in EXTREME:
+        points.append({"raw": last["raw"] + float(slope * np.log(last["p"] / p)), "p": p})
+    return points
+
+
+def quantiles(x, w, names):
+    out = []
+    for j in range(len(names)):
+        order = np.argsort(x[:, j], kind="stable")
+        share = np.cumsum(w[order]) / w.sum()
+        at = {k: float(x[order[np.searchsorted(share, q)], j]) for k, q in [("P50", .5), ("P99", .99), ("P999", .999)]}
+        out.append({k: round(v, 6) for k, v in at.items()})
+    return out
+
+
+def measure(scores, index, benign, w, threshold):
+    """Per kind of attack and origin: AUC against all benign packets, share
+    above the threshold, and the same of the baseline."""
+    base = index.fence.to_numpy()
+    out = []
+    for (attack, laboratory), part in index[~benign].groupby(["attack", "laboratory"]):
+        rows = part.index.to_numpy()
+
+        def auc(s):
+            return float(roc_auc_score(np.r_[np.ones(len(rows)), np.zeros(benign.sum())], np.r_[s[rows], s[benign]],
+                                       sample_weight=np.r_[np.ones(len(rows)), w[benign]]))
+        out.append({"attack": attack, "origin": "laboratory" if laboratory else "public",
+                    "captures": int(part.file.nunique()), "rows": len(rows),
+                    "auc": auc(scores), "recall": float((scores[rows] > threshold).mean()),
+                    "box_auc": auc(base), "box_recall": float((base[rows] > 0).mean())})
+    return out
+
+
+def alarms(scores, index, benign, threshold):
+    part = index[benign].assign(alarm=scores[benign] > threshold, box=index.fence[benign] > 0)
+    out = []
+    for folder, rows in part.groupby("folder"):
+        out.append({"folder": folder, "captures": int(rows.file.nunique()), "rows": len(rows),
+                    "alarmed_captures": int(rows[rows.alarm].file.nunique()),
+                    "share": float(rows.alarm.mean()), "box_share": float(rows.box.mean())})
+    return out
+
+
+def train(folder):
+    x, index, names = load(f"{folder}/anomaly")
+    benign = (index.truth == "benign").to_numpy()
+    w = np.zeros(len(x))
+    w[benign] = row_weights(index[benign])
+
+    scores = np.zeros(len(x), np.float32)
+    for a, b in GroupKFold(FOLDS, shuffle=True, random_state=SEED).split(x, None, index.group):
+        a = a[benign[a]]
+        scores[b] = raw(fit(x[a], w[a]), x[b])
+    points = calibrate(scores[benign], w[benign])
+    threshold = tail(scores[benign], w[benign], THRESHOLD)
+    report = {"rows": len(x), "benign_rows": int(benign.sum()), "captures": int(index.file.nunique()),
+              "groups": int(index.group.nunique()), "attacks": measure(scores, index, benign, w, threshold),
+              "benign": alarms(scores, index, benign, threshold)}
+
+    forest = fit(x[benign], w[benign])
+    model = graph(forest, len(names))
+    trees.verify(model, x[:: max(1, len(x) // 10000)], lambda rows: raw(forest, rows), 1e-4)
+    return model, {"features": names, "calibration": points, "normal": quantiles(x[benign], w[benign], names)}, report
