@@ -58,14 +58,11 @@ func rewritten(t testing.TB, scorer score.Scorer, in []byte) (out []byte, err er
 
 // TestThereAndBack annotates real captures and strips them again: nothing
 // fails, annotating twice changes nothing, and a pcapng file comes back bit for
-// bit. All labelled captures with AMPULLA_FULL, one in ten otherwise.
+// bit.
 func TestThereAndBack(t *testing.T) {
 	scorer := testScorer(t)
 	files := append(capturetest.Own(t), capturetest.Files(t, capturetest.Labelled(t))...)
-	for i, path := range files {
-		if !capturetest.Full() && i >= len(capturetest.Own(t)) && i%10 != 0 {
-			continue
-		}
+	for _, path := range files {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			t.Parallel()
 			in, err := os.ReadFile(path)
