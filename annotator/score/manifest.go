@@ -25,8 +25,15 @@ type Manifest struct {
 	Anomaly    Anomaly    `json:"anomaly"`
 }
 
+// The names of a model's input and output.
+const (
+	Input  = "rows"
+	Output = "out"
+)
+
 // Model names a model's file and the features it reads. The file is an ONNX
-// graph with one input, rows of float32 features, and one output of float32.
+// graph with the input Input, rows of float32 features, and the output Output,
+// rows of float32.
 type Model struct {
 	File     string   `json:"file"`     // beside the manifest
 	SHA256   string   `json:"sha256"`   // of the file, lower-case hex

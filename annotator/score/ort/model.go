@@ -23,8 +23,6 @@ type model struct {
 	name    string
 	session *onnx.DynamicAdvancedSession
 	in, out int // values a row
-	inName  string
-	outName string
 	mu      sync.Mutex
 	free    []*buffers
 }
@@ -42,48 +40,27 @@ type binding struct {
 	in, out *onnx.Tensor[float32]
 }
 
-// openModel loads a model and checks that it takes rows of as many features as
-// the manifest names and returns rows of out values.
+// openModel loads a model and runs it once, which tells whether it takes rows
+// of as many features as the manifest names and returns rows of out values.
 func openModel(models fs.FS, description score.Model, out int) (*model, error) {
 	data, err := description.Read(models)
 	if err != nil {
 		return nil, err
 	}
 	m := &model{name: description.File, in: len(description.Features), out: out}
-	if err := m.checkShape(data); err != nil {
-		return nil, fmt.Errorf("%s: %w", m.name, err)
-	}
 	options, err := sessionOptions()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", m.name, err)
 	}
 	defer options.Destroy()
-	m.session, err = onnx.NewDynamicAdvancedSessionWithONNXData(data, []string{m.inName}, []string{m.outName}, options)
+	m.session, err = onnx.NewDynamicAdvancedSessionWithONNXData(data, []string{score.Input}, []string{score.Output}, options)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", m.name, err)
 	}
+	if err := m.run(make([]float32, m.in), 1, func(int, []float32) {}); err != nil {
+		return nil, errors.Join(err, m.close())
+	}
 	return m, nil
-}
-
-func (m *model) checkShape(data []byte) error {
-	in, out, err := onnx.GetInputOutputInfoWithONNXData(data)
-	if err != nil {
-		return err
-	}
-	if len(in) != 1 || len(out) != 1 {
-		return fmt.Errorf("%d inputs and %d outputs instead of one each", len(in), len(out))
-	}
-	m.inName, m.outName = in[0].Name, out[0].Name
-	for _, side := range []struct {
-		info  onnx.InputOutputInfo
-		width int
-	}{{in[0], m.in}, {out[0], m.out}} {
-		shape := side.info.Dimensions
-		if side.info.DataType != onnx.TensorElementDataTypeFloat || len(shape) != 2 || shape[1] != int64(side.width) {
-			return fmt.Errorf("%s is %v of %v instead of rows of %d float32", side.info.Name, shape, side.info.DataType, side.width)
-		}
-	}
-	return nil
 }
 
 // sessionOptions asks for one thread, so that sums are always formed in the
@@ -162,7 +139,7 @@ func (m *model) bind(b *buffers, n int) (*binding, error) {
 	if bound.io, err = m.session.CreateIoBinding(); err != nil {
 		return nil, errors.Join(err, bound.close())
 	}
-	if err = errors.Join(bound.io.BindInput(m.inName, bound.in), bound.io.BindOutput(m.outName, bound.out)); err != nil {
+	if err = errors.Join(bound.io.BindInput(score.Input, bound.in), bound.io.BindOutput(score.Output, bound.out)); err != nil {
 		return nil, errors.Join(err, bound.close())
 	}
 	b.bindings[n] = bound

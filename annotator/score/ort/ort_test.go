@@ -175,6 +175,27 @@ func TestBrokenModel(t *testing.T) {
 	}
 }
 
+func TestOtherWidths(t *testing.T) {
+	good := open(t).Manifest().Anomaly.Model
+	narrow, wide := good, good
+	narrow.Features = good.Features[1:]
+	wide.Features = append(slices.Clone(good.Features), "one more")
+	for _, tt := range []struct {
+		name  string
+		model score.Model
+		out   int
+	}{
+		{"narrow rows", narrow, 1}, {"wide rows", wide, 1}, {"more results", good, 2},
+	} {
+		if m, err := openModel(models.FS, tt.model, tt.out); err == nil {
+			m.close()
+			t.Errorf("%s: no error", tt.name)
+		} else {
+			t.Log(err)
+		}
+	}
+}
+
 func BenchmarkClassify(b *testing.B) {
 	s := open(b)
 	benchmark(b, feature.ClassWidth, s.Classify)
@@ -203,5 +224,19 @@ func benchmark[T any](b *testing.B, width int, run func([]float32, []T) error) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*size), "ns/row")
 		})
+	}
+}
+
+// BenchmarkOpen measures the models only: the library stays loaded.
+func BenchmarkOpen(b *testing.B) {
+	open(b)
+	for b.Loop() {
+		s, err := Open(Config{}, models.FS)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
