@@ -173,7 +173,7 @@ func (a *annotation) annotate(ctx context.Context, e *engine.Engine, m *score.Ma
 		counts, err := rewrite.Annotate(ctx, a.input, w, cfg)
 		a.progress.finish(tally.summary())
 		if counts.Uncommentable > 0 {
-			fmt.Fprintf(a.stderr, "ampulla: warning: %d flagged frames are in Simple Packet Blocks, which cannot hold comments\n", counts.Uncommentable)
+			fmt.Fprintf(a.stderr, "ampulla: warning: %d frames got no comment: blocks of their kind, such as Simple Packet Blocks, cannot hold any\n", counts.Uncommentable)
 		}
 		return err
 	})

@@ -83,10 +83,6 @@ func (r *Reader) Buffered() int {
 	return r.br.Buffered()
 }
 
-// InputBytes returns how many bytes of the input, compressed or not, were read
-// so far. It runs ahead of the blocks by what is buffered.
-func (r *Reader) InputBytes() int64 { return r.source.n }
-
 func (r *Reader) read(b *Block) error {
 	if r.br == nil {
 		if err := r.open(); err != nil {
@@ -228,17 +224,15 @@ func (r *Reader) locate(err error) error {
 	return e
 }
 
-// source counts what is read, and remembers why reading failed: decompressors
-// do not always pass the cause on.
+// source remembers why reading failed: decompressors do not always pass the
+// cause on.
 type source struct {
 	r   io.Reader
-	n   int64
 	err error
 }
 
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
-	s.n += int64(n)
 	if err != nil {
 		s.err = err
 	}

@@ -97,9 +97,6 @@ func (a *annotator) flush() error {
 		}
 	}
 	a.queued, a.bytes, a.frames = 0, 0, a.frames[:0]
-	if a.OnProgress != nil {
-		a.OnProgress(a.reader.InputBytes())
-	}
 	if a.w != nil {
 		if err := a.w.Flush(); err != nil {
 			return fmt.Errorf("write capture: %w", err)

@@ -57,9 +57,6 @@ type Config struct {
 	// OnVerdict, if set, is called for each frame in order. The verdict is valid
 	// during the call; an error ends the work.
 	OnVerdict func(*verdict.Verdict) error
-	// OnProgress, if set, is called now and then with the number of bytes of
-	// the input read so far.
-	OnProgress func(inputBytes int64)
 
 	// MaxFrames is how many frames at most are held back for the engine to
 	// judge at once, among at most twice as many blocks; fewer when the input
