@@ -10,12 +10,12 @@ import trees
 
 UNKNOWN = "unknown"
 SEED = 1
-TREES = 40
+TREES = 60
 FOLDS = 5
 MIN_CAPTURES = 3  # of a class; rarer ones are trained as unknown
 PER_CAPTURE = 10  # rows of one class and capture that are trained on
 COLUMNS = 140  # features tried at each branch
-WRONG = 0.018  # share of rows that may be named wrongly in captures not trained on
+WRONG = 0.02  # share of first payloads that may be named wrongly in captures not trained on
 TEMPERATURES = np.geomspace(0.03, 0.5, 40)
 
 
@@ -87,31 +87,39 @@ def confidence(logits, temperature):
     return 1 / z.sum(axis=1)
 
 
-def calibrate(logits, y, w, classes):
-    """The temperature of the highest likelihood, and the confidence below which
-    to abstain so that at most WRONG of all rows are named wrongly."""
+def points(index):
+    """The rows of the first and of the last classification of each flow."""
+    flow = index.groupby(["file", "flow"]).frame
+    return {name: (rows == index.frame).to_numpy()
+            for name, rows in [("first payload", flow.transform("min")), ("last", flow.transform("max"))]}
+
+
+def temperature_of(logits, y, w, classes):
+    """The temperature of the highest likelihood."""
     def loss(t):
         z = (logits - logits.max(axis=1, keepdims=True)) / t
         p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
         return -(w * np.log(p[np.arange(len(y)), np.searchsorted(classes, y)])).sum()
-    temperature = float(min(TEMPERATURES, key=loss))
+    return float(min(TEMPERATURES, key=loss))
+
+
+def abstain_below(logits, y, w, classes, temperature):
+    """The confidence below which to abstain so that at most WRONG of the rows
+    are named wrongly."""
     c = confidence(logits, temperature)
     named = classes[logits.argmax(axis=1)]
     order = np.argsort(-c, kind="stable")
     wrong = ((named != UNKNOWN) & (named != y))[order]
     share = np.cumsum(w[order] * wrong) / w.sum()
-    abstain = float(c[order][np.flatnonzero(share <= WRONG)[-1]])
-    return temperature, round(abstain, 4)
+    return round(float(c[order][np.flatnonzero(share <= WRONG)[-1]]), 4)
 
 
 def measure(logits, y, index, classes, temperature, abstain):
     """Figures at the first and at the last classification of each flow."""
     c = confidence(logits, temperature)
     named = np.where(c < abstain, UNKNOWN, classes[logits.argmax(axis=1)])
-    flow = index.groupby(["file", "flow"]).frame
     out = {}
-    for point, rows in [("first payload", flow.transform("min")), ("last", flow.transform("max"))]:
-        m = (rows == index.frame).to_numpy()
+    for point, m in points(index).items():
         out[point] = figures(named[m], classes[logits[m].argmax(axis=1)], c[m], y[m], index[m], abstain)
     return out
 
@@ -166,7 +174,9 @@ def train(folder, captures):
     for a, b in GroupKFold(FOLDS, shuffle=True, random_state=SEED).split(x, y, index.cluster):
         a = a[chosen[a]]
         logits[b] = votes(fit(x[a], y[a], w[a], names), x[b], classes)
-    temperature, abstain = calibrate(logits, y, capture_weights(y, index), classes)
+    temperature = temperature_of(logits, y, capture_weights(y, index), classes)
+    first = points(index)["first payload"]  # the least is known there
+    abstain = abstain_below(logits[first], y[first], capture_weights(y[first], index[first]), classes, temperature)
     report = {"trained_rows": int(chosen.sum()), "trained_flows": int(index.groupby(["file", "flow"]).ngroups),
               "trained_captures": int(index.file.nunique()),
               "held out": measure(logits, y, index, classes, temperature, abstain)}

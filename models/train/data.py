@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 PROTOCOLS = {6: "tcp", 17: "udp", 132: "sctp"}
 
 # A flow of such a label is the outside of a tunnel; the engine looks inside.
-TUNNELS = {"vxlan": "VXLAN", "geneve": "Geneve", "gtp": "GTP-U", "teredo": "Teredo"}
+TUNNELS = ("vxlan", "geneve", "gtp", "teredo")
 
 
 def features(folder):
@@ -84,12 +84,12 @@ def tunnel_flows(folder, flows_tsv):
     by label."""
     table = pd.read_csv(flows_tsv, sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE)
     seen = pd.read_csv(Path(folder, "tunnels.tsv"), sep="\t", keep_default_na=False)
-    known = {(flow_key(r.file, PROTOCOLS.get(r.proto, ""), r.src, r.src_port, r.dst, r.dst_port), r.tunnel)
+    known = {flow_key(r.file, PROTOCOLS.get(r.proto, ""), r.src, r.src_port, r.dst, r.dst_port)
              for r in seen.itertuples()}
     counts = {}
     for r in table.itertuples():
         if r.label in TUNNELS:
             key = flow_key(r.file, r.proto, r.src_ip, r.src_port, r.dst_ip, r.dst_port)
             total, looked = counts.get(r.label, (0, 0))
-            counts[r.label] = total + 1, looked + ((key, TUNNELS[r.label]) in known)
+            counts[r.label] = total + 1, looked + (key in known)
     return counts
