@@ -23,6 +23,7 @@ readonly FILTER='ai.anomaly.score > 0.8'
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly here
 yes='' uninstall='' library_only='' library_file=''
+plugin=''        # where Wireshark finds it
 work=''          # private scratch folder, removed at the end
 pending=()       # "temporary<TAB>final" of files copied but not yet in place
 new_dirs=()      # folders made by this run
@@ -418,16 +419,17 @@ install_plugin() {
     "ampulla annotate works without; any Wireshark shows the comments that it writes"
   at_least "$(tshark --version 2>/dev/null | sed -n 's/^TShark (Wireshark) \([0-9.]*[0-9]\).*/\1/p')" 4.0 ||
     note "the plugin is made for Wireshark 4.0 and newer, this one is older"
+  plugin=$folder/ampulla/ai.lua
   if ((EUID != 0)) && [[ -e $shared/ampulla/ai.lua ]]; then
-    cmp -s "$here/lua/ai.lua" "$shared/ampulla/ai.lua" ||
-      note "the plugin is installed for everyone, in another version: $shared/ampulla/ai.lua"
-    say "the plugin is installed for everyone in $shared/ampulla; a second one would clash with it"
+    plugin=$shared/ampulla/ai.lua
+    say "the plugin is installed for everyone, and Wireshark would run only that one: $plugin"
+    cmp -s "$here/lua/ai.lua" "$plugin" || note "$plugin is another version than this one; root can update it"
     return
   fi
   other=$(grep -rlsE --include='*.lua' "Proto(\.new)? *\( *[\"']ai[\"']" "$folder" "$shared" |
-    grep -vxF "$folder/ampulla/ai.lua" | head -n 1 || true)
+    grep -vxF "$plugin" | head -n 1 || true)
   [[ ! $other ]] || note "there is another plugin for ai.* fields, and Wireshark runs but one: $other"
-  stage "$here/lua/ai.lua" "$folder/ampulla/ai.lua" 644
+  stage "$here/lua/ai.lua" "$plugin" 644
 }
 
 # demonstrate runs the main job on a bundled capture, with what was installed.
@@ -439,7 +441,7 @@ demonstrate() {
   tshark -r "$work/demo.pcapng" -Y "$FILTER" -T fields -e frame.number -e ip.src -e ip.dst \
     -e ai.anomaly.score -e ai.anomaly.type -e ai.anomaly.reason >"$work/list" 2>"$work/error" || {
     grep -v '^Running as user' "$work/error" >&2 || true
-    die "tshark does not know the ai.* fields" "the plugin is $(plugin_folder)/ampulla/ai.lua; see Troubleshooting in README.md"
+    die "tshark does not know the ai.* fields" "the plugin is $plugin; see Troubleshooting in README.md"
   }
   [[ -s $work/list ]] || die "no packet of $capture is flagged; that is a defect, please report it"
   awk -F '\t' '
@@ -459,7 +461,7 @@ demonstrate() {
 finish() {
   step "Done"
   say "  program   $bin/ampulla"
-  say "  plugin    $(plugin_folder)/ampulla/ai.lua"
+  say "  plugin    $plugin"
   say "  library   $lib/libonnxruntime.so"
   say ""
   say "Now, with a capture of yours:"
