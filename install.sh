@@ -307,7 +307,9 @@ checked() {
 }
 
 # trouble prints the line of a log that says best what went wrong.
-trouble() { { grep -iE 'error|no space' "$1" || tail -n 1 "$1"; } | head -n 1; }
+trouble() {
+  { grep -oE '\[Errno [-0-9]+\] [A-Za-z ]+' "$1" || grep -iE 'error|no space' "$1" || tail -n 1 "$1"; } | head -n 1
+}
 
 # fetch_by_pip takes the library from the wheel. The wheel named here is taken
 # whatever Python this machine has: all of a release hold the same library.
