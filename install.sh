@@ -399,7 +399,8 @@ commit() {
 
 build() {
   step "Building (a minute or two the first time)"
-  make -s -C "$here" build || die "the build was not successful, see above"
+  make -s -C "$here" build || die "the build was not successful, see above" \
+    "the first build fetches Go modules: is the network reachable?"
   say "$("$here/bin/ampulla" --version)"
 }
 
