@@ -47,8 +47,7 @@ deps: ## install what the tests need (root, or sudo that asks nothing)
 		sudo=(); ((EUID == 0)) || sudo=(sudo -n); \
 		install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$${missing[@]}"); \
 		echo "missing: $${missing[*]}"; \
-		echo "$${sudo[*]-} apt-get update"; \
-		echo "$${sudo[*]-} $${install[*]}"; \
+		printf '  %s\n' "$${sudo[*]:+sudo -n }apt-get update" "$${sudo[*]:+sudo -n }$${install[*]}"; \
 		"$${sudo[@]}" apt-get update -q >/dev/null && "$${sudo[@]}" "$${install[@]}" >/dev/null || { \
 			echo "make: these could not be installed; as root, run: $${install[*]}" >&2; exit 1; }; \
 	fi
