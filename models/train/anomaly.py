@@ -144,8 +144,9 @@ def quantiles(x, w, names):
     for j in range(len(names)):
         order = np.argsort(x[:, j], kind="stable")
         share = np.cumsum(w[order]) / w.sum()
-        at = {k: float(x[order[np.searchsorted(share, q)], j]) for k, q in [("P50", .5), ("P99", .99), ("P999", .999)]}
-        out.append({k: round(v, 6) for k, v in at.items()})
+        # Not rounded: rows are compared with them.
+        out.append({k: float(x[order[np.searchsorted(share, q)], j])
+                    for k, q in [("P50", .5), ("P99", .99), ("P999", .999)]})
     return out
 
 
