@@ -115,8 +115,9 @@ A labelled tunnel that was not looked into carried no IP packet, or none in reac
 
 An isolation forest on benign packets, from {len(am["features"])} features of packet, flow and hosts. It has learnt no
 attack. Every capture weighs as the root of its packets, of which at most {anomaly.CAP} of a kind are looked at. Figures are of
-models that saw no capture of the same source ({a["groups"]} groups of {a["captures"]} captures), public and laboratory
-apart; AUC is against all benign packets. The plain baseline is a box plot (fences 1.5 interquartile ranges away) on
+models that saw no capture of the same source, or within the three large benign collections of the same capture, device
+or protocol ({a["groups"]} groups of {a["captures"]} captures), public and laboratory apart; AUC is against all benign
+packets. The plain baseline is a box plot (fences 1.5 interquartile ranges away) on
 the inter-arrival times of each capture.
 
 {calibration(am["calibration"])}
