@@ -19,6 +19,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -41,6 +42,9 @@ const chunk = 1024
 // score of the median benign packet, -0.8 log10(0.5) / 3, since nothing speaks
 // for it being more ordinary than that.
 const learningScore = 0.08
+
+// combination is the reason where no single value stands out.
+const combination = "a rare combination of rates, counts and sizes, each of which is ordinary by itself"
 
 // Config configures an Engine. Start from [Default].
 type Config struct {
@@ -261,7 +265,7 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, row int32) {
 	default:
 		v.Type = verdict.Outlier
 		from := int(row) * feature.AnomalyWidth
-		v.Reason = feature.Explain(e.anomalyRows[from:from+feature.AnomalyWidth], e.normal)
+		v.Reason = cmp.Or(feature.Explain(e.anomalyRows[from:from+feature.AnomalyWidth], e.normal), combination)
 	}
 }
 

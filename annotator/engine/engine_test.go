@@ -155,6 +155,35 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// ordinary is a scorer whose benign packets have every value imaginable.
+type ordinary struct{ fakeScorer }
+
+func (o ordinary) Manifest() *score.Manifest {
+	m := o.fakeScorer.Manifest()
+	for i := range m.Anomaly.Normal {
+		m.Anomaly.Normal[i] = feature.Quantiles{P99: math.Inf(1), P999: math.Inf(1)}
+	}
+	return m
+}
+
+// TestNoValueStandsOut checks that an outlier has a reason even when no value
+// of its own is one.
+func TestNoValueStandsOut(t *testing.T) {
+	seen := false
+	list := frames(t, capturetest.Own(t)[0])
+	for _, v := range run(t, engine.Default(), ordinary{}, list, func(int) int { return len(list) }) {
+		if v.Type == verdict.Outlier {
+			seen = true
+			if !strings.Contains(v.Reason, "combination") {
+				t.Errorf("frame %d: %q", v.Frame, v.Reason)
+			}
+		}
+	}
+	if !seen {
+		t.Error("no outlier")
+	}
+}
+
 // TestThinEvidence checks that a host of which little is known is not called
 // normal, and that the model's opinion of it does not count yet.
 func TestThinEvidence(t *testing.T) {
