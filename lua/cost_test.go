@@ -3,7 +3,6 @@ package lua_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -59,8 +58,7 @@ func TestCost(t *testing.T) {
 			}
 			for range rounds {
 				for i := range kinds {
-					cmd := exec.Command(s.path, append(kinds[i].args, "-r", path, "-Y", kinds[i].filter)...)
-					cmd.Env = append(os.Environ(), "HOME="+s.home)
+					cmd := s.command(append(kinds[i].args, "-r", path, "-Y", kinds[i].filter)...)
 					if err := cmd.Run(); err != nil {
 						t.Fatal(err)
 					}

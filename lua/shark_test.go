@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +20,7 @@ type shark struct {
 	script  string // path of ai.lua
 	home    string
 	env     []string
+	wrap    []string // what runs it, if anything does
 }
 
 // tsharks returns the tsharks to test: those in $AMPULLA_TSHARKS, a list as in
@@ -61,16 +63,45 @@ func eachShark(t *testing.T, test func(t *testing.T, s *shark)) {
 			if err := os.WriteFile(s.script, []byte(lua.Script), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			probe := filepath.Join(t.TempDir(), "probe.lua")
-			if err := os.WriteFile(probe, []byte(`print("Lua runs")`), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			out := s.bare(t, "-X", "lua_script:"+probe, "-r", capture(t))
-			if !strings.Contains(out.stdout, "Lua runs") {
-				t.Skipf("this tshark runs no Lua here (root's it does not, since 4.4): %s", out.stderr)
+			s.env = append(s.env, "WIRESHARK_PLUGIN_DIR="+t.TempDir()) // in vain as root
+			found, complaint := s.probe(t)
+			switch found {
+			case "":
+				t.Skipf("this tshark runs no Lua here (root's it does not, since 4.4): %s", complaint)
+			case "installed":
+				s.hideInstalled(t)
 			}
 			test(t, s)
 		})
+	}
+}
+
+// probe tells whether an ai.lua is "installed" or "absent"; it is neither where
+// tshark runs no Lua, and complaint may say why.
+func (s *shark) probe(t *testing.T) (found, complaint string) {
+	t.Helper()
+	probe := filepath.Join(t.TempDir(), "probe.lua")
+	script := `print("ai.lua is " .. (package.loaded["ampulla.ai"] and "installed" or "absent"))`
+	if err := os.WriteFile(probe, []byte(script), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := s.bare(t, "-X", "lua_script:"+probe, "-r", capture(t))
+	_, found, _ = strings.Cut(out.stdout, "ai.lua is ")
+	return strings.TrimSpace(found), out.stderr
+}
+
+// hideInstalled takes the ai.lua that is installed for everyone out of the
+// sight of this tshark: of several copies Wireshark runs but the first, and
+// that one is not to be tested. Only root gets here.
+func (s *shark) hideInstalled(t *testing.T) {
+	t.Helper()
+	installed := regexp.MustCompile(`\t(/.*)/ai\.lua\n`).FindStringSubmatch(s.bare(t, "-G", "plugins").stdout)
+	if installed == nil {
+		t.Fatal("an ai.lua is installed, and tshark does not tell where")
+	}
+	s.wrap = []string{"unshare", "--mount", "sh", "-c", `mount -t tmpfs none "$0" && exec "$@"`, installed[1]}
+	if found, complaint := s.probe(t); found != "absent" {
+		t.Skipf("the ai.lua in %s would be tested instead; ./install.sh --uninstall removes it: %s", installed[1], complaint)
 	}
 }
 
@@ -79,13 +110,20 @@ type output struct {
 	err            error
 }
 
-// bare runs tshark as it is.
-func (s *shark) bare(t testing.TB, args ...string) output {
-	t.Helper()
-	cmd := exec.Command(s.path, args...)
+// command returns tshark with arguments, at home nowhere.
+func (s *shark) command(args ...string) *exec.Cmd {
+	line := slices.Concat(s.wrap, []string{s.path}, args)
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Dir = s.home
 	cmd.Env = append(os.Environ(), "HOME="+s.home, "XDG_CONFIG_HOME="+s.home+"/.config", "LC_ALL=C.UTF-8", "TZ=UTC")
 	cmd.Env = append(cmd.Env, s.env...)
+	return cmd
+}
+
+// bare runs tshark as it is.
+func (s *shark) bare(t testing.TB, args ...string) output {
+	t.Helper()
+	cmd := s.command(args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()

@@ -69,7 +69,7 @@ func TestFields(t *testing.T) {
 		if diff := cmp.Diff(want, s.run(t, append(args, "--enable-protocol", "communityid")...)); diff != "" {
 			t.Errorf("beside Wireshark's own Community ID: %s", diff)
 		}
-		s.env = german(t)
+		s.env = append(s.env, german(t)...)
 		if diff := cmp.Diff(want, s.run(t, args...)); diff != "" {
 			t.Errorf("decimal comma: %s", diff)
 		}
