@@ -93,7 +93,7 @@ soak: build ## annotate one capture that goes on for SOAK_MINUTES (60), in bound
 	echo "peak memory: $$((peak / 1024)) MB of $(SOAK_MB)"; ((peak < $(SOAK_MB) * 1024))
 
 .PHONY: models
-models: ## train the models again (Python, an hour); see models/train
+models: ## train the models again (Python, some minutes); see models/train
 	models/train/run.sh
 
 .PHONY: testdata
