@@ -194,10 +194,7 @@ func isLoginPost(b []byte) bool {
 	if !bytes.HasPrefix(b, []byte("POST ")) {
 		return false
 	}
-	line := b
-	if i := bytes.IndexByte(b, '\n'); i >= 0 {
-		line = b[:i]
-	}
+	line, _, _ := bytes.Cut(b, []byte{'\n'})
 	for _, word := range [...]string{"login", "signin", "sign-in", "logon", "j_security_check", "authenticate"} {
 		if containsFold(line, word) {
 			return true

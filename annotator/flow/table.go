@@ -21,8 +21,6 @@ type Table struct {
 	stats     Stats
 }
 
-type flowNode = node[flowKey, Flow]
-
 // flowKey names a conversation whichever way a packet of it goes: the lower
 // end comes first. It holds no pointers, so that the map is cheap to scan.
 type flowKey struct {

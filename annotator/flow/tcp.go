@@ -146,9 +146,9 @@ func (f *Flow) renewed(p *packet.Packet, fromClient bool) bool {
 
 // observeTCP takes the flags of a clean TCP packet in.
 func (f *Flow) observeTCP(p *packet.Packet, fromClient bool) {
-	s, r := &f.streams[0], &f.streams[1]
+	s := &f.streams[0]
 	if !fromClient {
-		s, r = r, s
+		s = &f.streams[1]
 	}
 	flags := p.TCPFlags
 	if flags&packet.SYN != 0 {

@@ -23,8 +23,7 @@ var _ score.Scorer = (*Scorer)(nil)
 func open(t testing.TB) *Scorer {
 	t.Helper()
 	s, err := Open(Config{}, models.FS)
-	var missing *LibraryError
-	if errors.As(err, &missing) {
+	if _, missing := errors.AsType[*LibraryError](err); missing {
 		t.Skipf("ONNX Runtime is not installed (run make deps): %v", err)
 	}
 	if err != nil {
