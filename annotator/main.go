@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		ErrWriter:       stderr,
 		ExitErrHandler:  func(*cli.Context, error) {},
 		OnUsageError:    asUsageError,
-		Commands:        []*cli.Command{annotateCommand(), evalCommand()},
+		Commands:        []*cli.Command{annotateCommand(), serveCommand(), evalCommand()},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usageError{fmt.Errorf("no command %q", c.Args().First()), "ampulla --help lists the commands"}

@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"errors"
-	"hash/fnv"
 	"io"
 	"math"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,39 +18,9 @@ import (
 	"ampulla/annotator/packet"
 	"ampulla/annotator/pcapng"
 	"ampulla/annotator/score"
+	"ampulla/annotator/score/scoretest"
 	"ampulla/annotator/verdict"
 )
-
-// fakeScorer gives each row a result that depends on every bit of it, so that
-// any difference in the features shows in the verdicts.
-type fakeScorer struct{ err error }
-
-func (f fakeScorer) Classify(rows []float32, out []score.Class) error {
-	for i := range out {
-		h := hash(rows[i*feature.ClassWidth : (i+1)*feature.ClassWidth])
-		out[i] = score.Class{Name: []string{"dns", "tls", "ssh", "unknown"}[h%4], Confidence: float32(h%101) / 100}
-	}
-	return f.err
-}
-
-func (f fakeScorer) Anomaly(rows []float32, out []float32) error {
-	for i := range out {
-		out[i] = float32(hash(rows[i*feature.AnomalyWidth:(i+1)*feature.AnomalyWidth])%1001) / 1000
-	}
-	return f.err
-}
-
-func (f fakeScorer) Manifest() *score.Manifest {
-	m := &score.Manifest{Version: "fake"}
-	m.Anomaly.Normal = make([]feature.Quantiles, feature.AnomalyWidth)
-	return m
-}
-
-func hash(row []float32) uint64 {
-	h := fnv.New64a()
-	h.Write(unsafe.Slice((*byte)(unsafe.Pointer(&row[0])), 4*len(row)))
-	return h.Sum64()
-}
 
 // frames reads a capture.
 func frames(t testing.TB, path string) []packet.Frame {
@@ -105,7 +73,7 @@ func TestOneRule(t *testing.T) {
 	for _, path := range capturetest.Own(t) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			list := frames(t, path)
-			want := run(t, engine.Default(), fakeScorer{}, list, func(int) int { return len(list) })
+			want := run(t, engine.Default(), scoretest.Hash{}, list, func(int) int { return len(list) })
 			if len(want) != len(list) {
 				t.Fatalf("%d verdicts for %d frames", len(want), len(list))
 			}
@@ -116,19 +84,19 @@ func TestOneRule(t *testing.T) {
 				}
 			}
 			one := engine.Default()
-			same("frame by frame", run(t, one, fakeScorer{}, list, func(int) int { return 1 }))
-			same("odd calls", run(t, one, fakeScorer{}, list, func(i int) int { return 1 + i*7919%1777 }))
+			same("frame by frame", run(t, one, scoretest.Hash{}, list, func(int) int { return 1 }))
+			same("odd calls", run(t, one, scoretest.Hash{}, list, func(i int) int { return 1 + i*7919%1777 }))
 			for _, workers := range []int{2, 3, 8} {
 				cfg := engine.Default()
 				cfg.Workers = workers
 				cfg.Batch = 1 + 13*workers
-				same("workers", run(t, cfg, fakeScorer{}, list, func(i int) int { return 1 + i*104729%3000 }))
+				same("workers", run(t, cfg, scoretest.Hash{}, list, func(i int) int { return 1 + i*104729%3000 }))
 			}
 			short := slices.Clone(list)
 			for i := range short {
 				short[i].Data = short[i].Data[:min(len(short[i].Data), packet.SnapLen)]
 			}
-			same("cut to SnapLen", run(t, one, fakeScorer{}, short, func(int) int { return 500 }))
+			same("cut to SnapLen", run(t, one, scoretest.Hash{}, short, func(int) int { return 500 }))
 		})
 	}
 }
@@ -137,8 +105,8 @@ func TestOneRule(t *testing.T) {
 func TestVerdicts(t *testing.T) {
 	for _, path := range capturetest.Own(t) {
 		list := frames(t, path)
-		for i, v := range run(t, engine.Default(), fakeScorer{}, list, func(int) int { return 1000 }) {
-			if v.Frame != uint64(i+1) || v.Time != list[i].Time || v.Model != "fake" {
+		for i, v := range run(t, engine.Default(), scoretest.Hash{}, list, func(int) int { return 1000 }) {
+			if v.Frame != uint64(i+1) || v.Time != list[i].Time || v.Model != "hash" {
 				t.Fatalf("%s: frame %d: %+v", path, i+1, v)
 			}
 			if v.Score < 0 || v.Score > 1 || v.Score != math.Round(v.Score*1000)/1000 || v.Class == "" {
@@ -156,10 +124,10 @@ func TestVerdicts(t *testing.T) {
 }
 
 // ordinary is a scorer whose benign packets have every value imaginable.
-type ordinary struct{ fakeScorer }
+type ordinary struct{ scoretest.Hash }
 
 func (o ordinary) Manifest() *score.Manifest {
-	m := o.fakeScorer.Manifest()
+	m := o.Hash.Manifest()
 	for i := range m.Anomaly.Normal {
 		m.Anomaly.Normal[i] = feature.Quantiles{P99: math.Inf(1), P999: math.Inf(1)}
 	}
@@ -188,7 +156,7 @@ func TestNoValueStandsOut(t *testing.T) {
 // normal, and that the model's opinion of it does not count yet.
 func TestThinEvidence(t *testing.T) {
 	list := frames(t, capturetest.Own(t)[0])[:3]
-	for _, v := range run(t, engine.Default(), fakeScorer{}, list, func(int) int { return 3 }) {
+	for _, v := range run(t, engine.Default(), scoretest.Hash{}, list, func(int) int { return 3 }) {
 		if v.Flow != 0 && v.Level != verdict.Learning {
 			t.Errorf("frame %d: %s", v.Frame, v.Level)
 		}
@@ -202,7 +170,7 @@ func TestThinEvidence(t *testing.T) {
 // before it.
 func TestScorerError(t *testing.T) {
 	list := frames(t, capturetest.Own(t)[0])
-	e, err := engine.New(engine.Default(), fakeScorer{err: errors.New("no such node")})
+	e, err := engine.New(engine.Default(), scoretest.Hash{Err: errors.New("no such node")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +186,7 @@ func TestConfigErrors(t *testing.T) {
 	} {
 		cfg := engine.Default()
 		change(&cfg)
-		if _, err := engine.New(cfg, fakeScorer{}); err == nil {
+		if _, err := engine.New(cfg, scoretest.Hash{}); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -230,7 +198,7 @@ func BenchmarkProcess(b *testing.B) {
 	var out []verdict.Verdict
 	b.ReportAllocs()
 	for b.Loop() {
-		e, err := engine.New(engine.Default(), fakeScorer{})
+		e, err := engine.New(engine.Default(), scoretest.Hash{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -1,0 +1,364 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"ampulla/annotator/capturetest"
+	"ampulla/annotator/engine"
+	"ampulla/annotator/packet"
+	"ampulla/annotator/pcapng"
+	"ampulla/annotator/score/scoretest"
+	"ampulla/annotator/verdict"
+	"ampulla/grpc/client"
+	"ampulla/grpc/server"
+	"ampulla/grpc/socket"
+	annotatorv1 "ampulla/proto/annotator/v1"
+)
+
+// serve runs an annotator until the test ends and returns its address.
+func serve(t testing.TB, change func(*server.Config)) string {
+	t.Helper()
+	cfg := server.Default()
+	cfg.Version, cfg.Scorer = "test", scoretest.Hash{}
+	if change != nil {
+		change(&cfg)
+	}
+	s, err := server.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "run", "a.sock")
+	listener, err := socket.Listen(path, s.Stranger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, server.Endpoint{Listener: listener}) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the socket is still there: %v", err)
+		}
+	})
+	return "unix:" + path
+}
+
+func open(t testing.TB, address string, options client.Options) *client.Session {
+	t.Helper()
+	conn, err := client.Dial(t.Context(), client.Config{Address: address, Program: client.NoStart})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	session, err := client.Open(t.Context(), conn, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(session.Close)
+	return session
+}
+
+// capture returns the frames of one of our captures and their verdicts.
+func capture(t testing.TB, name string) ([]packet.Frame, []verdict.Verdict) {
+	t.Helper()
+	file, err := os.Open(filepath.Join(filepath.Dir(capturetest.Own(t)[0]), name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var frames []packet.Frame
+	for r := pcapng.NewReader(file); ; {
+		block, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if block.IsFrame() {
+			f := block.Frame()
+			f.Data = slices.Clone(f.Data)
+			frames = append(frames, f)
+		}
+	}
+	e, err := engine.New(engine.Default(), scoretest.Hash{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verdicts, err := e.Process(frames, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range verdicts {
+		verdicts[i].Time = 0 // the caller knows it
+	}
+	return frames, verdicts
+}
+
+// TestSameVerdicts checks the one rule through gRPC, whether frames are asked
+// for one by one or all at the end.
+func TestSameVerdicts(t *testing.T) {
+	address := serve(t, nil)
+	frames, want := capture(t, "port_scan_syn.pcapng")
+	check := func(t *testing.T, s *client.Session, n int) {
+		t.Helper()
+		got, err := s.Verdict(uint64(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want[n-1], got); diff != "" {
+			t.Fatal(diff)
+		}
+	}
+	patient := client.Options{Timeout: 30 * time.Second}
+	t.Run("one by one", func(t *testing.T) {
+		s := open(t, address, patient)
+		for i, f := range frames {
+			if err := s.Queue(f); err != nil {
+				t.Fatal(err)
+			}
+			check(t, s, i+1)
+		}
+	})
+	t.Run("at the end", func(t *testing.T) {
+		s := open(t, address, patient)
+		for _, f := range frames {
+			if err := s.Queue(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for n := len(frames); n >= 1; n-- {
+			check(t, s, n)
+		}
+		if _, err := s.Verdict(uint64(len(frames)) + 1); !errors.Is(err, client.ErrUnknownFrame) {
+			t.Errorf("a frame too many: %v", err)
+		}
+	})
+}
+
+// TestStoppedAnnotator checks that an annotator that accepts and never answers
+// costs one time-out at most, and that opening a session ends with ctx.
+func TestStoppedAnnotator(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run", "a.sock")
+	listener, err := socket.Listen(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	conn, err := client.Dial(t.Context(), client.Config{Address: "unix:" + path, Program: client.NoStart})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := client.Open(ctx, conn, client.Options{}); err == nil {
+		t.Fatal("a session with somebody who never answers")
+	}
+}
+
+// slow delays an annotator's answers by stopping its scorer.
+type slow struct {
+	scoretest.Hash
+	gate chan struct{}
+}
+
+func (s slow) Anomaly(rows, out []float32) error {
+	<-s.gate
+	return s.Hash.Anomaly(rows, out)
+}
+
+// TestBreaker checks that after one time-out nobody waits until Backoff is
+// over, and that everything recovers then.
+func TestBreaker(t *testing.T) {
+	frames, want := capture(t, "port_scan_syn.pcapng")
+	gate := make(chan struct{})
+	address := serve(t, func(c *server.Config) { c.Scorer = slow{gate: gate} })
+	s := open(t, address, client.Options{Timeout: 100 * time.Millisecond, Backoff: 200 * time.Millisecond})
+	for _, f := range frames {
+		if err := s.Queue(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := uint64(len(frames))
+	for range 1000 { // a hundred seconds if each waited
+		if _, err := s.Verdict(last); !errors.Is(err, client.ErrTimeout) {
+			t.Fatalf("error %v", err)
+		}
+	}
+	close(gate)
+	for {
+		got, err := s.Verdict(last)
+		if errors.Is(err, client.ErrTimeout) {
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want[last-1], got); diff != "" {
+			t.Fatal(diff)
+		}
+		return
+	}
+}
+
+func TestQueueIsBounded(t *testing.T) {
+	frames, _ := capture(t, "port_scan_syn.pcapng")
+	gate := make(chan struct{})
+	defer close(gate)
+	address := serve(t, func(c *server.Config) { c.Scorer = slow{gate: gate}; c.Grace = time.Millisecond })
+	s := open(t, address, client.Options{MaxQueued: 100})
+	for range 1_000_000 {
+		if err := s.Queue(frames[0]); errors.Is(err, client.ErrFull) {
+			return
+		}
+	}
+	t.Error("the queue never filled")
+}
+
+func TestLimits(t *testing.T) {
+	address := serve(t, func(c *server.Config) { c.MaxSessions = 1 })
+	open(t, address, client.Options{})
+	conn, err := client.Dial(t.Context(), client.Config{Address: address, Program: client.NoStart})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := client.Open(t.Context(), conn, client.Options{}); status.Code(errors.Unwrap(err)) != codes.ResourceExhausted {
+		t.Errorf("a second session: %v", err)
+	}
+	calls, err := annotatorv1.NewAnnotatorClient(conn).WatchMetrics(t.Context(), &annotatorv1.WatchMetricsRequest{IntervalMs: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := calls.Recv()
+	if err != nil || m.GetSessions() != 1 || m.GetSessionsTotal() != 1 || m.GetSessionsRefused() != 1 {
+		t.Errorf("metrics %v, %v", m, err)
+	}
+}
+
+// TestBadRequests sends what the contract forbids.
+func TestBadRequests(t *testing.T) {
+	address := serve(t, nil)
+	options := func(o *annotatorv1.SessionOptions) *annotatorv1.SessionRequest {
+		return &annotatorv1.SessionRequest{Message: &annotatorv1.SessionRequest_Options{Options: o}}
+	}
+	frames := func(f ...*annotatorv1.Frame) *annotatorv1.SessionRequest {
+		return &annotatorv1.SessionRequest{Message: &annotatorv1.SessionRequest_Frames{Frames: &annotatorv1.FrameBatch{Frames: f}}}
+	}
+	for _, tt := range []struct {
+		name     string
+		requests []*annotatorv1.SessionRequest
+		want     string
+	}{
+		{"frames first", []*annotatorv1.SessionRequest{frames(&annotatorv1.Frame{})}, "the first message must carry the options"},
+		{"nothing first", []*annotatorv1.SessionRequest{{}}, "the first message must carry the options"},
+		{"options twice", []*annotatorv1.SessionRequest{options(&annotatorv1.SessionOptions{}), options(&annotatorv1.SessionOptions{})}, "a batch of 0 frames"},
+		{"long name", []*annotatorv1.SessionRequest{options(&annotatorv1.SessionOptions{Client: strings.Repeat("x", 101)})}, "client: 101 bytes"},
+		{"terse", []*annotatorv1.SessionRequest{options(&annotatorv1.SessionOptions{TerseBelow: 1.5})}, "terse_below: 1.5"},
+		{"no frames", []*annotatorv1.SessionRequest{options(&annotatorv1.SessionOptions{}), frames()}, "a batch of 0 frames"},
+		{"link type", []*annotatorv1.SessionRequest{options(&annotatorv1.SessionOptions{}), frames(&annotatorv1.Frame{LinkType: 65536})}, "frame 1: link type 65536"},
+		{"too many", []*annotatorv1.SessionRequest{options(&annotatorv1.SessionOptions{}), frames(make([]*annotatorv1.Frame, 4097)...)}, "a batch of 4097 frames"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			conn, err := client.Dial(t.Context(), client.Config{Address: address, Program: client.NoStart})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			calls, err := annotatorv1.NewAnnotatorClient(conn).Session(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range tt.requests {
+				_ = calls.Send(r)
+			}
+			for err == nil {
+				_, err = calls.Recv()
+			}
+			if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestGarbage lets something answer that is no gRPC server.
+func TestGarbage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run", "a.sock")
+	listener, err := socket.Listen(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func(conn net.Conn) {
+				_, _ = conn.Write([]byte("SSH-2.0-surprise\r\n" + strings.Repeat("\x00\xff", 1000)))
+				_ = conn.Close()
+			}(conn)
+		}
+	}()
+	conn, err := client.Dial(t.Context(), client.Config{Address: "unix:" + path, Program: client.NoStart})
+	if err != nil {
+		return // noticed even earlier
+	}
+	defer conn.Close()
+	if _, err := client.Open(t.Context(), conn, client.Options{}); err == nil {
+		t.Fatal("a session with garbage")
+	}
+}
+
+func TestDialErrors(t *testing.T) {
+	for address, want := range map[string]string{
+		"unix:" + filepath.Join(t.TempDir(), "none.sock"): "no such file or directory",
+		"http://localhost": "begins with neither unix: nor tcp:",
+	} {
+		_, err := client.Dial(t.Context(), client.Config{Address: address, Program: client.NoStart})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+// BenchmarkSession measures the way there and back without the models.
+func BenchmarkSession(b *testing.B) {
+	frames, _ := capture(b, "demo.pcapng")
+	address := serve(b, nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		s := open(b, address, client.Options{Timeout: time.Minute})
+		for _, f := range frames {
+			for errors.Is(s.Queue(f), client.ErrFull) {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		if _, err := s.Verdict(uint64(len(frames))); err != nil {
+			b.Fatal(err)
+		}
+		s.Close()
+	}
+	b.ReportMetric(float64(len(frames)*b.N)/b.Elapsed().Seconds(), "packets/s")
+}

@@ -1,0 +1,93 @@
+package client
+
+import (
+	"fmt"
+
+	"ampulla/annotator/verdict"
+	annotatorv1 "ampulla/proto/annotator/v1"
+)
+
+// verdicts holds the verdicts of a session in 24 bytes each: what repeats
+// (classes, types, Community IDs, most reasons) is kept once.
+type verdicts struct {
+	rows  []row  // the last ones
+	gone  uint64 // those before, which are forgotten
+	texts []string
+	index map[string]uint32 // of texts
+}
+
+// row is a verdict; its texts are indices.
+type row struct {
+	class, kind, reason, id uint32
+	flow                    uint32
+	score                   uint16 // thousandths
+	confidence              uint8  // hundredths
+	level                   uint8
+}
+
+// maxRows bounds the verdicts that are kept; the older half goes.
+const maxRows = 1 << 22
+
+// maxTexts bounds the distinct texts; beyond it reasons and Community IDs are
+// left out.
+const maxTexts = 1 << 20
+
+func (l *verdicts) count() uint64 { return l.gone + uint64(len(l.rows)) }
+
+// add stores the next verdict. It refuses one that breaks the contract.
+func (l *verdicts) add(v *annotatorv1.Verdict) error {
+	if want := l.count() + 1; v.GetFrame() != want {
+		return fmt.Errorf("verdict of frame %d instead of %d", v.GetFrame(), want)
+	}
+	if v.GetScorePermille() > 1000 || v.GetConfidencePercent() > 100 || v.GetLevel() < 0 || int(v.GetLevel()) >= len(levels) {
+		return fmt.Errorf("verdict of frame %d: score %d, confidence %d, level %d are out of range",
+			v.GetFrame(), v.GetScorePermille(), v.GetConfidencePercent(), v.GetLevel())
+	}
+	if len(l.rows) == maxRows {
+		const half = maxRows / 2
+		l.gone += half
+		l.rows = l.rows[:copy(l.rows, l.rows[half:])]
+	}
+	l.rows = append(l.rows, row{
+		class: l.text(v.GetClass()), kind: l.text(v.GetType()), reason: l.text(v.GetReason()), id: l.text(v.GetCommunityId()),
+		flow: v.GetFlow(), score: uint16(v.GetScorePermille()), confidence: uint8(v.GetConfidencePercent()), level: uint8(v.GetLevel()),
+	})
+	return nil
+}
+
+// text returns the index of a text, 0 for the empty one.
+func (l *verdicts) text(s string) uint32 {
+	if l.index == nil {
+		l.index, l.texts = map[string]uint32{"": 0}, []string{""}
+	}
+	i, ok := l.index[s]
+	if !ok {
+		if len(l.texts) >= maxTexts {
+			return 0
+		}
+		i = uint32(len(l.texts))
+		l.texts = append(l.texts, s)
+		l.index[s] = i
+	}
+	return i
+}
+
+// levels are the levels in the order of the contract.
+var levels = [...]verdict.Level{verdict.Learning, verdict.Normal, verdict.Suspicious, verdict.Anomalous, verdict.Learning}
+
+// get returns the verdict of frame n, from 1 to count; false if it is
+// forgotten.
+func (l *verdicts) get(n uint64, model string) (verdict.Verdict, bool) {
+	if n <= l.gone {
+		return verdict.Verdict{}, false
+	}
+	r := l.rows[n-1-l.gone]
+	return verdict.Verdict{
+		Frame: n, Class: l.texts[r.class], Confidence: hundredths(r.confidence), Score: thousandths(r.score),
+		Level: levels[r.level], Type: verdict.Type(l.texts[r.kind]), Reason: l.texts[r.reason],
+		Flow: r.flow, CommunityID: l.texts[r.id], Model: model,
+	}, true
+}
+
+func hundredths(n uint8) float64   { return float64(n) / 100 }
+func thousandths(n uint16) float64 { return float64(n) / 1000 }

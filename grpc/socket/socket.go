@@ -1,0 +1,203 @@
+// Package socket finds, guards and opens the unix socket on which the annotator
+// of one user is asked. Both ends check that the other is run by the same user:
+// the folder and the socket are closed to others, and the kernel is asked who
+// is at the other end.
+package socket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Variable is the environment variable that overrides the socket's path.
+const Variable = "AMPULLA_SOCKET"
+
+// ErrRunning means that another annotator serves the socket already.
+var ErrRunning = errors.New("another annotator is running")
+
+// Path returns where the user's annotator listens: $AMPULLA_SOCKET, or
+// ampulla/annotator.sock in the user's runtime directory ($XDG_RUNTIME_DIR or
+// /run/user/<uid>), or in a folder of the user's own in the directory for
+// temporary files.
+func Path() string {
+	if path := os.Getenv(Variable); path != "" {
+		return path
+	}
+	const name = "annotator.sock"
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		return filepath.Join(dir, "ampulla", name)
+	}
+	uid := strconv.Itoa(os.Getuid())
+	if dir := filepath.Join("/run/user", uid); ownedBy(dir, os.Getuid()) == nil {
+		return filepath.Join(dir, "ampulla", name)
+	}
+	return filepath.Join(os.TempDir(), "ampulla-"+uid, name)
+}
+
+// ownedBy returns an error unless path is a folder of uid that nobody else can
+// write to.
+func ownedBy(path string, uid int) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !info.IsDir():
+		return fmt.Errorf("%s is no folder", path)
+	case !ok || int(stat.Uid) != uid:
+		return fmt.Errorf("%s belongs to another user", path)
+	case info.Mode().Perm()&0o022 != 0:
+		return fmt.Errorf("%s can be written to by others", path)
+	}
+	return nil
+}
+
+// Listener accepts connections of the same user (and of root) only. Others are
+// closed at once, and counted.
+type Listener struct {
+	net.Listener
+	lock    *os.File // held while listening
+	refused func()
+}
+
+// Listen opens the socket at path for this process alone: a lock beside the
+// socket, held until Close, keeps a second one off, whose Listen returns
+// ErrRunning. A socket left behind by a dead annotator is replaced. The folder
+// is made if need be (mode 0700) and must belong to the user; the socket has
+// mode 0600. refused, which may be nil, is called for each connection of
+// another user.
+func Listen(path string, refused func()) (*Listener, error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := ownedBy(dir, os.Getuid()); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, ErrRunning
+		}
+		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		_ = lock.Close()
+		return nil, err
+	}
+	inner, err := listenPrivately(path)
+	if err != nil {
+		_ = lock.Close()
+		return nil, err
+	}
+	return &Listener{inner, lock, refused}, nil
+}
+
+// listenPrivately listens under a name of its own, closes the socket to others
+// and only then gives it its name: at no moment can anybody else connect.
+func listenPrivately(path string) (net.Listener, error) {
+	temporary := fmt.Sprintf("%s.%d", path, os.Getpid())
+	_ = os.Remove(temporary)
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	listener.SetUnlinkOnClose(false)
+	if err = os.Chmod(temporary, 0o600); err == nil {
+		err = os.Rename(temporary, path)
+	}
+	if err != nil {
+		_ = listener.Close()
+		_ = os.Remove(temporary)
+		return nil, err
+	}
+	return &named{listener, path}, nil
+}
+
+// named removes the socket when it is closed.
+type named struct {
+	net.Listener
+	path string
+}
+
+func (n *named) Close() error {
+	_ = os.Remove(n.path)
+	return n.Listener.Close()
+}
+
+// Guard wraps a listener that somebody else opened, such as systemd.
+func Guard(inner net.Listener, refused func()) *Listener {
+	return &Listener{Listener: inner, refused: refused}
+}
+
+// Accept waits for the next connection of the same user.
+func (l *Listener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if err := checkPeer(conn); err == nil {
+			return conn, nil
+		}
+		_ = conn.Close()
+		if l.refused != nil {
+			l.refused()
+		}
+	}
+}
+
+// Close stops listening and lets another annotator listen.
+func (l *Listener) Close() error {
+	err := l.Listener.Close()
+	if l.lock != nil {
+		_ = l.lock.Close()
+	}
+	return err
+}
+
+// Dial connects to the annotator at path and makes sure that it is run by the
+// same user or by root.
+func Dial(ctx context.Context, path string) (net.Conn, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPeer(conn); err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return conn, nil
+}
+
+// checkPeer returns an error unless the process at the other end of a unix
+// socket is run by this user or by root.
+func checkPeer(conn net.Conn) error {
+	unixConn, ok := conn.(*net.UnixConn)
+	if !ok {
+		return fmt.Errorf("%T is no unix socket", conn)
+	}
+	uid, err := peerUID(unixConn)
+	if err != nil {
+		return fmt.Errorf("who is at the other end: %w", err)
+	}
+	if uid != os.Getuid() && uid != 0 {
+		return fmt.Errorf("user %d is at the other end", uid)
+	}
+	return nil
+}
