@@ -12,7 +12,7 @@ SOAK_MB ?= 1024
 VERSION ?= 0.1.0-dev$(shell git rev-parse --short HEAD 2>/dev/null | sed 's/^/+/')
 
 # Packages that start goroutines or are called by several; the rest would only be slow.
-RACE := ./annotator/engine ./annotator/eval ./annotator/score/ort
+RACE := ./annotator/engine ./annotator/eval ./annotator/score/ort ./grpc/...
 
 # What the tests call, as program:package of Debian.
 TOOLS := tshark:tshark editcap:wireshark-common gcc:gcc zstd:zstd lua5.2:lua5.2 lua5.4:lua5.4 \
@@ -32,7 +32,7 @@ ifneq ($(wildcard extcap/*.go),)
 	CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ampulla-extcap ./extcap
 endif
 ifneq ($(wildcard lua/native/*.go),)
-	CGO_ENABLED=1 go build -buildvcs=false -trimpath -buildmode=c-shared -o bin/ampulla-native.so ./lua/native
+	CGO_ENABLED=1 go build -buildvcs=false -trimpath -buildmode=c-shared -ldflags '-s -w' -o bin/ampulla-native.so ./lua/native
 	@rm -f bin/ampulla-native.h
 endif
 

@@ -1,7 +1,8 @@
--- Ampulla's verdicts in Wireshark: reads the packet comments that
--- `ampulla annotate` and the AI capture interface write, into fields:
+-- Ampulla's verdicts in Wireshark, as fields: from the packet comments that
+-- `ampulla annotate` and the AI capture interface write, or else from the
+-- annotator, if the module ampulla.so lies beside this file.
 --
---   tshark -X lua_script:ai.lua -r annotated.pcapng -Y 'ai.anomaly.score > 0.8'
+--   tshark -X lua_script:ai.lua -r capture.pcapng -Y 'ai.anomaly.score > 0.8'
 --
 -- Works in Wireshark 4.0 (Lua 5.2) to 4.6 (Lua 5.4), by itself or as a file in
 -- a plugin folder. Copyright Ampulla's authors; licence: Apache-2.0.
@@ -212,36 +213,142 @@ for _, kind in ipairs(TYPES) do
 end
 ai.experts = all_experts
 
-ai.prefs.enable = Pref.bool("Show verdicts", true, "Read the verdicts in packet comments")
+ai.prefs.enable = Pref.bool("Show verdicts", true, "Those in packet comments, and the annotator's")
+ai.prefs.ask = Pref.bool("Ask the annotator", true,
+    "About packets without a comment; it is started when needed, and runs on this computer")
+ai.prefs.address = Pref.string("Annotator's address", "",
+    "unix:<path> of its socket; empty for your own annotator")
+ai.prefs.timeout = Pref.uint("Patience in ms", 1500,
+    "How long Wireshark may wait for an annotator that does not answer")
+ai.prefs.always = Pref.bool("Annotate always", false,
+    "Even where nobody seems to look: expert items need this in the Expert Information dialog")
+ai.prefs.ahead = Pref.bool("Read ahead", true,
+    "Let the annotator have the capture file before it is dissected")
 ai.prefs.expert = Pref.string("Expert items from score", "0.5",
     "Scores from this one on get an expert item: a number from 0 to 1; 0.5 if it is anything else")
 ai.prefs.column = Pref.bool("Class as protocol column", false,
     "Show the class in the Protocol column instead of what Wireshark's dissectors wrote there")
 
-local expert_from = SUSPICIOUS
+-- What preferences say; reading those is slow.
+local enabled, asking, always, expert_from = true, true, false, SUSPICIOUS
+local plain_below = SUSPICIOUS -- scores that are no more than a number to those who look at that
+
+-- A view is what somebody looks at in a frame: look (at anything of ours)
+-- and some (of it other than the score). In tshark it stays the same for all
+-- frames of a pass, and is found out once.
+local views = {}
+local idle -- pinfo.visited of a pass of tshark in which nobody looks
+local this -- the dissector below
+
+local function forget_views()
+    views, idle = {}, nil
+end
+
+local function view_of(tree, visited)
+    this = this or Dissector.get("ai")
+    local all = tree.visible
+    local view = { look = all or always or tree:referenced(this), some = all }
+    for _, field in ipairs(view.look and not all and fields or {}) do
+        view.some = view.some or field[1] ~= "score" and tree:referenced(field[2])
+    end
+    views[visited] = view
+    return view
+end
 
 function ai.prefs_changed()
+    enabled, asking, always = ai.prefs.enable, ai.prefs.ask, ai.prefs.always
     expert_from = share((ai.prefs.expert:gsub(",", "."))) or SUSPICIOUS
+    plain_below = ai.prefs.column and 0 or expert_from
+    forget_views()
 end
 
 local frame_comment = Field.new("frame.comment")
+local frame_time = Field.new("frame.time_epoch")
+local frame_encap = Field.new("frame.encap_type")
 
--- lookup returns the verdict on the frame being dissected: a table as from
--- parse with source added, or with status alone if something is wrong; nil if
--- there is none. The last comment with a verdict counts: since 4.4 Wireshark
--- hands out each line of a comment by itself, and then the whole.
-local function lookup()
-    local status
-    local comments = { frame_comment() }
+-- from_comment returns the verdict in a comment of the frame being dissected,
+-- or nil and what is wrong with it. The last comment with a verdict counts:
+-- since 4.4 Wireshark hands out each line of a comment by itself, and then the
+-- whole.
+local function from_comment()
+    local comments, problem = { frame_comment() }, nil
     for i = #comments, 1, -1 do
-        local verdict, problem = parse(comments[i].value)
+        local verdict, why = parse(comments[i].value)
         if verdict then
             verdict.source = "comment"
             return verdict
         end
-        status = status or problem
+        problem = problem or why
     end
-    return status and { status = status }
+    return nil, problem
+end
+
+-- The annotator is asked through a module of native code, see native/. It is
+-- loaded with the first packet: sharkd forks after it has loaded scripts, which
+-- the module would not survive.
+local SNAP = 512 -- bytes of a packet that the annotator looks at
+local native, trouble -- nil, then the module or false; why it is not there
+local fresh = true -- another capture begins
+local exact -- the module wants what only fields tell
+local tshark -- this is tshark: nobody begins to look in the middle of a pass
+
+function ai.init() -- runs twice when Wireshark starts
+    fresh = true
+end
+
+local function load_native()
+    local folder = debug.getinfo(1, "S").source:match("^@(.*[/\\])") or "./"
+    local path = os.getenv("AMPULLA_NATIVE") or folder .. "ampulla.so"
+    local file = io.open(path, "rb")
+    if not file then
+        return false -- comments only, which is nothing wrong
+    end
+    file:close()
+    local open, problem = package.loadlib(path, "luaopen_ampulla")
+    if not open then
+        trouble = "native module: " .. problem
+        return false
+    end
+    return open()
+end
+
+-- begin gets the module ready; false if there is none.
+local function begin()
+    if native == nil then
+        native = false
+        native = load_native()
+    end
+    if native and fresh then
+        local ahead = ai.prefs.ahead and os.getenv("AMPULLA_READAHEAD") ~= "0"
+        tshark = native.open(ai.prefs.address, os.getenv("AMPULLA_PROGRAM") or "", "ai.lua " .. VERSION,
+            ai.prefs.timeout, ahead, gui_enabled())
+        fresh, exact = false, false
+        forget_views()
+    end
+    return native
+end
+
+-- ask takes the frame to the annotator, in order, and returns its score if
+-- somebody looks, after which native.verdict tells more; nil and what is wrong
+-- if there is none.
+local function ask(tvb, pinfo, visited, look)
+    local number, caught = pinfo.number, tvb:len()
+    local data = caught > 0 and tvb:raw(0, caught < SNAP and caught or SNAP) or ""
+    local time, length = pinfo.abs_ts, tvb:reported_len()
+    if not exact or visited then
+        local score, problem = native.frame(number, time, length, visited, look, caught, data)
+        if score ~= false then
+            return score, problem
+        end
+        exact = true
+    end
+    local stamp, encap = frame_time(), frame_encap()
+    if not stamp and not encap then
+        return nil -- the first pass of tshark -2 knows no fields; the second will do
+    end
+    stamp = stamp and stamp.value
+    return native.frame(number, time, length, visited, look, caught, data,
+        stamp and stamp.secs or 0, stamp and stamp.nsecs or 0, encap and encap.value or -1)
 end
 
 local function add_expert(item, verdict)
@@ -264,13 +371,10 @@ local function add_fields(item, verdict)
     end
 end
 
-local function show(pinfo, tree)
-    local verdict = lookup()
-    if not verdict then
-        return
-    end
+-- show adds a verdict, or what is wrong, to the tree.
+local function show(pinfo, tree, verdict)
     local item = tree:add(ai):set_generated()
-    item:set_text("AI: " .. (verdict.status or headline(verdict)))
+    item:set_text("AI: " .. (verdict.score and headline(verdict) or verdict.status))
     add_fields(item, verdict)
     if verdict.score and verdict.score >= expert_from then
         add_expert(item, verdict)
@@ -280,12 +384,50 @@ local function show(pinfo, tree)
     end
 end
 
+local score_field = fields[3][2]
+
+-- dissect shows the verdict in a comment, or else the annotator's, to which
+-- every frame has to go.
+local function dissect(tvb, pinfo, tree, visited)
+    local verdict, problem
+    if frame_comment() then
+        verdict, problem = from_comment()
+    end
+    if asking and (native and not fresh or begin()) then
+        local view = tshark and views[visited] or view_of(tree, visited)
+        local look = view.look and not verdict
+        if not look and (visited or native.pass(pinfo.number)) then
+            if tshark and not view.look then
+                idle = visited
+            end
+        else
+            local score, why = ask(tvb, pinfo, visited, look)
+            if score and score < plain_below and not view.some and not problem then
+                tree:add(ai):add(score_field, score)
+                return
+            end
+            if score then
+                verdict = native.verdict()
+                verdict.source, verdict.status = "annotator", problem
+            end
+            problem = problem or why
+        end
+    elseif asking then
+        problem = problem or trouble
+    end
+    verdict = verdict or problem and { status = problem }
+    if verdict then
+        show(pinfo, tree, verdict)
+    end
+end
+
 -- A bug here must not cost the packet's other details, nor raise on every one.
-function ai.dissector(_, pinfo, tree)
-    if not ai.prefs.enable then
+function ai.dissector(tvb, pinfo, tree)
+    local visited = pinfo.visited
+    if not enabled or visited == idle and not frame_comment() then
         return
     end
-    local ok, problem = pcall(show, pinfo, tree)
+    local ok, problem = pcall(dissect, tvb, pinfo, tree, visited)
     if not ok then
         pcall(add_fields, tree:add(ai), { status = "bug in ai.lua: " .. tostring(problem) })
     end

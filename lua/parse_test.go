@@ -207,7 +207,8 @@ func TestParseOdd(t *testing.T) {
 
 // TestSource runs the compilers and the linter for both versions of Lua.
 func TestSource(t *testing.T) {
-	if lines := strings.Count(lua.Script, "\n"); lines > 300 {
+	// It stays one file, as that is what a colleague drops into a folder.
+	if lines := strings.Count(lua.Script, "\n"); lines > 450 {
 		t.Errorf("ai.lua has %d lines", lines)
 	}
 	for _, command := range [][]string{

@@ -343,7 +343,7 @@ func TestOddComments(t *testing.T) {
 // what is wrong.
 func TestBug(t *testing.T) {
 	eachShark(t, func(t *testing.T, s *shark) {
-		broken := strings.Replace(lua.Script, "local verdict = lookup()", "local verdict = lookup().nothing.there", 1)
+		broken := strings.Replace(lua.Script, "local verdict, problem\n    if", "local verdict, problem = fields.nothing.there\n    if", 1)
 		if broken == lua.Script {
 			t.Fatal("no place found for a bug")
 		}
