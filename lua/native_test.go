@@ -40,16 +40,25 @@ var built = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, _ := built(); dir != "" {
-		_ = os.RemoveAll(dir)
+	if asked() {
+		if dir, _ := built(); dir != "" {
+			_ = os.RemoveAll(dir)
+		}
 	}
 	os.Exit(code)
 }
+
+// asked tells whether to test asking the annotator. install.sh does not install
+// the module yet, and its tests take minutes.
+func asked() bool { return capturetest.Full() || os.Getenv("AMPULLA_BENCH") != "" }
 
 // programs returns the folder with ampulla and ampulla.so, and skips the test
 // where the annotator cannot run.
 func programs(t testing.TB) string {
 	t.Helper()
+	if !asked() {
+		t.Skip("tests of the native module are run with AMPULLA_FULL=1")
+	}
 	dir, err := built()
 	if err != nil {
 		t.Fatal(err)

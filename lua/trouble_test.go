@@ -25,6 +25,7 @@ var looking = []string{"-T", "fields", "-E", "separator=|", "-e", "frame.number"
 // TestTrouble has annotators that are of no use: tshark must print what it
 // prints without, end well, and say what is wrong.
 func TestTrouble(t *testing.T) {
+	programs(t)
 	path := own(t, "demo.pcapng")
 	tests := []struct {
 		name string
@@ -138,6 +139,7 @@ func TestKilled(t *testing.T) {
 
 // TestModuleMissing has the Lua file alone: nothing is shown, and nobody nagged.
 func TestModuleMissing(t *testing.T) {
+	programs(t)
 	eachShark(t, func(t *testing.T, s *shark) {
 		out := s.run(t, "-r", own(t, "demo.pcapng"), "-V")
 		if strings.Contains(out, "\n[AI") {

@@ -168,7 +168,7 @@ func (c *capture) follow(s *shot) (uint64, error) {
 	if r.key == key && r.near(s) {
 		return next, nil
 	}
-	if n, ok := c.feed.search(key, s, next); ok {
+	if n, ok := c.feed.find(key, s, next, &c.wait); ok {
 		return n, nil // Wireshark kept some to itself
 	}
 	// Not the file that is shown: only up to here.
@@ -192,7 +192,7 @@ func (c *capture) again(s *shot) (verdict.Verdict, answer, error) {
 	// Of frames that look alike, the next one.
 	m, found := c.feed.search(key, s, c.last+1)
 	if !found {
-		m, found = c.feed.search(key, s, 1)
+		m, found = c.feed.find(key, s, 1, &c.wait)
 	}
 	if found {
 		c.last = m

@@ -56,6 +56,22 @@ func (f *feed) search(key uint64, s *shot, from uint64) (uint64, bool) {
 	return 0, false
 }
 
+// find is search, with the frames that are still to be read from the file.
+func (f *feed) find(key uint64, s *shot, from uint64, wait *patience) (uint64, bool) {
+	for {
+		f.mu.Lock()
+		seen, end := f.count(), f.done
+		f.mu.Unlock()
+		n, ok := f.search(key, s, from)
+		if ok || end {
+			return n, ok
+		}
+		if f.until(wait, func() bool { return f.done || f.count() > seen }) != nil {
+			return 0, false
+		}
+	}
+}
+
 // state returns why a position is not known.
 func (f *feed) state(n uint64) error {
 	f.mu.Lock()
