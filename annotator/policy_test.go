@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 		"annotator/score", "annotator/detect", "annotator/engine", "annotator/verdict", "annotator/rewrite"},
 	"proto/annotator/v1": {},
 	"grpc/socket":        {},
+	"grpc/grpctest":      {"grpc/socket", "proto/annotator/v1"}, // for tests
 	"grpc/server": {"annotator/packet", "annotator/score", "annotator/engine", "annotator/verdict",
 		"proto/annotator/v1"},
 	// The client runs inside other programs, such as Wireshark: no engine.
