@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"annotator/detect":          {"annotator/packet", "annotator/flow", "annotator/verdict"},
 	"annotator/engine": {"annotator/packet", "annotator/flow", "annotator/feature", "annotator/score",
 		"annotator/detect", "annotator/verdict"},
+	"annotator/output":  {"annotator/pcapng"},
 	"annotator/rewrite": {"annotator/pcapng", "annotator/packet", "annotator/engine", "annotator/verdict"},
 	"annotator/eval": {"annotator/pcapng", "annotator/packet", "annotator/flow", "annotator/feature",
 		"annotator/score", "annotator/detect", "annotator/engine", "annotator/verdict", "annotator/rewrite"},
