@@ -134,15 +134,11 @@ func newAnnotation(c *cli.Context) (*annotation, error) {
 func (a *annotation) annotate(ctx context.Context, e *engine.Engine, m *score.Manifest, threshold float64) error {
 	tally := newTally(threshold)
 	cfg := rewrite.Config{
-		Engine:    e,
-		Comments:  a.comments,
-		Threshold: threshold,
-		Provenance: verdict.Provenance{
-			Version: version, Model: m.Version,
-			Classifier: m.Classifier.SHA256, Anomaly: m.Anomaly.SHA256,
-			Threshold: threshold, Comments: string(a.comments),
-		},
-		OnVerdict: func(v *verdict.Verdict) error { tally.add(v); return nil },
+		Engine:     e,
+		Comments:   a.comments,
+		Threshold:  threshold,
+		Provenance: m.Provenance(version, threshold, string(a.comments)),
+		OnVerdict:  func(v *verdict.Verdict) error { tally.add(v); return nil },
 	}
 	var lines *output.File
 	if a.verdicts != "" {
