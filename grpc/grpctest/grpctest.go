@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"ampulla/grpc/socket"
 	annotatorv1 "ampulla/proto/annotator/v1"
@@ -35,13 +36,13 @@ const silence = "does not answer"
 // Peers returns every kind of bad annotator.
 func Peers() []Peer {
 	peers := []Peer{
-		{"garbage", raw(func(conn net.Conn) {
+		{"garbage", Raw(func(conn net.Conn) {
 			_, _ = conn.Write([]byte("SSH-2.0-surprise\r\n" + strings.Repeat("\x00\xff", 1000)))
 		}), "is no annotator"},
-		{"echo", raw(func(conn net.Conn) { _, _ = io.Copy(conn, conn) }), "is no annotator"},
+		{"echo", Raw(func(conn net.Conn) { _, _ = io.Copy(conn, conn) }), "is no annotator"},
 		{"web server", web, "is no annotator"},
-		{"hangs up", raw(func(net.Conn) {}), "is no annotator"},
-		{"takes everything, says nothing", raw(func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }), silence},
+		{"hangs up", Raw(func(net.Conn) {}), "is no annotator"},
+		{"takes everything, says nothing", Raw(func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }), silence},
 		{"never accepts", func(t testing.TB) string { _, path := listen(t); return path }, silence},
 		{"another service", func(t testing.TB) string { return serve(t, grpc.NewServer()) }, "unknown service"},
 		{"greets nobody", Annotator(func(calls Calls) error { <-calls.Context().Done(); return nil }), silence},
@@ -79,11 +80,12 @@ func listen(t testing.TB) (net.Listener, string) {
 	return listener, path
 }
 
-// raw lets talk have each connection, which is closed when it returns or the
+// Raw lets talk have each connection, which is closed when it returns or the
 // test ends.
-func raw(talk func(net.Conn)) func(testing.TB) string {
+func Raw(talk func(net.Conn)) func(testing.TB) string {
 	return func(t testing.TB) string {
 		listener, path := listen(t)
+		ended := t.Context().Done()
 		var all sync.WaitGroup
 		all.Go(func() {
 			for {
@@ -91,12 +93,12 @@ func raw(talk func(net.Conn)) func(testing.TB) string {
 				if err != nil {
 					return
 				}
-				ended := make(chan struct{})
-				all.Go(func() { defer close(ended); talk(conn) })
+				said := make(chan struct{})
+				all.Go(func() { defer close(said); talk(conn) })
 				all.Go(func() {
 					select {
+					case <-said:
 					case <-ended:
-					case <-t.Context().Done():
 					}
 					_ = conn.Close()
 				})
@@ -105,14 +107,6 @@ func raw(talk func(net.Conn)) func(testing.TB) string {
 		t.Cleanup(func() { _ = listener.Close(); all.Wait() })
 		return path
 	}
-}
-
-// Bytes answers each connection with bytes, whatever it says, and hangs up.
-func Bytes(t testing.TB, answer []byte) string {
-	return raw(func(conn net.Conn) {
-		go func() { _, _ = io.Copy(io.Discard, conn) }() // closing with unread data would cut the answer short
-		_, _ = conn.Write(answer)
-	})(t)
 }
 
 func web(t testing.TB) string {
@@ -141,10 +135,37 @@ func (a annotator) Session(calls Calls) error {
 // Annotator answers sessions, once their options have come.
 func Annotator(session func(Calls) error) func(testing.TB) string {
 	return func(t testing.TB) string {
-		server := grpc.NewServer()
-		annotatorv1.RegisterAnnotatorServer(server, annotator{session: session})
-		return serve(t, server)
+		return serve(t, register(grpc.NewServer(), session))
 	}
+}
+
+// Scripted is an Annotator that may send messages as they are on the wire, see
+// [Message].
+func Scripted(session func(Calls) error) func(testing.TB) string {
+	return func(t testing.TB) string {
+		return serve(t, register(grpc.NewServer(grpc.ForceServerCodec(codec{})), session))
+	}
+}
+
+func register(server *grpc.Server, session func(Calls) error) *grpc.Server {
+	annotatorv1.RegisterAnnotatorServer(server, annotator{session: session})
+	return server
+}
+
+// Message is a message as it is on the wire, for SendMsg.
+type Message []byte
+
+type codec struct{}
+
+func (codec) Name() string { return "proto" }
+
+func (codec) Unmarshal(data []byte, v any) error { return proto.Unmarshal(data, v.(proto.Message)) }
+
+func (codec) Marshal(v any) ([]byte, error) {
+	if m, ok := v.(Message); ok {
+		return m, nil
+	}
+	return proto.Marshal(v.(proto.Message))
 }
 
 func serve(t testing.TB, server *grpc.Server) string {
