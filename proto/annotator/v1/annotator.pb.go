@@ -139,6 +139,58 @@ func (Selection) EnumDescriptor() ([]byte, []int) {
 	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{1}
 }
 
+type Capture_State int32
+
+const (
+	Capture_STATE_UNSPECIFIED Capture_State = 0
+	Capture_STATE_RUNNING     Capture_State = 1
+	Capture_STATE_DONE        Capture_State = 2 // the file is complete
+	Capture_STATE_FAILED      Capture_State = 3 // it ended early; what came before is in the file
+)
+
+// Enum value maps for Capture_State.
+var (
+	Capture_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "STATE_RUNNING",
+		2: "STATE_DONE",
+		3: "STATE_FAILED",
+	}
+	Capture_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"STATE_RUNNING":     1,
+		"STATE_DONE":        2,
+		"STATE_FAILED":      3,
+	}
+)
+
+func (x Capture_State) Enum() *Capture_State {
+	p := new(Capture_State)
+	*p = x
+	return p
+}
+
+func (x Capture_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Capture_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_annotator_v1_annotator_proto_enumTypes[2].Descriptor()
+}
+
+func (Capture_State) Type() protoreflect.EnumType {
+	return &file_annotator_v1_annotator_proto_enumTypes[2]
+}
+
+func (x Capture_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Capture_State.Descriptor instead.
+func (Capture_State) EnumDescriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{21, 0}
+}
+
 type SessionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -1093,7 +1145,8 @@ type AnalyzeSummary struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Frames  uint64                 `protobuf:"varint,1,opt,name=frames,proto3" json:"frames,omitempty"`   // as Wireshark counts them
 	Flagged uint64                 `protobuf:"varint,2,opt,name=flagged,proto3" json:"flagged,omitempty"` // of these
-	// Flagged frames by type, see Verdict.type.
+	// Flagged frames by type, see Verdict.type; empty if the threshold is so low
+	// that normal frames are flagged, too.
 	FlaggedByType map[string]uint64 `protobuf:"bytes,3,rep,name=flagged_by_type,json=flaggedByType,proto3" json:"flagged_by_type,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	// Frames by class, see Verdict.class.
 	FramesByClass map[string]uint64 `protobuf:"bytes,4,rep,name=frames_by_class,json=framesByClass,proto3" json:"frames_by_class,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
@@ -1273,6 +1326,535 @@ func (x *Break) GetCause() string {
 	return ""
 }
 
+type ListInterfacesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListInterfacesRequest) Reset() {
+	*x = ListInterfacesRequest{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListInterfacesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListInterfacesRequest) ProtoMessage() {}
+
+func (x *ListInterfacesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListInterfacesRequest.ProtoReflect.Descriptor instead.
+func (*ListInterfacesRequest) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{14}
+}
+
+type InterfaceList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Interfaces    []*Interface           `protobuf:"bytes,1,rep,name=interfaces,proto3" json:"interfaces,omitempty"` // in dumpcap's order
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InterfaceList) Reset() {
+	*x = InterfaceList{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InterfaceList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InterfaceList) ProtoMessage() {}
+
+func (x *InterfaceList) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InterfaceList.ProtoReflect.Descriptor instead.
+func (*InterfaceList) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *InterfaceList) GetInterfaces() []*Interface {
+	if x != nil {
+		return x.Interfaces
+	}
+	return nil
+}
+
+type Interface struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`               // for CaptureOptions.interfaces
+	Description   string                 `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"` // for people; may be empty
+	Addresses     []string               `protobuf:"bytes,3,rep,name=addresses,proto3" json:"addresses,omitempty"`     // IP addresses, in text
+	Loopback      bool                   `protobuf:"varint,4,opt,name=loopback,proto3" json:"loopback,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Interface) Reset() {
+	*x = Interface{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Interface) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Interface) ProtoMessage() {}
+
+func (x *Interface) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Interface.ProtoReflect.Descriptor instead.
+func (*Interface) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Interface) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Interface) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Interface) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *Interface) GetLoopback() bool {
+	if x != nil {
+		return x.Loopback
+	}
+	return false
+}
+
+type CaptureOptions struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The options of the session that the capture is.
+	Session *SessionOptions `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// Names of the interfaces to capture from, 1 to 16.
+	Interfaces []string `protobuf:"bytes,2,rep,name=interfaces,proto3" json:"interfaces,omitempty"`
+	// Capture filter of libpcap (not a display filter), for all of them; all
+	// frames if empty.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Longest part of a frame to capture, bytes, up to 262144; all of it if 0.
+	SnapLength uint32 `protobuf:"varint,4,opt,name=snap_length,json=snapLength,proto3" json:"snap_length,omitempty"`
+	// Capture only what is meant for this machine.
+	NoPromiscuous bool `protobuf:"varint,5,opt,name=no_promiscuous,json=noPromiscuous,proto3" json:"no_promiscuous,omitempty"`
+	// The capture ends after so many frames, so many bytes of file before comments
+	// (counted by the thousand), or so many seconds, whatever comes first; 0 for no
+	// limit. Up to 2^31 - 1 each, bytes up to a thousand times that.
+	MaxFrames  uint64 `protobuf:"varint,6,opt,name=max_frames,json=maxFrames,proto3" json:"max_frames,omitempty"`
+	MaxBytes   uint64 `protobuf:"varint,7,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	MaxSeconds uint64 `protobuf:"varint,8,opt,name=max_seconds,json=maxSeconds,proto3" json:"max_seconds,omitempty"`
+	// Absolute path of the pcapng file to write, which must not exist yet.
+	Output string `protobuf:"bytes,9,opt,name=output,proto3" json:"output,omitempty"`
+	// Frames that get a comment.
+	Comments      Selection `protobuf:"varint,10,opt,name=comments,proto3,enum=ampulla.annotator.v1.Selection" json:"comments,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureOptions) Reset() {
+	*x = CaptureOptions{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureOptions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureOptions) ProtoMessage() {}
+
+func (x *CaptureOptions) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureOptions.ProtoReflect.Descriptor instead.
+func (*CaptureOptions) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CaptureOptions) GetSession() *SessionOptions {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *CaptureOptions) GetInterfaces() []string {
+	if x != nil {
+		return x.Interfaces
+	}
+	return nil
+}
+
+func (x *CaptureOptions) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *CaptureOptions) GetSnapLength() uint32 {
+	if x != nil {
+		return x.SnapLength
+	}
+	return 0
+}
+
+func (x *CaptureOptions) GetNoPromiscuous() bool {
+	if x != nil {
+		return x.NoPromiscuous
+	}
+	return false
+}
+
+func (x *CaptureOptions) GetMaxFrames() uint64 {
+	if x != nil {
+		return x.MaxFrames
+	}
+	return 0
+}
+
+func (x *CaptureOptions) GetMaxBytes() uint64 {
+	if x != nil {
+		return x.MaxBytes
+	}
+	return 0
+}
+
+func (x *CaptureOptions) GetMaxSeconds() uint64 {
+	if x != nil {
+		return x.MaxSeconds
+	}
+	return 0
+}
+
+func (x *CaptureOptions) GetOutput() string {
+	if x != nil {
+		return x.Output
+	}
+	return ""
+}
+
+func (x *CaptureOptions) GetComments() Selection {
+	if x != nil {
+		return x.Comments
+	}
+	return Selection_SELECTION_UNSPECIFIED
+}
+
+type CaptureId struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // as StartCapture returned it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureId) Reset() {
+	*x = CaptureId{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureId) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureId) ProtoMessage() {}
+
+func (x *CaptureId) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureId.ProtoReflect.Descriptor instead.
+func (*CaptureId) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CaptureId) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+type ListCapturesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCapturesRequest) Reset() {
+	*x = ListCapturesRequest{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCapturesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCapturesRequest) ProtoMessage() {}
+
+func (x *ListCapturesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCapturesRequest.ProtoReflect.Descriptor instead.
+func (*ListCapturesRequest) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{19}
+}
+
+type CaptureList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Captures      []*Capture             `protobuf:"bytes,1,rep,name=captures,proto3" json:"captures,omitempty"` // in the order of their start
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureList) Reset() {
+	*x = CaptureList{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureList) ProtoMessage() {}
+
+func (x *CaptureList) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureList.ProtoReflect.Descriptor instead.
+func (*CaptureList) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *CaptureList) GetCaptures() []*Capture {
+	if x != nil {
+		return x.Captures
+	}
+	return nil
+}
+
+// Capture is the state of a capture.
+type Capture struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // from 1
+	State Capture_State          `protobuf:"varint,2,opt,name=state,proto3,enum=ampulla.annotator.v1.Capture_State" json:"state,omitempty"`
+	// For people: why it failed or, while it goes on, why the last frames without a
+	// verdict have none.
+	Error     string          `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	Options   *CaptureOptions `protobuf:"bytes,4,opt,name=options,proto3" json:"options,omitempty"`
+	StartedNs int64           `protobuf:"fixed64,5,opt,name=started_ns,json=startedNs,proto3" json:"started_ns,omitempty"` // nanoseconds since 1970-01-01 UTC
+	EndedNs   int64           `protobuf:"fixed64,6,opt,name=ended_ns,json=endedNs,proto3" json:"ended_ns,omitempty"`       // likewise; 0 while it goes on
+	Frames    uint64          `protobuf:"varint,7,opt,name=frames,proto3" json:"frames,omitempty"`                         // so far
+	Flagged   uint64          `protobuf:"varint,8,opt,name=flagged,proto3" json:"flagged,omitempty"`                       // of these, with a score above the threshold
+	// Frames that were written without a verdict, since they came faster than the
+	// server can judge.
+	Unjudged     uint64 `protobuf:"varint,9,opt,name=unjudged,proto3" json:"unjudged,omitempty"`
+	BytesWritten uint64 `protobuf:"varint,10,opt,name=bytes_written,json=bytesWritten,proto3" json:"bytes_written,omitempty"` // to the file
+	// Flagged frames by type, see Verdict.type.
+	FlaggedByType map[string]uint64 `protobuf:"bytes,11,rep,name=flagged_by_type,json=flaggedByType,proto3" json:"flagged_by_type,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Capture) Reset() {
+	*x = Capture{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Capture) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Capture) ProtoMessage() {}
+
+func (x *Capture) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Capture.ProtoReflect.Descriptor instead.
+func (*Capture) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Capture) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Capture) GetState() Capture_State {
+	if x != nil {
+		return x.State
+	}
+	return Capture_STATE_UNSPECIFIED
+}
+
+func (x *Capture) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *Capture) GetOptions() *CaptureOptions {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *Capture) GetStartedNs() int64 {
+	if x != nil {
+		return x.StartedNs
+	}
+	return 0
+}
+
+func (x *Capture) GetEndedNs() int64 {
+	if x != nil {
+		return x.EndedNs
+	}
+	return 0
+}
+
+func (x *Capture) GetFrames() uint64 {
+	if x != nil {
+		return x.Frames
+	}
+	return 0
+}
+
+func (x *Capture) GetFlagged() uint64 {
+	if x != nil {
+		return x.Flagged
+	}
+	return 0
+}
+
+func (x *Capture) GetUnjudged() uint64 {
+	if x != nil {
+		return x.Unjudged
+	}
+	return 0
+}
+
+func (x *Capture) GetBytesWritten() uint64 {
+	if x != nil {
+		return x.BytesWritten
+	}
+	return 0
+}
+
+func (x *Capture) GetFlaggedByType() map[string]uint64 {
+	if x != nil {
+		return x.FlaggedByType
+	}
+	return nil
+}
+
 type GetInfoRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1281,7 +1863,7 @@ type GetInfoRequest struct {
 
 func (x *GetInfoRequest) Reset() {
 	*x = GetInfoRequest{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[14]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1293,7 +1875,7 @@ func (x *GetInfoRequest) String() string {
 func (*GetInfoRequest) ProtoMessage() {}
 
 func (x *GetInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[14]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1306,7 +1888,7 @@ func (x *GetInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetInfoRequest) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{14}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{22}
 }
 
 type Info struct {
@@ -1330,7 +1912,7 @@ type Info struct {
 
 func (x *Info) Reset() {
 	*x = Info{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[15]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1342,7 +1924,7 @@ func (x *Info) String() string {
 func (*Info) ProtoMessage() {}
 
 func (x *Info) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[15]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1355,7 +1937,7 @@ func (x *Info) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Info.ProtoReflect.Descriptor instead.
 func (*Info) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{15}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Info) GetVersion() string {
@@ -1438,7 +2020,7 @@ type WatchMetricsRequest struct {
 
 func (x *WatchMetricsRequest) Reset() {
 	*x = WatchMetricsRequest{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[16]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1450,7 +2032,7 @@ func (x *WatchMetricsRequest) String() string {
 func (*WatchMetricsRequest) ProtoMessage() {}
 
 func (x *WatchMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[16]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1463,7 +2045,7 @@ func (x *WatchMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchMetricsRequest.ProtoReflect.Descriptor instead.
 func (*WatchMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{16}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *WatchMetricsRequest) GetIntervalMs() uint32 {
@@ -1476,7 +2058,7 @@ func (x *WatchMetricsRequest) GetIntervalMs() uint32 {
 type Metrics struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
 	TimeNs             int64                  `protobuf:"fixed64,1,opt,name=time_ns,json=timeNs,proto3" json:"time_ns,omitempty"`                                    // when taken, nanoseconds since 1970-01-01 UTC
-	Sessions           uint32                 `protobuf:"varint,2,opt,name=sessions,proto3" json:"sessions,omitempty"`                                               // open now, analyses included
+	Sessions           uint32                 `protobuf:"varint,2,opt,name=sessions,proto3" json:"sessions,omitempty"`                                               // open now, analyses and captures included
 	SessionsTotal      uint64                 `protobuf:"varint,3,opt,name=sessions_total,json=sessionsTotal,proto3" json:"sessions_total,omitempty"`                // since the start
 	SessionsRefused    uint64                 `protobuf:"varint,4,opt,name=sessions_refused,json=sessionsRefused,proto3" json:"sessions_refused,omitempty"`          // over a limit, since the start
 	FramesTotal        uint64                 `protobuf:"varint,5,opt,name=frames_total,json=framesTotal,proto3" json:"frames_total,omitempty"`                      // judged since the start
@@ -1492,7 +2074,7 @@ type Metrics struct {
 
 func (x *Metrics) Reset() {
 	*x = Metrics{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[17]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1504,7 +2086,7 @@ func (x *Metrics) String() string {
 func (*Metrics) ProtoMessage() {}
 
 func (x *Metrics) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[17]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1517,7 +2099,7 @@ func (x *Metrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Metrics.ProtoReflect.Descriptor instead.
 func (*Metrics) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{17}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Metrics) GetTimeNs() int64 {
@@ -1689,7 +2271,62 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\x05Break\x12\x14\n" +
 	"\x05block\x18\x01 \x01(\x04R\x05block\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x14\n" +
-	"\x05cause\x18\x03 \x01(\tR\x05cause\"\x10\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\"\x17\n" +
+	"\x15ListInterfacesRequest\"P\n" +
+	"\rInterfaceList\x12?\n" +
+	"\n" +
+	"interfaces\x18\x01 \x03(\v2\x1f.ampulla.annotator.v1.InterfaceR\n" +
+	"interfaces\"{\n" +
+	"\tInterface\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x1c\n" +
+	"\taddresses\x18\x03 \x03(\tR\taddresses\x12\x1a\n" +
+	"\bloopback\x18\x04 \x01(\bR\bloopback\"\x82\x03\n" +
+	"\x0eCaptureOptions\x12>\n" +
+	"\asession\x18\x01 \x01(\v2$.ampulla.annotator.v1.SessionOptionsR\asession\x12\x1e\n" +
+	"\n" +
+	"interfaces\x18\x02 \x03(\tR\n" +
+	"interfaces\x12\x16\n" +
+	"\x06filter\x18\x03 \x01(\tR\x06filter\x12\x1f\n" +
+	"\vsnap_length\x18\x04 \x01(\rR\n" +
+	"snapLength\x12%\n" +
+	"\x0eno_promiscuous\x18\x05 \x01(\bR\rnoPromiscuous\x12\x1d\n" +
+	"\n" +
+	"max_frames\x18\x06 \x01(\x04R\tmaxFrames\x12\x1b\n" +
+	"\tmax_bytes\x18\a \x01(\x04R\bmaxBytes\x12\x1f\n" +
+	"\vmax_seconds\x18\b \x01(\x04R\n" +
+	"maxSeconds\x12\x16\n" +
+	"\x06output\x18\t \x01(\tR\x06output\x12;\n" +
+	"\bcomments\x18\n" +
+	" \x01(\x0e2\x1f.ampulla.annotator.v1.SelectionR\bcomments\"\x1b\n" +
+	"\tCaptureId\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\"\x15\n" +
+	"\x13ListCapturesRequest\"H\n" +
+	"\vCaptureList\x129\n" +
+	"\bcaptures\x18\x01 \x03(\v2\x1d.ampulla.annotator.v1.CaptureR\bcaptures\"\xc8\x04\n" +
+	"\aCapture\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x129\n" +
+	"\x05state\x18\x02 \x01(\x0e2#.ampulla.annotator.v1.Capture.StateR\x05state\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12>\n" +
+	"\aoptions\x18\x04 \x01(\v2$.ampulla.annotator.v1.CaptureOptionsR\aoptions\x12\x1d\n" +
+	"\n" +
+	"started_ns\x18\x05 \x01(\x10R\tstartedNs\x12\x19\n" +
+	"\bended_ns\x18\x06 \x01(\x10R\aendedNs\x12\x16\n" +
+	"\x06frames\x18\a \x01(\x04R\x06frames\x12\x18\n" +
+	"\aflagged\x18\b \x01(\x04R\aflagged\x12\x1a\n" +
+	"\bunjudged\x18\t \x01(\x04R\bunjudged\x12#\n" +
+	"\rbytes_written\x18\n" +
+	" \x01(\x04R\fbytesWritten\x12X\n" +
+	"\x0fflagged_by_type\x18\v \x03(\v20.ampulla.annotator.v1.Capture.FlaggedByTypeEntryR\rflaggedByType\x1a@\n" +
+	"\x12FlaggedByTypeEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"S\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rSTATE_RUNNING\x10\x01\x12\x0e\n" +
+	"\n" +
+	"STATE_DONE\x10\x02\x12\x10\n" +
+	"\fSTATE_FAILED\x10\x03\"\x10\n" +
 	"\x0eGetInfoRequest\"\xd5\x02\n" +
 	"\x04Info\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
@@ -1730,10 +2367,15 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\x15SELECTION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSELECTION_NONE\x10\x01\x12\x15\n" +
 	"\x11SELECTION_FLAGGED\x10\x02\x12\x11\n" +
-	"\rSELECTION_ALL\x10\x032\xec\x02\n" +
+	"\rSELECTION_ALL\x10\x032\xa4\x06\n" +
 	"\tAnnotator\x12Z\n" +
 	"\aSession\x12$.ampulla.annotator.v1.SessionRequest\x1a%.ampulla.annotator.v1.SessionResponse(\x010\x01\x12Z\n" +
-	"\aAnalyze\x12$.ampulla.annotator.v1.AnalyzeRequest\x1a%.ampulla.annotator.v1.AnalyzeResponse(\x010\x01\x12K\n" +
+	"\aAnalyze\x12$.ampulla.annotator.v1.AnalyzeRequest\x1a%.ampulla.annotator.v1.AnalyzeResponse(\x010\x01\x12b\n" +
+	"\x0eListInterfaces\x12+.ampulla.annotator.v1.ListInterfacesRequest\x1a#.ampulla.annotator.v1.InterfaceList\x12S\n" +
+	"\fStartCapture\x12$.ampulla.annotator.v1.CaptureOptions\x1a\x1d.ampulla.annotator.v1.Capture\x12P\n" +
+	"\fWatchCapture\x12\x1f.ampulla.annotator.v1.CaptureId\x1a\x1d.ampulla.annotator.v1.Capture0\x01\x12M\n" +
+	"\vStopCapture\x12\x1f.ampulla.annotator.v1.CaptureId\x1a\x1d.ampulla.annotator.v1.Capture\x12\\\n" +
+	"\fListCaptures\x12).ampulla.annotator.v1.ListCapturesRequest\x1a!.ampulla.annotator.v1.CaptureList\x12K\n" +
 	"\aGetInfo\x12$.ampulla.annotator.v1.GetInfoRequest\x1a\x1a.ampulla.annotator.v1.Info\x12Z\n" +
 	"\fWatchMetrics\x12).ampulla.annotator.v1.WatchMetricsRequest\x1a\x1d.ampulla.annotator.v1.Metrics0\x01B(Z&ampulla/proto/annotator/v1;annotatorv1b\x06proto3"
 
@@ -1749,63 +2391,90 @@ func file_annotator_v1_annotator_proto_rawDescGZIP() []byte {
 	return file_annotator_v1_annotator_proto_rawDescData
 }
 
-var file_annotator_v1_annotator_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_annotator_v1_annotator_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_annotator_v1_annotator_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_annotator_v1_annotator_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_annotator_v1_annotator_proto_goTypes = []any{
-	(Level)(0),                  // 0: ampulla.annotator.v1.Level
-	(Selection)(0),              // 1: ampulla.annotator.v1.Selection
-	(*SessionRequest)(nil),      // 2: ampulla.annotator.v1.SessionRequest
-	(*SessionOptions)(nil),      // 3: ampulla.annotator.v1.SessionOptions
-	(*FrameBatch)(nil),          // 4: ampulla.annotator.v1.FrameBatch
-	(*Frame)(nil),               // 5: ampulla.annotator.v1.Frame
-	(*SessionResponse)(nil),     // 6: ampulla.annotator.v1.SessionResponse
-	(*SessionStarted)(nil),      // 7: ampulla.annotator.v1.SessionStarted
-	(*VerdictBatch)(nil),        // 8: ampulla.annotator.v1.VerdictBatch
-	(*Verdict)(nil),             // 9: ampulla.annotator.v1.Verdict
-	(*AnalyzeRequest)(nil),      // 10: ampulla.annotator.v1.AnalyzeRequest
-	(*AnalyzeOptions)(nil),      // 11: ampulla.annotator.v1.AnalyzeOptions
-	(*AnalyzeResponse)(nil),     // 12: ampulla.annotator.v1.AnalyzeResponse
-	(*AnalyzeProgress)(nil),     // 13: ampulla.annotator.v1.AnalyzeProgress
-	(*AnalyzeSummary)(nil),      // 14: ampulla.annotator.v1.AnalyzeSummary
-	(*Break)(nil),               // 15: ampulla.annotator.v1.Break
-	(*GetInfoRequest)(nil),      // 16: ampulla.annotator.v1.GetInfoRequest
-	(*Info)(nil),                // 17: ampulla.annotator.v1.Info
-	(*WatchMetricsRequest)(nil), // 18: ampulla.annotator.v1.WatchMetricsRequest
-	(*Metrics)(nil),             // 19: ampulla.annotator.v1.Metrics
-	nil,                         // 20: ampulla.annotator.v1.AnalyzeSummary.FlaggedByTypeEntry
-	nil,                         // 21: ampulla.annotator.v1.AnalyzeSummary.FramesByClassEntry
+	(Level)(0),                    // 0: ampulla.annotator.v1.Level
+	(Selection)(0),                // 1: ampulla.annotator.v1.Selection
+	(Capture_State)(0),            // 2: ampulla.annotator.v1.Capture.State
+	(*SessionRequest)(nil),        // 3: ampulla.annotator.v1.SessionRequest
+	(*SessionOptions)(nil),        // 4: ampulla.annotator.v1.SessionOptions
+	(*FrameBatch)(nil),            // 5: ampulla.annotator.v1.FrameBatch
+	(*Frame)(nil),                 // 6: ampulla.annotator.v1.Frame
+	(*SessionResponse)(nil),       // 7: ampulla.annotator.v1.SessionResponse
+	(*SessionStarted)(nil),        // 8: ampulla.annotator.v1.SessionStarted
+	(*VerdictBatch)(nil),          // 9: ampulla.annotator.v1.VerdictBatch
+	(*Verdict)(nil),               // 10: ampulla.annotator.v1.Verdict
+	(*AnalyzeRequest)(nil),        // 11: ampulla.annotator.v1.AnalyzeRequest
+	(*AnalyzeOptions)(nil),        // 12: ampulla.annotator.v1.AnalyzeOptions
+	(*AnalyzeResponse)(nil),       // 13: ampulla.annotator.v1.AnalyzeResponse
+	(*AnalyzeProgress)(nil),       // 14: ampulla.annotator.v1.AnalyzeProgress
+	(*AnalyzeSummary)(nil),        // 15: ampulla.annotator.v1.AnalyzeSummary
+	(*Break)(nil),                 // 16: ampulla.annotator.v1.Break
+	(*ListInterfacesRequest)(nil), // 17: ampulla.annotator.v1.ListInterfacesRequest
+	(*InterfaceList)(nil),         // 18: ampulla.annotator.v1.InterfaceList
+	(*Interface)(nil),             // 19: ampulla.annotator.v1.Interface
+	(*CaptureOptions)(nil),        // 20: ampulla.annotator.v1.CaptureOptions
+	(*CaptureId)(nil),             // 21: ampulla.annotator.v1.CaptureId
+	(*ListCapturesRequest)(nil),   // 22: ampulla.annotator.v1.ListCapturesRequest
+	(*CaptureList)(nil),           // 23: ampulla.annotator.v1.CaptureList
+	(*Capture)(nil),               // 24: ampulla.annotator.v1.Capture
+	(*GetInfoRequest)(nil),        // 25: ampulla.annotator.v1.GetInfoRequest
+	(*Info)(nil),                  // 26: ampulla.annotator.v1.Info
+	(*WatchMetricsRequest)(nil),   // 27: ampulla.annotator.v1.WatchMetricsRequest
+	(*Metrics)(nil),               // 28: ampulla.annotator.v1.Metrics
+	nil,                           // 29: ampulla.annotator.v1.AnalyzeSummary.FlaggedByTypeEntry
+	nil,                           // 30: ampulla.annotator.v1.AnalyzeSummary.FramesByClassEntry
+	nil,                           // 31: ampulla.annotator.v1.Capture.FlaggedByTypeEntry
 }
 var file_annotator_v1_annotator_proto_depIdxs = []int32{
-	3,  // 0: ampulla.annotator.v1.SessionRequest.options:type_name -> ampulla.annotator.v1.SessionOptions
-	4,  // 1: ampulla.annotator.v1.SessionRequest.frames:type_name -> ampulla.annotator.v1.FrameBatch
-	5,  // 2: ampulla.annotator.v1.FrameBatch.frames:type_name -> ampulla.annotator.v1.Frame
-	7,  // 3: ampulla.annotator.v1.SessionResponse.started:type_name -> ampulla.annotator.v1.SessionStarted
-	8,  // 4: ampulla.annotator.v1.SessionResponse.verdicts:type_name -> ampulla.annotator.v1.VerdictBatch
-	9,  // 5: ampulla.annotator.v1.VerdictBatch.verdicts:type_name -> ampulla.annotator.v1.Verdict
+	4,  // 0: ampulla.annotator.v1.SessionRequest.options:type_name -> ampulla.annotator.v1.SessionOptions
+	5,  // 1: ampulla.annotator.v1.SessionRequest.frames:type_name -> ampulla.annotator.v1.FrameBatch
+	6,  // 2: ampulla.annotator.v1.FrameBatch.frames:type_name -> ampulla.annotator.v1.Frame
+	8,  // 3: ampulla.annotator.v1.SessionResponse.started:type_name -> ampulla.annotator.v1.SessionStarted
+	9,  // 4: ampulla.annotator.v1.SessionResponse.verdicts:type_name -> ampulla.annotator.v1.VerdictBatch
+	10, // 5: ampulla.annotator.v1.VerdictBatch.verdicts:type_name -> ampulla.annotator.v1.Verdict
 	0,  // 6: ampulla.annotator.v1.Verdict.level:type_name -> ampulla.annotator.v1.Level
-	11, // 7: ampulla.annotator.v1.AnalyzeRequest.options:type_name -> ampulla.annotator.v1.AnalyzeOptions
-	3,  // 8: ampulla.annotator.v1.AnalyzeOptions.session:type_name -> ampulla.annotator.v1.SessionOptions
+	12, // 7: ampulla.annotator.v1.AnalyzeRequest.options:type_name -> ampulla.annotator.v1.AnalyzeOptions
+	4,  // 8: ampulla.annotator.v1.AnalyzeOptions.session:type_name -> ampulla.annotator.v1.SessionOptions
 	1,  // 9: ampulla.annotator.v1.AnalyzeOptions.verdicts:type_name -> ampulla.annotator.v1.Selection
 	1,  // 10: ampulla.annotator.v1.AnalyzeOptions.comments:type_name -> ampulla.annotator.v1.Selection
-	13, // 11: ampulla.annotator.v1.AnalyzeResponse.progress:type_name -> ampulla.annotator.v1.AnalyzeProgress
-	8,  // 12: ampulla.annotator.v1.AnalyzeResponse.verdicts:type_name -> ampulla.annotator.v1.VerdictBatch
-	14, // 13: ampulla.annotator.v1.AnalyzeResponse.summary:type_name -> ampulla.annotator.v1.AnalyzeSummary
-	20, // 14: ampulla.annotator.v1.AnalyzeSummary.flagged_by_type:type_name -> ampulla.annotator.v1.AnalyzeSummary.FlaggedByTypeEntry
-	21, // 15: ampulla.annotator.v1.AnalyzeSummary.frames_by_class:type_name -> ampulla.annotator.v1.AnalyzeSummary.FramesByClassEntry
-	15, // 16: ampulla.annotator.v1.AnalyzeSummary.broken:type_name -> ampulla.annotator.v1.Break
-	2,  // 17: ampulla.annotator.v1.Annotator.Session:input_type -> ampulla.annotator.v1.SessionRequest
-	10, // 18: ampulla.annotator.v1.Annotator.Analyze:input_type -> ampulla.annotator.v1.AnalyzeRequest
-	16, // 19: ampulla.annotator.v1.Annotator.GetInfo:input_type -> ampulla.annotator.v1.GetInfoRequest
-	18, // 20: ampulla.annotator.v1.Annotator.WatchMetrics:input_type -> ampulla.annotator.v1.WatchMetricsRequest
-	6,  // 21: ampulla.annotator.v1.Annotator.Session:output_type -> ampulla.annotator.v1.SessionResponse
-	12, // 22: ampulla.annotator.v1.Annotator.Analyze:output_type -> ampulla.annotator.v1.AnalyzeResponse
-	17, // 23: ampulla.annotator.v1.Annotator.GetInfo:output_type -> ampulla.annotator.v1.Info
-	19, // 24: ampulla.annotator.v1.Annotator.WatchMetrics:output_type -> ampulla.annotator.v1.Metrics
-	21, // [21:25] is the sub-list for method output_type
-	17, // [17:21] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	14, // 11: ampulla.annotator.v1.AnalyzeResponse.progress:type_name -> ampulla.annotator.v1.AnalyzeProgress
+	9,  // 12: ampulla.annotator.v1.AnalyzeResponse.verdicts:type_name -> ampulla.annotator.v1.VerdictBatch
+	15, // 13: ampulla.annotator.v1.AnalyzeResponse.summary:type_name -> ampulla.annotator.v1.AnalyzeSummary
+	29, // 14: ampulla.annotator.v1.AnalyzeSummary.flagged_by_type:type_name -> ampulla.annotator.v1.AnalyzeSummary.FlaggedByTypeEntry
+	30, // 15: ampulla.annotator.v1.AnalyzeSummary.frames_by_class:type_name -> ampulla.annotator.v1.AnalyzeSummary.FramesByClassEntry
+	16, // 16: ampulla.annotator.v1.AnalyzeSummary.broken:type_name -> ampulla.annotator.v1.Break
+	19, // 17: ampulla.annotator.v1.InterfaceList.interfaces:type_name -> ampulla.annotator.v1.Interface
+	4,  // 18: ampulla.annotator.v1.CaptureOptions.session:type_name -> ampulla.annotator.v1.SessionOptions
+	1,  // 19: ampulla.annotator.v1.CaptureOptions.comments:type_name -> ampulla.annotator.v1.Selection
+	24, // 20: ampulla.annotator.v1.CaptureList.captures:type_name -> ampulla.annotator.v1.Capture
+	2,  // 21: ampulla.annotator.v1.Capture.state:type_name -> ampulla.annotator.v1.Capture.State
+	20, // 22: ampulla.annotator.v1.Capture.options:type_name -> ampulla.annotator.v1.CaptureOptions
+	31, // 23: ampulla.annotator.v1.Capture.flagged_by_type:type_name -> ampulla.annotator.v1.Capture.FlaggedByTypeEntry
+	3,  // 24: ampulla.annotator.v1.Annotator.Session:input_type -> ampulla.annotator.v1.SessionRequest
+	11, // 25: ampulla.annotator.v1.Annotator.Analyze:input_type -> ampulla.annotator.v1.AnalyzeRequest
+	17, // 26: ampulla.annotator.v1.Annotator.ListInterfaces:input_type -> ampulla.annotator.v1.ListInterfacesRequest
+	20, // 27: ampulla.annotator.v1.Annotator.StartCapture:input_type -> ampulla.annotator.v1.CaptureOptions
+	21, // 28: ampulla.annotator.v1.Annotator.WatchCapture:input_type -> ampulla.annotator.v1.CaptureId
+	21, // 29: ampulla.annotator.v1.Annotator.StopCapture:input_type -> ampulla.annotator.v1.CaptureId
+	22, // 30: ampulla.annotator.v1.Annotator.ListCaptures:input_type -> ampulla.annotator.v1.ListCapturesRequest
+	25, // 31: ampulla.annotator.v1.Annotator.GetInfo:input_type -> ampulla.annotator.v1.GetInfoRequest
+	27, // 32: ampulla.annotator.v1.Annotator.WatchMetrics:input_type -> ampulla.annotator.v1.WatchMetricsRequest
+	7,  // 33: ampulla.annotator.v1.Annotator.Session:output_type -> ampulla.annotator.v1.SessionResponse
+	13, // 34: ampulla.annotator.v1.Annotator.Analyze:output_type -> ampulla.annotator.v1.AnalyzeResponse
+	18, // 35: ampulla.annotator.v1.Annotator.ListInterfaces:output_type -> ampulla.annotator.v1.InterfaceList
+	24, // 36: ampulla.annotator.v1.Annotator.StartCapture:output_type -> ampulla.annotator.v1.Capture
+	24, // 37: ampulla.annotator.v1.Annotator.WatchCapture:output_type -> ampulla.annotator.v1.Capture
+	24, // 38: ampulla.annotator.v1.Annotator.StopCapture:output_type -> ampulla.annotator.v1.Capture
+	23, // 39: ampulla.annotator.v1.Annotator.ListCaptures:output_type -> ampulla.annotator.v1.CaptureList
+	26, // 40: ampulla.annotator.v1.Annotator.GetInfo:output_type -> ampulla.annotator.v1.Info
+	28, // 41: ampulla.annotator.v1.Annotator.WatchMetrics:output_type -> ampulla.annotator.v1.Metrics
+	33, // [33:42] is the sub-list for method output_type
+	24, // [24:33] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_annotator_v1_annotator_proto_init() }
@@ -1836,8 +2505,8 @@ func file_annotator_v1_annotator_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_annotator_v1_annotator_proto_rawDesc), len(file_annotator_v1_annotator_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   20,
+			NumEnums:      3,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,10 +28,15 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Annotator_Session_FullMethodName      = "/ampulla.annotator.v1.Annotator/Session"
-	Annotator_Analyze_FullMethodName      = "/ampulla.annotator.v1.Annotator/Analyze"
-	Annotator_GetInfo_FullMethodName      = "/ampulla.annotator.v1.Annotator/GetInfo"
-	Annotator_WatchMetrics_FullMethodName = "/ampulla.annotator.v1.Annotator/WatchMetrics"
+	Annotator_Session_FullMethodName        = "/ampulla.annotator.v1.Annotator/Session"
+	Annotator_Analyze_FullMethodName        = "/ampulla.annotator.v1.Annotator/Analyze"
+	Annotator_ListInterfaces_FullMethodName = "/ampulla.annotator.v1.Annotator/ListInterfaces"
+	Annotator_StartCapture_FullMethodName   = "/ampulla.annotator.v1.Annotator/StartCapture"
+	Annotator_WatchCapture_FullMethodName   = "/ampulla.annotator.v1.Annotator/WatchCapture"
+	Annotator_StopCapture_FullMethodName    = "/ampulla.annotator.v1.Annotator/StopCapture"
+	Annotator_ListCaptures_FullMethodName   = "/ampulla.annotator.v1.Annotator/ListCaptures"
+	Annotator_GetInfo_FullMethodName        = "/ampulla.annotator.v1.Annotator/GetInfo"
+	Annotator_WatchMetrics_FullMethodName   = "/ampulla.annotator.v1.Annotator/WatchMetrics"
 )
 
 // AnnotatorClient is the client API for Annotator service.
@@ -75,6 +80,29 @@ type AnnotatorClient interface {
 	// a capture at all is INVALID_ARGUMENT; a capture that breaks off is analysed
 	// up to there, and the summary says where.
 	Analyze(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[AnalyzeRequest, AnalyzeResponse], error)
+	// ListInterfaces lists what can be captured from.
+	ListInterfaces(ctx context.Context, in *ListInterfacesRequest, opts ...grpc.CallOption) (*InterfaceList, error)
+	// StartCapture captures into a file, with verdicts as comments, and returns
+	// once frames are being captured. The capture counts as a session. It goes on,
+	// whoever watches, until a limit of its options is reached, StopCapture is
+	// called, it fails, or the server stops. The file is written as frames come, so
+	// that it can be opened meanwhile; it is complete when the state says so.
+	//
+	//	PERMISSION_DENIED    the user may not capture; the text says what helps
+	//	FAILED_PRECONDITION  the interface cannot be captured from: there is none of
+	//	                     that name, or it is down
+	//	INVALID_ARGUMENT     among others: the filter is not valid; the text says why
+	//	ALREADY_EXISTS       the output file does
+	//	NOT_FOUND            its folder does not
+	StartCapture(ctx context.Context, in *CaptureOptions, opts ...grpc.CallOption) (*Capture, error)
+	// WatchCapture sends the state of a capture: at once, then when it changed, at
+	// most five times a second, and a last time when it is over.
+	WatchCapture(ctx context.Context, in *CaptureId, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Capture], error)
+	// StopCapture ends a capture, and returns when its file is complete. If it is
+	// over already, that changes nothing.
+	StopCapture(ctx context.Context, in *CaptureId, opts ...grpc.CallOption) (*Capture, error)
+	// ListCaptures lists the captures that go on, and up to 100 that are over.
+	ListCaptures(ctx context.Context, in *ListCapturesRequest, opts ...grpc.CallOption) (*CaptureList, error)
 	// GetInfo tells version, models and limits of the server.
 	GetInfo(ctx context.Context, in *GetInfoRequest, opts ...grpc.CallOption) (*Info, error)
 	// WatchMetrics sends the server's counters now and then at every interval.
@@ -115,6 +143,65 @@ func (c *annotatorClient) Analyze(ctx context.Context, opts ...grpc.CallOption) 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Annotator_AnalyzeClient = grpc.BidiStreamingClient[AnalyzeRequest, AnalyzeResponse]
 
+func (c *annotatorClient) ListInterfaces(ctx context.Context, in *ListInterfacesRequest, opts ...grpc.CallOption) (*InterfaceList, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(InterfaceList)
+	err := c.cc.Invoke(ctx, Annotator_ListInterfaces_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *annotatorClient) StartCapture(ctx context.Context, in *CaptureOptions, opts ...grpc.CallOption) (*Capture, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Capture)
+	err := c.cc.Invoke(ctx, Annotator_StartCapture_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *annotatorClient) WatchCapture(ctx context.Context, in *CaptureId, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Capture], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Annotator_ServiceDesc.Streams[2], Annotator_WatchCapture_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[CaptureId, Capture]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Annotator_WatchCaptureClient = grpc.ServerStreamingClient[Capture]
+
+func (c *annotatorClient) StopCapture(ctx context.Context, in *CaptureId, opts ...grpc.CallOption) (*Capture, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Capture)
+	err := c.cc.Invoke(ctx, Annotator_StopCapture_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *annotatorClient) ListCaptures(ctx context.Context, in *ListCapturesRequest, opts ...grpc.CallOption) (*CaptureList, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CaptureList)
+	err := c.cc.Invoke(ctx, Annotator_ListCaptures_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *annotatorClient) GetInfo(ctx context.Context, in *GetInfoRequest, opts ...grpc.CallOption) (*Info, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Info)
@@ -127,7 +214,7 @@ func (c *annotatorClient) GetInfo(ctx context.Context, in *GetInfoRequest, opts 
 
 func (c *annotatorClient) WatchMetrics(ctx context.Context, in *WatchMetricsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Metrics], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Annotator_ServiceDesc.Streams[2], Annotator_WatchMetrics_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Annotator_ServiceDesc.Streams[3], Annotator_WatchMetrics_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -185,6 +272,29 @@ type AnnotatorServer interface {
 	// a capture at all is INVALID_ARGUMENT; a capture that breaks off is analysed
 	// up to there, and the summary says where.
 	Analyze(grpc.BidiStreamingServer[AnalyzeRequest, AnalyzeResponse]) error
+	// ListInterfaces lists what can be captured from.
+	ListInterfaces(context.Context, *ListInterfacesRequest) (*InterfaceList, error)
+	// StartCapture captures into a file, with verdicts as comments, and returns
+	// once frames are being captured. The capture counts as a session. It goes on,
+	// whoever watches, until a limit of its options is reached, StopCapture is
+	// called, it fails, or the server stops. The file is written as frames come, so
+	// that it can be opened meanwhile; it is complete when the state says so.
+	//
+	//	PERMISSION_DENIED    the user may not capture; the text says what helps
+	//	FAILED_PRECONDITION  the interface cannot be captured from: there is none of
+	//	                     that name, or it is down
+	//	INVALID_ARGUMENT     among others: the filter is not valid; the text says why
+	//	ALREADY_EXISTS       the output file does
+	//	NOT_FOUND            its folder does not
+	StartCapture(context.Context, *CaptureOptions) (*Capture, error)
+	// WatchCapture sends the state of a capture: at once, then when it changed, at
+	// most five times a second, and a last time when it is over.
+	WatchCapture(*CaptureId, grpc.ServerStreamingServer[Capture]) error
+	// StopCapture ends a capture, and returns when its file is complete. If it is
+	// over already, that changes nothing.
+	StopCapture(context.Context, *CaptureId) (*Capture, error)
+	// ListCaptures lists the captures that go on, and up to 100 that are over.
+	ListCaptures(context.Context, *ListCapturesRequest) (*CaptureList, error)
 	// GetInfo tells version, models and limits of the server.
 	GetInfo(context.Context, *GetInfoRequest) (*Info, error)
 	// WatchMetrics sends the server's counters now and then at every interval.
@@ -204,6 +314,21 @@ func (UnimplementedAnnotatorServer) Session(grpc.BidiStreamingServer[SessionRequ
 }
 func (UnimplementedAnnotatorServer) Analyze(grpc.BidiStreamingServer[AnalyzeRequest, AnalyzeResponse]) error {
 	return status.Error(codes.Unimplemented, "method Analyze not implemented")
+}
+func (UnimplementedAnnotatorServer) ListInterfaces(context.Context, *ListInterfacesRequest) (*InterfaceList, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListInterfaces not implemented")
+}
+func (UnimplementedAnnotatorServer) StartCapture(context.Context, *CaptureOptions) (*Capture, error) {
+	return nil, status.Error(codes.Unimplemented, "method StartCapture not implemented")
+}
+func (UnimplementedAnnotatorServer) WatchCapture(*CaptureId, grpc.ServerStreamingServer[Capture]) error {
+	return status.Error(codes.Unimplemented, "method WatchCapture not implemented")
+}
+func (UnimplementedAnnotatorServer) StopCapture(context.Context, *CaptureId) (*Capture, error) {
+	return nil, status.Error(codes.Unimplemented, "method StopCapture not implemented")
+}
+func (UnimplementedAnnotatorServer) ListCaptures(context.Context, *ListCapturesRequest) (*CaptureList, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCaptures not implemented")
 }
 func (UnimplementedAnnotatorServer) GetInfo(context.Context, *GetInfoRequest) (*Info, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetInfo not implemented")
@@ -246,6 +371,89 @@ func _Annotator_Analyze_Handler(srv interface{}, stream grpc.ServerStream) error
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Annotator_AnalyzeServer = grpc.BidiStreamingServer[AnalyzeRequest, AnalyzeResponse]
 
+func _Annotator_ListInterfaces_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListInterfacesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AnnotatorServer).ListInterfaces(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Annotator_ListInterfaces_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AnnotatorServer).ListInterfaces(ctx, req.(*ListInterfacesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Annotator_StartCapture_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CaptureOptions)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AnnotatorServer).StartCapture(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Annotator_StartCapture_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AnnotatorServer).StartCapture(ctx, req.(*CaptureOptions))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Annotator_WatchCapture_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(CaptureId)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AnnotatorServer).WatchCapture(m, &grpc.GenericServerStream[CaptureId, Capture]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Annotator_WatchCaptureServer = grpc.ServerStreamingServer[Capture]
+
+func _Annotator_StopCapture_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CaptureId)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AnnotatorServer).StopCapture(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Annotator_StopCapture_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AnnotatorServer).StopCapture(ctx, req.(*CaptureId))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Annotator_ListCaptures_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCapturesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AnnotatorServer).ListCaptures(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Annotator_ListCaptures_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AnnotatorServer).ListCaptures(ctx, req.(*ListCapturesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Annotator_GetInfo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetInfoRequest)
 	if err := dec(in); err != nil {
@@ -283,6 +491,22 @@ var Annotator_ServiceDesc = grpc.ServiceDesc{
 	HandlerType: (*AnnotatorServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
+			MethodName: "ListInterfaces",
+			Handler:    _Annotator_ListInterfaces_Handler,
+		},
+		{
+			MethodName: "StartCapture",
+			Handler:    _Annotator_StartCapture_Handler,
+		},
+		{
+			MethodName: "StopCapture",
+			Handler:    _Annotator_StopCapture_Handler,
+		},
+		{
+			MethodName: "ListCaptures",
+			Handler:    _Annotator_ListCaptures_Handler,
+		},
+		{
 			MethodName: "GetInfo",
 			Handler:    _Annotator_GetInfo_Handler,
 		},
@@ -299,6 +523,11 @@ var Annotator_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _Annotator_Analyze_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "WatchCapture",
+			Handler:       _Annotator_WatchCapture_Handler,
+			ServerStreams: true,
 		},
 		{
 			StreamName:    "WatchMetrics",
