@@ -207,7 +207,7 @@ func (a *analysis) run() error {
 	}
 	a.summary.Flagged, a.summary.Uncommentable = counts.Flagged, counts.Uncommentable
 	if broken, ok := errors.AsType[*pcapng.Error](err); ok {
-		a.summary.Broken = &annotatorv1.Break{Block: broken.Block, Offset: uint64(broken.Offset), Cause: broken.Err.Error()}
+		a.summary.Broken = &annotatorv1.Break{Block: broken.Block, Offset: uint64(broken.Offset), Cause: valid(broken.Err.Error())}
 	}
 	if out == nil {
 		return nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -59,13 +60,18 @@ func dumpcapError(err error) error {
 	return status.Error(code, explained(err))
 }
 
-// explained returns an error with what the user can do about it.
+// explained returns an error with what the user can do about it, as a text that
+// a message can hold.
 func explained(err error) string {
+	text := err.Error()
 	if e, ok := errors.AsType[*dumpcap.Error](err); ok && e.Hint != "" {
-		return err.Error() + "; " + e.Hint
+		text += "; " + e.Hint
 	}
-	return err.Error()
+	return valid(text)
 }
+
+// valid makes a text of the system one that a message can hold.
+func valid(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
 
 // ListInterfaces lists what can be captured from.
 func (s *Server) ListInterfaces(ctx context.Context, _ *annotatorv1.ListInterfacesRequest) (*annotatorv1.InterfaceList, error) {
@@ -80,7 +86,7 @@ func (s *Server) ListInterfaces(ctx context.Context, _ *annotatorv1.ListInterfac
 	list := new(annotatorv1.InterfaceList)
 	for _, i := range interfaces {
 		list.Interfaces = append(list.Interfaces, &annotatorv1.Interface{
-			Name: i.Name, Description: i.Description, Addresses: i.Addresses, Loopback: i.Loopback,
+			Name: valid(i.Name), Description: valid(i.Description), Addresses: i.Addresses, Loopback: i.Loopback,
 		})
 	}
 	return list, nil
