@@ -101,24 +101,23 @@ func (s *Server) StartCapture(ctx context.Context, options *annotatorv1.CaptureO
 	if err := checkCapture(options); err != nil {
 		return nil, err
 	}
-	release, err := s.admit()
+	session, err := s.newSession(options.GetSession(), s.cfg.Engine)
 	if err != nil {
 		return nil, err
 	}
-	leave := s.enter()
-	end := func() { leave(); release() }
-	c, err := s.openCapture(ctx, program, options)
-	if err != nil {
-		end()
-		return nil, err
-	}
-	if !s.captures.add(c) {
+	c, err := openCapture(ctx, session, program, options)
+	if err == nil && !s.captures.add(c) {
 		c.giveUp()
-		end()
-		return nil, status.Error(codes.Unavailable, "the annotator is stopping")
+		err = status.Error(codes.Unavailable, "the annotator is stopping")
 	}
+	if err != nil {
+		session.close()
+		return nil, err
+	}
+	leave := s.enter() // a capture is no idling, even if nobody watches
 	go func() {
-		defer end()
+		defer session.close()
+		defer leave()
 		c.run()
 	}()
 	return c.snapshot(), nil
@@ -129,6 +128,8 @@ func checkCapture(o *annotatorv1.CaptureOptions) error {
 	const most = math.MaxInt32
 	names := o.GetInterfaces()
 	switch {
+	case proto.Size(o) > maxOptions:
+		return status.Errorf(codes.InvalidArgument, "options of %d bytes, more than %d", proto.Size(o), maxOptions)
 	case len(names) < 1 || len(names) > maxInterfaces:
 		return status.Errorf(codes.InvalidArgument, "interfaces: %d is not between 1 and %d", len(names), maxInterfaces)
 	case slices.Contains(names, ""):
@@ -149,11 +150,7 @@ func checkCapture(o *annotatorv1.CaptureOptions) error {
 }
 
 // openCapture creates the file and starts dumpcap.
-func (s *Server) openCapture(ctx context.Context, program dumpcap.Program, options *annotatorv1.CaptureOptions) (*capture, error) {
-	session, err := s.newSession(options.GetSession(), s.cfg.Engine)
-	if err != nil {
-		return nil, err
-	}
+func openCapture(ctx context.Context, session *session, program dumpcap.Program, options *annotatorv1.CaptureOptions) (*capture, error) {
 	// As dumpcap does: what was captured is for the user alone.
 	file, err := os.OpenFile(options.GetOutput(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

@@ -286,6 +286,7 @@ func TestCaptureErrors(t *testing.T) {
 		code   codes.Code
 		text   string
 	}{
+		{"large", false, func(o *annotatorv1.CaptureOptions) { o.Filter = strings.Repeat("x", 1<<16) }, codes.InvalidArgument, "more than 65536"},
 		{"no interface", false, func(o *annotatorv1.CaptureOptions) { o.Interfaces = nil }, codes.InvalidArgument, "interfaces: 0 is not between"},
 		{"no name", false, func(o *annotatorv1.CaptureOptions) { o.Interfaces = []string{""} }, codes.InvalidArgument, "a name is empty"},
 		{"snap length", false, func(o *annotatorv1.CaptureOptions) { o.SnapLength = 1 << 20 }, codes.InvalidArgument, "snap_length: 1048576"},

@@ -97,6 +97,7 @@ func FuzzSession(f *testing.F) {
 	f.Add(pack(options, withFrames(frames[:10]...), withFrames(frames[10:]...)))
 	f.Add(pack(options, withFrames(&annotatorv1.Frame{TimeNs: -1, LinkType: 65535, Length: 1 << 31})))
 	f.Add(pack(options, options))
+	f.Add([]byte(nil)) // half-closed without a message
 	f.Add(pack(withFrames(slices.Repeat([]*annotatorv1.Frame{{}}, 5000)...)))
 	_, conn := serveFuzzed(f)
 	witness := annotatorv1.NewAnnotatorClient(conn)
@@ -178,6 +179,7 @@ func FuzzAnalyze(f *testing.F) {
 	all := analyzeOptions(&annotatorv1.AnalyzeOptions{Verdicts: annotatorv1.Selection_SELECTION_ALL})
 	f.Add(pack(all, chunk(demo[:7000]), chunk(demo[7000:])))
 	f.Add(pack(all, chunk([]byte("no capture"))))
+	f.Add([]byte(nil)) // half-closed without a message
 	f.Add(pack(analyzeOptions(&annotatorv1.AnalyzeOptions{Path: "/dev/zero", Output: "/dev/null"})))
 	_, conn := serveFuzzed(f)
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -87,9 +87,10 @@ type Server struct {
 	captures captures
 
 	mu        sync.Mutex
-	active    int       // calls under way
-	since     time.Time // when active became 0
-	open      int       // sessions
+	active    int               // calls under way
+	since     time.Time         // when active became 0
+	open      int               // sessions
+	clients   map[string]uint32 // that opened them
 	listeners []net.Listener
 	retired   bool          // replaced, and no longer listening
 	vacant    chan struct{} // closed when retired and no session is open
@@ -107,7 +108,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("server: at least one session and messages of 64 KiB")
 	}
 	now := time.Now()
-	return &Server{cfg: cfg, started: now, since: now, vacant: make(chan struct{})}, nil
+	return &Server{cfg: cfg, started: now, since: now, clients: map[string]uint32{}, vacant: make(chan struct{})}, nil
 }
 
 // Stranger counts a connection that was refused because another user made it;

@@ -275,7 +275,8 @@ func (*SessionRequest_Frames) isSessionRequest_Message() {}
 
 type SessionOptions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name and version of the client, for logs and metrics; at most 100 bytes.
+	// Name and version of the client, for Metrics.sessions_by_client; at most 100
+	// bytes.
 	Client string `protobuf:"bytes,1,opt,name=client,proto3" json:"client,omitempty"`
 	// Verdicts of frames with a score at or below this are sent without reason
 	// and Community ID, to save room. 0 (default) to 1.
@@ -2068,8 +2069,10 @@ type Metrics struct {
 	ProcessNanoseconds uint64                 `protobuf:"varint,9,opt,name=process_nanoseconds,json=processNanoseconds,proto3" json:"process_nanoseconds,omitempty"` // spent judging, since the start
 	UptimeSeconds      uint64                 `protobuf:"varint,10,opt,name=uptime_seconds,json=uptimeSeconds,proto3" json:"uptime_seconds,omitempty"`
 	StrangersTotal     uint64                 `protobuf:"varint,11,opt,name=strangers_total,json=strangersTotal,proto3" json:"strangers_total,omitempty"` // connections of other users, refused since the start
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// Sessions that are open now, by SessionOptions.client.
+	SessionsByClient map[string]uint32 `protobuf:"bytes,12,rep,name=sessions_by_client,json=sessionsByClient,proto3" json:"sessions_by_client,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Metrics) Reset() {
@@ -2177,6 +2180,13 @@ func (x *Metrics) GetStrangersTotal() uint64 {
 		return x.StrangersTotal
 	}
 	return 0
+}
+
+func (x *Metrics) GetSessionsByClient() map[string]uint32 {
+	if x != nil {
+		return x.SessionsByClient
+	}
+	return nil
 }
 
 var File_annotator_v1_annotator_proto protoreflect.FileDescriptor
@@ -2342,7 +2352,7 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	" \x01(\x04R\x0emaxMemoryBytes\"6\n" +
 	"\x13WatchMetricsRequest\x12\x1f\n" +
 	"\vinterval_ms\x18\x01 \x01(\rR\n" +
-	"intervalMs\"\xa4\x03\n" +
+	"intervalMs\"\xcc\x04\n" +
 	"\aMetrics\x12\x17\n" +
 	"\atime_ns\x18\x01 \x01(\x10R\x06timeNs\x12\x1a\n" +
 	"\bsessions\x18\x02 \x01(\rR\bsessions\x12%\n" +
@@ -2356,7 +2366,11 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\x13process_nanoseconds\x18\t \x01(\x04R\x12processNanoseconds\x12%\n" +
 	"\x0euptime_seconds\x18\n" +
 	" \x01(\x04R\ruptimeSeconds\x12'\n" +
-	"\x0fstrangers_total\x18\v \x01(\x04R\x0estrangersTotal*o\n" +
+	"\x0fstrangers_total\x18\v \x01(\x04R\x0estrangersTotal\x12a\n" +
+	"\x12sessions_by_client\x18\f \x03(\v23.ampulla.annotator.v1.Metrics.SessionsByClientEntryR\x10sessionsByClient\x1aC\n" +
+	"\x15SessionsByClientEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01*o\n" +
 	"\x05Level\x12\x15\n" +
 	"\x11LEVEL_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fLEVEL_NORMAL\x10\x01\x12\x14\n" +
@@ -2392,7 +2406,7 @@ func file_annotator_v1_annotator_proto_rawDescGZIP() []byte {
 }
 
 var file_annotator_v1_annotator_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_annotator_v1_annotator_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_annotator_v1_annotator_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_annotator_v1_annotator_proto_goTypes = []any{
 	(Level)(0),                    // 0: ampulla.annotator.v1.Level
 	(Selection)(0),                // 1: ampulla.annotator.v1.Selection
@@ -2426,6 +2440,7 @@ var file_annotator_v1_annotator_proto_goTypes = []any{
 	nil,                           // 29: ampulla.annotator.v1.AnalyzeSummary.FlaggedByTypeEntry
 	nil,                           // 30: ampulla.annotator.v1.AnalyzeSummary.FramesByClassEntry
 	nil,                           // 31: ampulla.annotator.v1.Capture.FlaggedByTypeEntry
+	nil,                           // 32: ampulla.annotator.v1.Metrics.SessionsByClientEntry
 }
 var file_annotator_v1_annotator_proto_depIdxs = []int32{
 	4,  // 0: ampulla.annotator.v1.SessionRequest.options:type_name -> ampulla.annotator.v1.SessionOptions
@@ -2452,29 +2467,30 @@ var file_annotator_v1_annotator_proto_depIdxs = []int32{
 	2,  // 21: ampulla.annotator.v1.Capture.state:type_name -> ampulla.annotator.v1.Capture.State
 	20, // 22: ampulla.annotator.v1.Capture.options:type_name -> ampulla.annotator.v1.CaptureOptions
 	31, // 23: ampulla.annotator.v1.Capture.flagged_by_type:type_name -> ampulla.annotator.v1.Capture.FlaggedByTypeEntry
-	3,  // 24: ampulla.annotator.v1.Annotator.Session:input_type -> ampulla.annotator.v1.SessionRequest
-	11, // 25: ampulla.annotator.v1.Annotator.Analyze:input_type -> ampulla.annotator.v1.AnalyzeRequest
-	17, // 26: ampulla.annotator.v1.Annotator.ListInterfaces:input_type -> ampulla.annotator.v1.ListInterfacesRequest
-	20, // 27: ampulla.annotator.v1.Annotator.StartCapture:input_type -> ampulla.annotator.v1.CaptureOptions
-	21, // 28: ampulla.annotator.v1.Annotator.WatchCapture:input_type -> ampulla.annotator.v1.CaptureId
-	21, // 29: ampulla.annotator.v1.Annotator.StopCapture:input_type -> ampulla.annotator.v1.CaptureId
-	22, // 30: ampulla.annotator.v1.Annotator.ListCaptures:input_type -> ampulla.annotator.v1.ListCapturesRequest
-	25, // 31: ampulla.annotator.v1.Annotator.GetInfo:input_type -> ampulla.annotator.v1.GetInfoRequest
-	27, // 32: ampulla.annotator.v1.Annotator.WatchMetrics:input_type -> ampulla.annotator.v1.WatchMetricsRequest
-	7,  // 33: ampulla.annotator.v1.Annotator.Session:output_type -> ampulla.annotator.v1.SessionResponse
-	13, // 34: ampulla.annotator.v1.Annotator.Analyze:output_type -> ampulla.annotator.v1.AnalyzeResponse
-	18, // 35: ampulla.annotator.v1.Annotator.ListInterfaces:output_type -> ampulla.annotator.v1.InterfaceList
-	24, // 36: ampulla.annotator.v1.Annotator.StartCapture:output_type -> ampulla.annotator.v1.Capture
-	24, // 37: ampulla.annotator.v1.Annotator.WatchCapture:output_type -> ampulla.annotator.v1.Capture
-	24, // 38: ampulla.annotator.v1.Annotator.StopCapture:output_type -> ampulla.annotator.v1.Capture
-	23, // 39: ampulla.annotator.v1.Annotator.ListCaptures:output_type -> ampulla.annotator.v1.CaptureList
-	26, // 40: ampulla.annotator.v1.Annotator.GetInfo:output_type -> ampulla.annotator.v1.Info
-	28, // 41: ampulla.annotator.v1.Annotator.WatchMetrics:output_type -> ampulla.annotator.v1.Metrics
-	33, // [33:42] is the sub-list for method output_type
-	24, // [24:33] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	32, // 24: ampulla.annotator.v1.Metrics.sessions_by_client:type_name -> ampulla.annotator.v1.Metrics.SessionsByClientEntry
+	3,  // 25: ampulla.annotator.v1.Annotator.Session:input_type -> ampulla.annotator.v1.SessionRequest
+	11, // 26: ampulla.annotator.v1.Annotator.Analyze:input_type -> ampulla.annotator.v1.AnalyzeRequest
+	17, // 27: ampulla.annotator.v1.Annotator.ListInterfaces:input_type -> ampulla.annotator.v1.ListInterfacesRequest
+	20, // 28: ampulla.annotator.v1.Annotator.StartCapture:input_type -> ampulla.annotator.v1.CaptureOptions
+	21, // 29: ampulla.annotator.v1.Annotator.WatchCapture:input_type -> ampulla.annotator.v1.CaptureId
+	21, // 30: ampulla.annotator.v1.Annotator.StopCapture:input_type -> ampulla.annotator.v1.CaptureId
+	22, // 31: ampulla.annotator.v1.Annotator.ListCaptures:input_type -> ampulla.annotator.v1.ListCapturesRequest
+	25, // 32: ampulla.annotator.v1.Annotator.GetInfo:input_type -> ampulla.annotator.v1.GetInfoRequest
+	27, // 33: ampulla.annotator.v1.Annotator.WatchMetrics:input_type -> ampulla.annotator.v1.WatchMetricsRequest
+	7,  // 34: ampulla.annotator.v1.Annotator.Session:output_type -> ampulla.annotator.v1.SessionResponse
+	13, // 35: ampulla.annotator.v1.Annotator.Analyze:output_type -> ampulla.annotator.v1.AnalyzeResponse
+	18, // 36: ampulla.annotator.v1.Annotator.ListInterfaces:output_type -> ampulla.annotator.v1.InterfaceList
+	24, // 37: ampulla.annotator.v1.Annotator.StartCapture:output_type -> ampulla.annotator.v1.Capture
+	24, // 38: ampulla.annotator.v1.Annotator.WatchCapture:output_type -> ampulla.annotator.v1.Capture
+	24, // 39: ampulla.annotator.v1.Annotator.StopCapture:output_type -> ampulla.annotator.v1.Capture
+	23, // 40: ampulla.annotator.v1.Annotator.ListCaptures:output_type -> ampulla.annotator.v1.CaptureList
+	26, // 41: ampulla.annotator.v1.Annotator.GetInfo:output_type -> ampulla.annotator.v1.Info
+	28, // 42: ampulla.annotator.v1.Annotator.WatchMetrics:output_type -> ampulla.annotator.v1.Metrics
+	34, // [34:43] is the sub-list for method output_type
+	25, // [25:34] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_annotator_v1_annotator_proto_init() }
@@ -2506,7 +2522,7 @@ func file_annotator_v1_annotator_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_annotator_v1_annotator_proto_rawDesc), len(file_annotator_v1_annotator_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
