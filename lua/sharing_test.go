@@ -1,6 +1,7 @@
 package lua_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -8,9 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"ampulla/annotator/capturetest"
 	"ampulla/grpc/client"
 	annotatorv1 "ampulla/proto/annotator/v1"
 )
@@ -123,4 +126,83 @@ func TestUpdated(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTogetherWithWireshark has two Wiresharks and four tsharks at once share
+// one annotator.
+func TestTogetherWithWireshark(t *testing.T) {
+	if !capturetest.Full() {
+		t.Skip("takes long; AMPULLA_FULL=1 runs it")
+	}
+	display := xvfb(t)
+	path := own(t, "port_scan_syn.pcapng")
+	want := expected(t, path)
+	eachShark(t, func(t *testing.T, s *shark) {
+		program := filepath.Join(filepath.Dir(s.path), "wireshark")
+		if _, err := os.Stat(program); err != nil {
+			t.Skip("no Wireshark beside this tshark")
+		}
+		address := s.starting(t, filepath.Join(programs(t), "ampulla"))
+		gui := *s
+		gui.path = program
+		gui.env = append(gui.env, "DISPLAY="+display, "QT_QPA_PLATFORM=xcb", "XDG_RUNTIME_DIR="+s.home)
+		var all sync.WaitGroup
+		for range 2 {
+			wireshark := gui.command("-X", "lua_script:"+s.script, "-o", `gui.column.format:"No.","%m","Score","%Cus:ai.anomaly.score"`, "-r", path)
+			var stderr strings.Builder
+			wireshark.Stderr = &stderr
+			if err := wireshark.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				_ = wireshark.Process.Signal(syscall.SIGTERM)
+				if err := wireshark.Wait(); err == nil || err.Error() != "signal: terminated" {
+					t.Errorf("Wireshark ended before it was told to: %v: %s", err, stderr.String())
+				}
+			})
+		}
+		for range 4 {
+			all.Go(func() {
+				if got := s.verdicts(t, path); got != want {
+					t.Error(firstDifference(want, got))
+				}
+			})
+		}
+		all.Wait()
+		for range 600 {
+			if n, _ := asked(t, address); n >= 6 {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		n, _ := asked(t, address)
+		t.Errorf("the annotator had %d sessions, want 6 or more", n)
+	})
+}
+
+// xvfb starts an X server without a screen and returns its display.
+func xvfb(t *testing.T) string {
+	t.Helper()
+	program, err := exec.LookPath("Xvfb")
+	if err != nil {
+		t.Skip("no Xvfb")
+	}
+	number, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer number.Close()
+	server := exec.Command(program, "-displayfd", "3", "-screen", "0", "1280x800x24", "-nolisten", "tcp")
+	server.ExtraFiles = []*os.File{writer}
+	err = server.Start()
+	_ = writer.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
+	line, err := bufio.NewReader(number).ReadString('\n')
+	if err != nil {
+		t.Fatal("Xvfb does not start: ", err)
+	}
+	return ":" + strings.TrimSpace(line)
 }
