@@ -36,9 +36,8 @@ type Config struct {
 	Engine engine.Config
 	Scorer score.Scorer
 
-	// MaxSessions is how many sessions may be open at once, analyses and captures
-	// included. Each holds the state of one capture, up to a few hundred megabytes for
-	// the largest.
+	// MaxSessions is how many sessions may be open at once, analyses and
+	// captures included. Each holds the state of one capture, up to 250 MB.
 	MaxSessions int
 	// MaxMessage is the largest request, in bytes.
 	MaxMessage int
