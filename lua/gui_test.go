@@ -1,7 +1,6 @@
 package lua_test
 
 import (
-	"bufio"
 	"image"
 	"image/png"
 	"io"
@@ -39,7 +38,7 @@ func TestGUI(t *testing.T) {
 		}
 		s.install(t)
 		s.profile(t, "AI", guiProfile)
-		s.env = append(s.env, "DISPLAY="+display(t), "XDG_RUNTIME_DIR="+t.TempDir())
+		s.env = append(s.env, "DISPLAY="+xvfb(t), "XDG_RUNTIME_DIR="+t.TempDir())
 		t.Run("saved", func(t *testing.T) { walkSaved(t, s) })
 		t.Run("live", func(t *testing.T) { walkLive(t, s, a) })
 	})
@@ -152,29 +151,6 @@ func livePipe(t testing.TB) (options []string, talk func()) {
 		data = data[third:]
 		parts <- data[:third]
 	}
-}
-
-// display starts an X server and returns its name.
-func display(t testing.TB) string {
-	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	cmd := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "1280x900x24", "-nolisten", "tcp")
-	cmd.ExtraFiles = []*os.File{w}
-	err = cmd.Start()
-	_ = w.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	number, err := bufio.NewReader(r).ReadString('\n')
-	if err != nil {
-		t.Fatal("Xvfb does not start: ", err)
-	}
-	return ":" + strings.TrimSpace(number)
 }
 
 // gui is a running Wireshark.

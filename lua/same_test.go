@@ -154,7 +154,7 @@ func TestSameVerdicts(t *testing.T) {
 				if difference != "" && m.piped && s.misreads(t, path) {
 					t.Logf("%s, %s: left out: tshark takes it for another variant", path, m.name)
 				} else if difference != "" {
-					t.Errorf("%s, %s: %s", path, m.name, difference)
+					t.Errorf("%s, %s: %s\n%v: %s", path, m.name, difference, got.err, got.stderr)
 				}
 			}
 		}

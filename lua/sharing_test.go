@@ -192,7 +192,7 @@ func xvfb(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer number.Close()
-	server := exec.Command(program, "-displayfd", "3", "-screen", "0", "1280x800x24", "-nolisten", "tcp")
+	server := exec.Command(program, "-displayfd", "3", "-screen", "0", "1280x900x24", "-nolisten", "tcp")
 	server.ExtraFiles = []*os.File{writer}
 	err = server.Start()
 	_ = writer.Close()
