@@ -392,6 +392,25 @@ func TestAnalyzeCancelled(t *testing.T) {
 	}
 }
 
+// TestSharedLimit checks that analyses and captures count as sessions.
+func TestSharedLimit(t *testing.T) {
+	client := serve(t, func(c *server.Config) {
+		fakeDumpcap(t, "exit 1")(c)
+		c.MaxSessions = 1
+	})
+	if _, _, err := open(t, client, &annotatorv1.SessionOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := open(t, client, &annotatorv1.SessionOptions{})
+	checkStatus(t, err, codes.ResourceExhausted, "1 sessions are open already")
+	_, err = analyze(t, client, &annotatorv1.AnalyzeOptions{}, nil)
+	checkStatus(t, err, codes.ResourceExhausted, "1 sessions are open already")
+	_, err = client.StartCapture(t.Context(), &annotatorv1.CaptureOptions{
+		Interfaces: []string{"lo"}, Output: filepath.Join(t.TempDir(), "a.pcapng"),
+	})
+	checkStatus(t, err, codes.ResourceExhausted, "1 sessions are open already")
+}
+
 // TestAnalyzeStopped stops the server in the middle of an analysis.
 func TestAnalyzeStopped(t *testing.T) {
 	r := start(t, filepath.Join(t.TempDir(), "run", "a.sock"), func(c *server.Config) { c.Grace = time.Millisecond })
