@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"annotator/rewrite": {"annotator/pcapng", "annotator/packet", "annotator/engine", "annotator/verdict"},
 	"annotator/eval": {"annotator/pcapng", "annotator/packet", "annotator/flow", "annotator/feature",
 		"annotator/score", "annotator/detect", "annotator/engine", "annotator/verdict", "annotator/rewrite"},
+	"annotator/plugin":   {"lua"}, // installs ai.lua
 	"proto/annotator/v1": {},
 	"grpc/socket":        {},
 	"grpc/grpctest":      {"grpc/socket", "proto/annotator/v1"}, // for tests
