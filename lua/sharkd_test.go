@@ -24,6 +24,7 @@ func TestSharkd(t *testing.T) {
 	other := own(t, "port_scan_syn.pcapng")
 	others := frames(t, other)
 	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
 		socket := s.sharkdDaemon(t)
 		first, second := dialSharkd(t, socket), dialSharkd(t, socket)
 		first.load(t, path)
@@ -41,6 +42,7 @@ func TestSharkd(t *testing.T) {
 func TestSharkdConsole(t *testing.T) {
 	path, list := demo(t)
 	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
 		cmd := s.sharkd(t, "-")
 		stdin, err := cmd.StdinPipe()
 		if err != nil {
