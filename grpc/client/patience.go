@@ -2,11 +2,11 @@ package client
 
 import "time"
 
-// Patience is a circuit breaker: it bounds how long a caller is kept waiting,
-// in all, by an annotator that does not answer. Waits use up what it has; when
-// that is nothing they end at once, so that an annotator that is stopped costs
-// its callers Full once and not with every frame. Verdicts that come, asked for
-// or not, give some of it back: an annotator that is at work is waited for, and
+// Patience is a circuit breaker: it bounds how long a caller is kept waiting in
+// all. Waits use up what it has; when that is nothing they end at once, so that
+// an annotator that is stopped costs its callers Full once and not with every
+// frame, and a slow one little more. Verdicts that come, asked for or not, give
+// some of it back: an annotator that keeps up is waited for without end, and
 // one that recovers is noticed without anybody trying.
 //
 // It may outlive sessions. It is not safe for concurrent use.
@@ -16,8 +16,15 @@ type Patience struct {
 	judged     uint64 // verdicts of session that were accounted for
 }
 
-// perVerdict is how much patience a verdict gives back.
-const perVerdict = time.Millisecond
+// What an annotator may need, on a machine that has much else to do: each wait
+// that succeeds gives perWait back, and each verdict perVerdict. One that has
+// the machine for itself needs a fifth. A slower one delays a capture by Full,
+// and by perVerdict for each frame at most, or by perWait where frames cannot be
+// asked for ahead of need.
+const (
+	perWait    = time.Millisecond
+	perVerdict = 100 * time.Microsecond
+)
 
 // NewPatience returns a Patience that is full.
 func NewPatience(full time.Duration) *Patience { return &Patience{left: full, full: full} }
@@ -32,6 +39,9 @@ func (p *Patience) Spend(s *Session, wait func(time.Duration) error) error {
 	begin := time.Now()
 	err := wait(p.left)
 	p.left = max(0, p.left-time.Since(begin))
+	if err == nil {
+		p.add(perWait)
+	}
 	p.earn(s)
 	return err
 }
@@ -47,6 +57,8 @@ func (p *Patience) earn(s *Session) {
 		p.session, p.judged = s, 0
 	}
 	n := s.Judged()
-	p.left = min(p.full, p.left+time.Duration(min(n-p.judged, 1<<20))*perVerdict)
+	p.add(time.Duration(min(n-p.judged, 1<<20)) * perVerdict)
 	p.judged = n
 }
+
+func (p *Patience) add(d time.Duration) { p.left = min(p.full, p.left+d) }
