@@ -356,7 +356,7 @@ func (g gated) Anomaly(rows, out []float32) error {
 // TestCaptureOverload captures 28 MB while the engine does not move, so that most
 // of it is waiting: nothing is lost, and what could not be judged is counted.
 func TestCaptureOverload(t *testing.T) {
-	capture := capturePath(t, "demo.pcapng")
+	capture := capturePath(t, "icmp_tunnel.pcapng")
 	one, _ := framesOf(t, capture)
 	size := len(readFile(t, capture))
 	copies := 28 << 20 / size
