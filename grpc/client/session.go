@@ -156,7 +156,10 @@ func (s *Session) until(d time.Duration, done func() bool) error {
 		s.mu.Lock()
 		over, changed, err := done(), s.changed, s.err
 		s.mu.Unlock()
-		if over || err != nil {
+		switch {
+		case over:
+			return nil
+		case err != nil:
 			return err
 		}
 		select {

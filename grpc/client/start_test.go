@@ -145,6 +145,9 @@ func TestRedial(t *testing.T) {
 	if !errors.Is(err, client.ErrGone) || !errors.Is(first.Err(), client.ErrGone) {
 		t.Errorf("%v, and later %v, want %v", err, first.Err(), client.ErrGone)
 	}
+	if err := first.Await(10, 0); err != nil {
+		t.Errorf("waiting for a verdict of an old session: %v", err)
+	}
 	if v, ok, err := first.Poll(10); !ok || err != nil || v != want[9] {
 		t.Errorf("verdict of an old session: %v, %v, %v", v, ok, err)
 	}
