@@ -6,14 +6,16 @@ import "time"
 // all. Waits use up what it has; when that is nothing they end at once, so that
 // an annotator that is stopped costs its callers Full once and not with every
 // frame, and a slow one little more. Verdicts that come, asked for or not, give
-// some of it back: an annotator that keeps up is waited for without end, and
-// one that recovers is noticed without anybody trying.
+// some of it back: an annotator that keeps up is waited for without end. All of
+// it is back once everything is judged that was not waited for: an annotator
+// that recovers is noticed without anybody trying.
 //
 // It may outlive sessions. It is not safe for concurrent use.
 type Patience struct {
 	left, full time.Duration
 	session    *Session
 	judged     uint64 // verdicts of session that were accounted for
+	refused    uint64 // frames of session when a wait was refused last; 0 for none
 }
 
 // What an annotator may need, on a machine that has much else to do: each wait
@@ -34,6 +36,9 @@ func NewPatience(full time.Duration) *Patience { return &Patience{left: full, fu
 func (p *Patience) Spend(s *Session, wait func(time.Duration) error) error {
 	p.earn(s)
 	if p.Over() {
+		if s != nil {
+			p.refused = s.asked()
+		}
 		return ErrTimeout
 	}
 	begin := time.Now()
@@ -54,11 +59,14 @@ func (p *Patience) earn(s *Session) {
 		return
 	}
 	if s != p.session {
-		p.session, p.judged = s, 0
+		p.session, p.judged, p.refused = s, 0, 0
 	}
 	n := s.Judged()
 	p.add(time.Duration(min(n-p.judged, 1<<20)) * perVerdict)
 	p.judged = n
+	if p.refused > 0 && n >= p.refused {
+		p.left, p.refused = p.full, 0
+	}
 }
 
 func (p *Patience) add(d time.Duration) { p.left = min(p.full, p.left+d) }
