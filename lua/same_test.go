@@ -327,6 +327,7 @@ func TestRenumbered(t *testing.T) {
 	const filter = "tcp.flags.syn == 1 && tcp.dstport > 1000"
 	path := own(t, "port_scan_syn.pcapng")
 	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
 		kept := s.try(t, "-r", path, "-Y", filter, "-T", "fields", "-e", "frame.number")
 		want := renumbered(expected(t, path), kept.stdout)
 		for _, env := range [][]string{nil, {"AMPULLA_READAHEAD=0"}} {
