@@ -7,8 +7,8 @@ import "time"
 // an annotator that is stopped costs its callers Full once and not with every
 // frame, and a slow one little more. Verdicts that come, asked for or not, give
 // some of it back: an annotator that keeps up is waited for without end. All of
-// it is back once everything is judged that was not waited for: an annotator
-// that recovers is noticed without anybody trying.
+// it is back some time later if everything is judged by then that was not waited
+// for: an annotator that recovers is noticed without anybody trying.
 //
 // It may outlive sessions. It is not safe for concurrent use.
 type Patience struct {
@@ -16,6 +16,7 @@ type Patience struct {
 	session    *Session
 	judged     uint64 // verdicts of session that were accounted for
 	refused    uint64 // frames of session when a wait was refused last; 0 for none
+	since      time.Time // when it was refused first
 }
 
 // What an annotator may need, on a machine that has much else to do: each wait
@@ -28,6 +29,9 @@ const (
 	perVerdict = 100 * time.Microsecond
 )
 
+// rest is how long after the first refusal Patience may be full again.
+const rest = 10 * time.Second
+
 // NewPatience returns a Patience that is full.
 func NewPatience(full time.Duration) *Patience { return &Patience{left: full, full: full} }
 
@@ -36,9 +40,7 @@ func NewPatience(full time.Duration) *Patience { return &Patience{left: full, fu
 func (p *Patience) Spend(s *Session, wait func(time.Duration) error) error {
 	p.earn(s)
 	if p.Over() {
-		if s != nil {
-			p.refused = s.asked()
-		}
+		p.refuse(s)
 		return ErrTimeout
 	}
 	begin := time.Now()
@@ -64,9 +66,19 @@ func (p *Patience) earn(s *Session) {
 	n := s.Judged()
 	p.add(time.Duration(min(n-p.judged, 1<<20)) * perVerdict)
 	p.judged = n
-	if p.refused > 0 && n >= p.refused {
+	if p.refused > 0 && n >= p.refused && time.Since(p.since) >= rest {
 		p.left, p.refused = p.full, 0
 	}
+}
+
+func (p *Patience) refuse(s *Session) {
+	if s == nil {
+		return
+	}
+	if p.refused == 0 {
+		p.since = time.Now()
+	}
+	p.refused = s.asked()
 }
 
 func (p *Patience) add(d time.Duration) { p.left = min(p.full, p.left+d) }

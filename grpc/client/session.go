@@ -24,6 +24,10 @@ type Options struct {
 	Linger time.Duration
 	// MaxQueued is how many frames may wait for being sent; 10,000 if zero.
 	MaxQueued int
+	// Scores, if set, gets the scores of verdicts as they come, in order and in
+	// thousandths, before whoever awaits them gets on. It must neither block nor
+	// call the session, nor keep what it gets.
+	Scores func(permille []uint16)
 }
 
 func (o *Options) defaults() {
@@ -57,6 +61,7 @@ type Session struct {
 	sent     uint64 // of these
 	hurry    bool   // somebody waits: send what there is
 	verdicts verdicts
+	scores   []uint16      // for Options.Scores
 	changed  chan struct{} // closed and replaced when frames left, verdicts arrived or the session failed
 	err      error         // sticky
 }
