@@ -140,13 +140,10 @@ func (s *Session) AwaitRoom(d time.Duration) error {
 }
 
 // Has tells whether frame n was queued.
-func (s *Session) Has(n uint64) bool { return n <= s.asked() }
-
-// asked returns how many frames were queued.
-func (s *Session) asked() uint64 {
+func (s *Session) Has(n uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.queued
+	return n <= s.queued
 }
 
 // Judged returns how many frames there are verdicts for.
