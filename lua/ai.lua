@@ -345,6 +345,7 @@ local SNAP = 512 -- bytes of a packet that the annotator looks at
 local native, trouble -- nil, then the module or false; why it is not there
 local fresh = true -- another capture begins
 local exact -- the module wants what only fields tell
+local kept -- the first pass of tshark -2 knew no fields; all frames go in the second
 local tshark -- this is tshark: nobody begins to look in the middle of a pass
 
 function ai.init() -- runs twice when Wireshark starts
@@ -374,7 +375,7 @@ local function begin()
         local ahead = os.getenv("AMPULLA_READAHEAD") ~= "0"
         tshark = native.open(ai.prefs.address, os.getenv("AMPULLA_PROGRAM") or "", "ai.lua " .. VERSION,
             ai.prefs.timeout, ahead, gui_enabled(), alone)
-        fresh, exact = false, false
+        fresh, exact, kept = false, false, false
     end
     return native
 end
@@ -400,7 +401,8 @@ local function ask(tvb, pinfo, visited, look)
     end
     local stamp, encap = frame_time(), frame_encap()
     if not stamp and not encap then
-        return nil -- the first pass of tshark -2 knows no fields; the second will do
+        kept = true
+        return nil
     end
     stamp = stamp and stamp.value
     return native.frame(number, time, visited, look, caught, data, reported(tvb),
@@ -464,14 +466,16 @@ local function dissect(tvb, pinfo, tree, visited)
     if asking and (native and not fresh or begin()) then
         local view = tshark and views[visited] or view_of(tree, visited)
         local look = view.look and not verdict
-        if not look and (visited or native.pass(number_of(pinfo))) then
+        if not look and not kept and (visited or native.pass(number_of(pinfo))) then
             if tshark and not view.look then
                 idle = visited
             end
         else
             local score, why = ask(tvb, pinfo, visited, look)
             if type(score) == "number" and not view.some and not problem then
-                quick = alone and tshark and visited
+                if alone and tshark then
+                    quick = visited
+                end
                 add(add(tree, ai), score_field, score)
                 return
             end
