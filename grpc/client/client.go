@@ -40,7 +40,7 @@ type Config struct {
 	StartTimeout time.Duration
 }
 
-// NoStart, as Config.Program, means that the annotator is not to be started.
+// NoStart is the Config.Program that keeps the annotator from being started.
 const NoStart = "-"
 
 // Conn is the way to one annotator, over which calls and any number of sessions
@@ -61,7 +61,7 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	if cfg.Address != "" {
 		var ok bool
 		if c.path, ok = strings.CutPrefix(cfg.Address, "unix:"); !ok && !c.remote() {
-			return nil, fmt.Errorf("address %q begins with neither unix: nor tcp:", cfg.Address)
+			return nil, fmt.Errorf("address %q is neither unix:<path> nor tcp:<host>:<port>", cfg.Address)
 		}
 	}
 	if err := c.reach(ctx); err != nil {
