@@ -296,6 +296,7 @@ func TestBadRequests(t *testing.T) {
 func TestDialErrors(t *testing.T) {
 	for address, want := range map[string]string{
 		"unix:" + filepath.Join(t.TempDir(), "none.sock"): "no such file or directory",
+		"unix:":            "is neither unix:<path> nor tcp:",
 		"http://localhost": "is neither unix:<path> nor tcp:",
 	} {
 		_, err := client.Dial(t.Context(), client.Config{Address: address, Program: client.NoStart})
