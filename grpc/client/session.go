@@ -52,7 +52,7 @@ type Session struct {
 	counters *counters
 	conn     *grpc.ClientConn
 	cancel   context.CancelFunc
-	started  *annotatorv1.SessionStarted
+	model    string        // version of the annotator's models
 	kick     chan struct{} // tells the sender to send what there is
 
 	mu       sync.Mutex
@@ -65,9 +65,6 @@ type Session struct {
 	changed  chan struct{} // closed and replaced when frames left, verdicts arrived or the session failed
 	err      error         // sticky
 }
-
-// Model returns the version of the annotator's models.
-func (s *Session) Model() string { return s.started.GetModel() }
 
 // Queue takes the next frame in, copying what is needed of it, without ever
 // waiting. After an error the frame was not taken in; as verdicts depend on all
@@ -113,7 +110,7 @@ func (s *Session) Poll(n uint64) (v verdict.Verdict, ok bool, err error) {
 	case n > s.verdicts.count():
 		return v, false, s.err
 	}
-	v, ok = s.verdicts.get(n, s.started.GetModel())
+	v, ok = s.verdicts.get(n, s.model)
 	if !ok {
 		return v, false, ErrForgotten
 	}
