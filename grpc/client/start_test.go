@@ -259,3 +259,39 @@ func TestStartAgain(t *testing.T) {
 	}
 	_ = conn.Close()
 }
+
+func TestFindProgram(t *testing.T) {
+	home := t.TempDir()
+	installed := filepath.Join(home, ".local", "bin", "ampulla")
+	if err := os.MkdirAll(filepath.Dir(installed), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AMPULLA", "")
+	t.Setenv("HOME", home)
+	if err := os.WriteFile(installed, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := client.FindProgram(); got == installed {
+		t.Errorf("%s, %v: it cannot be run", got, err)
+	}
+	if err := os.Chmod(installed, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := client.FindProgram(); got != installed {
+		t.Errorf("%s, %v, want %s", got, err, installed)
+	}
+	t.Setenv("AMPULLA", "/elsewhere/ampulla")
+	if got, err := client.FindProgram(); got != "/elsewhere/ampulla" {
+		t.Errorf("%s, %v, want $AMPULLA", got, err)
+	}
+}
+
+// TestOpenIsCancelled ends the caller's context while nobody greets.
+func TestOpenIsCancelled(t *testing.T) {
+	conn := dial(t, "unix:"+grpctest.Annotator(func(calls grpctest.Calls) error { <-calls.Context().Done(); return nil })(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	if _, err := client.Open(ctx, conn, client.Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want %v", err, context.Canceled)
+	}
+}
