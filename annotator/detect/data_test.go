@@ -109,6 +109,7 @@ var typeOf = map[string]verdict.Type{
 	"exfiltration": verdict.Exfiltration,
 	"dns_tunnel":   verdict.DNSTunnel, "icmp_tunnel": verdict.ICMPTunnel,
 	"beaconing": verdict.Beacon, "beacon": verdict.Beacon, "arp_spoof": verdict.ARPSpoof,
+	"dga": verdict.Outlier, "web_attack": verdict.Outlier, "webshell": verdict.Outlier, "wifi_arp_replay": verdict.Flood,
 }
 
 // unseen are attacks that leave no trace a detector here could know.

@@ -252,9 +252,9 @@ type incident struct {
 }
 
 // raise takes new evidence: the worst of an incident counts until there has
-// been none worth a word for longer than hold.
+// been none for longer than hold.
 func (i *incident) raise(score float64, now int64, hold time.Duration) {
-	if score < verdict.SuspiciousScore {
+	if score < inkling {
 		return
 	}
 	if near(now, i.last, hold) {
@@ -263,14 +263,21 @@ func (i *incident) raise(score float64, now int64, hold time.Duration) {
 	i.score, i.last = score, now
 }
 
-// active tells that the incident is worth a word and that its last evidence is
-// not older than hold.
+// inkling is the least score that is kept: too little to speak of, enough to
+// tell that packet from one of which nothing is known.
+const inkling = 0.2
+
+// active tells that there is an incident whose last evidence is not older than
+// hold.
 func (i *incident) active(now int64, hold time.Duration) bool {
-	return i.score >= verdict.SuspiciousScore && near(now, i.last, hold)
+	return i.score >= inkling && near(now, i.last, hold)
 }
 
 // outdated tells that the reason has to be written anew, and notes that it is.
 func (i *incident) outdated(now int64) bool {
+	if i.score < verdict.SuspiciousScore {
+		return false // nobody asks for a reason
+	}
 	flagged := i.score > verdict.AnomalousScore && i.said <= verdict.AnomalousScore
 	if i.reason != "" && !flagged && i.score < i.said+0.01 && near(now, i.saidAt, time.Second) {
 		return false
