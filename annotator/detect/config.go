@@ -42,6 +42,15 @@ type PortScan struct {
 	// Served is the share of probed ports that may carry a conversation before
 	// it is no scan but use. Default 0.4.
 	Served float64 `yaml:"served"`
+	// Sources and Shared describe a scan that several hosts share: at least
+	// Sources of them, default 4, together probed Shared TCP ports of one host
+	// that carried no conversation within Window, default 40.
+	Sources int `yaml:"sources"`
+	Shared  int `yaml:"shared"`
+	// Refused is how many requests of one client a controller may refuse within
+	// a minute (Modbus exceptions): one that asks for register after register
+	// scans as well. Default 200.
+	Refused int `yaml:"refused"`
 	// Window is how long probes are remembered. Default 1h.
 	Window time.Duration `yaml:"window"`
 	// Pairs is how many pairs of hosts are remembered. Default 2048.
@@ -118,9 +127,12 @@ type BruteForce struct {
 	// Failures is how many failed or repeated authentications one client may
 	// make at one service within Window. Default 5.
 	Failures int           `yaml:"failures"`
-	Window   time.Duration `yaml:"window"`  // default 1m
-	Clients  int           `yaml:"clients"` // pairs of client and service remembered; default 4096
-	Flows    int           `yaml:"flows"`   // conversations with an authentication under way remembered; default 8192
+	Window   time.Duration `yaml:"window"` // default 1m
+	// SlowFailures is the same within SlowWindow, however slowly. Default 15.
+	SlowFailures int           `yaml:"slow_failures"`
+	SlowWindow   time.Duration `yaml:"slow_window"` // default 1h
+	Clients      int           `yaml:"clients"`     // pairs of client and service remembered; default 4096
+	Flows        int           `yaml:"flows"`       // conversations with an authentication under way remembered; default 8192
 }
 
 // Exfiltration configures the search for data leaving the network.
@@ -163,9 +175,13 @@ type ICMPTunnel struct {
 	Mismatches int `yaml:"mismatches"`
 	// Sizes is how many different payload sizes a pair may use within Window.
 	// Default 10.
-	Sizes  int           `yaml:"sizes"`
-	Window time.Duration `yaml:"window"` // default 5m
-	Pairs  int           `yaml:"pairs"`  // pairs of hosts remembered; default 2048
+	Sizes int `yaml:"sizes"`
+	// Contents is how many different contents the requests of a pair may have
+	// within Window, the first 16 bytes aside, where ping has its time stamp.
+	// Default 10.
+	Contents int           `yaml:"contents"`
+	Window   time.Duration `yaml:"window"` // default 5m
+	Pairs    int           `yaml:"pairs"`  // pairs of hosts remembered; default 2048
 }
 
 // Beacon configures the search for new connections at regular intervals.
@@ -268,7 +284,10 @@ type Newcomer struct {
 type OddPort struct {
 	// Score is what such a session gets. Default 0.6, as about one benign
 	// packet in 180 belongs to one.
-	Score      float64 `yaml:"score"`
+	Score float64 `yaml:"score"`
+	// SelfSigned is what it gets if the server is outside and signed its own
+	// certificate. Default 0.85.
+	SelfSigned float64 `yaml:"self_signed"`
 	Confidence float64 `yaml:"confidence"` // of the class, at least; default 0.9
 	Services   int     `yaml:"services"`   // pairs of client and service remembered; default 4096
 }
@@ -277,19 +296,20 @@ type OddPort struct {
 func Default() Config {
 	return Config{
 		PortScan: PortScan{Rate: 50, MinPorts: 10, Ports: 20, Protocols: 10, Served: 0.4,
-			Window: time.Hour, Pairs: 2048},
+			Sources: 4, Shared: 40, Refused: 200, Window: time.Hour, Pairs: 2048},
 		HostScan: HostScan{FastHosts: 30, FastWindow: time.Minute, Hosts: 60, Window: time.Hour,
 			Answered: 0.3, Density: 0.3, Scattered: 4, Sources: 2048},
 		Flood: Flood{Sigma: 3, Rate: 100, History: 10 * time.Second, ColdRate: 250, Echo: 200,
 			Reflection: 20, Destinations: 4096},
 		SlowDoS: SlowDoS{Connections: 20, MinAge: 5 * time.Second, Window: time.Minute,
 			MaxBytes: 4096, Services: 2048},
-		BruteForce: BruteForce{Failures: 5, Window: time.Minute, Clients: 4096, Flows: 8192},
+		BruteForce: BruteForce{Failures: 5, Window: time.Minute, SlowFailures: 15, SlowWindow: time.Hour,
+			Clients: 4096, Flows: 8192},
 		Exfiltration: Exfiltration{Bytes: 10e6, CovertBytes: 1e6, Window: time.Hour, Ratio: 4,
 			Usual: 3, Pairs: 4096},
 		DNSTunnel: DNSTunnel{Names: 20, Window: 10 * time.Minute, MinLength: 30, MinEntropy: 3,
 			Domains: 2048},
-		ICMPTunnel: ICMPTunnel{Mismatches: 5, Sizes: 10, Window: 5 * time.Minute, Pairs: 2048},
+		ICMPTunnel: ICMPTunnel{Mismatches: 5, Sizes: 10, Contents: 10, Window: 5 * time.Minute, Pairs: 2048},
 		Beacon: Beacon{Repeats: 10, Internal: 10, Jitter: 0.15, SizeSpread: 0.2, MinInterval: time.Second,
 			MinDuration: 150 * time.Second, Services: 8192},
 		ARPSpoof:      ARPSpoof{Claims: 3, Unasked: 10, Window: time.Minute, Hosts: 8192},
@@ -299,6 +319,6 @@ func Default() Config {
 		Storm:         Storm{Rate: 100, Senders: 4096},
 		WebShell:      WebShell{Posts: 8, Window: time.Hour, Clients: 4096},
 		Newcomer:      Newcomer{Conversations: 50, Window: 10 * time.Minute, Most: 0.9, Services: 16384},
-		OddPort:       OddPort{Score: 0.6, Confidence: 0.9, Services: 4096},
+		OddPort:       OddPort{Score: 0.6, SelfSigned: 0.85, Confidence: 0.9, Services: 4096},
 	}
 }

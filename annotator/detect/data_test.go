@@ -114,8 +114,7 @@ var typeOf = map[string]verdict.Type{
 
 // unseen are attacks that leave no trace a detector here could know.
 var unseen = map[string]string{
-	"westermo/right_extended.pcap arp_spoof":                                "the mirror port shows only the attacker's questions, under its own address, none of the forged replies",
-	"lemay-modbus/characterization_modbus_6RTU_with_operate.pcap port_scan": "reads all registers of a controller in one TCP connection; no port is tried",
+	"westermo/right_extended.pcap arp_spoof": "the mirror port shows only the attacker's questions, under its own address, none of the forged replies",
 }
 
 // notBenign are captures labelled benign that hold an attack.

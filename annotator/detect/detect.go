@@ -45,7 +45,7 @@ func All(cfg Config) []Detector {
 		newRemoteControl(cfg.RemoteControl),
 		newStorm(cfg.Storm),
 		newWebShell(cfg.WebShell),
-		newNewcomer(cfg.Newcomer),
+		newNewcomer(cfg.Newcomer, cfg.OddPort),
 		newOddPort(cfg.OddPort),
 	}
 }

@@ -14,8 +14,9 @@ import (
 // conversations tell: where new ones are usual, none is remarkable.
 type newcomer struct {
 	cfg     Newcomer
+	odd     OddPort
 	known   *table[service, acquaintance]
-	opened  rate // conversations
+	opened  rate // conversations that were answered
 	strange rate // of these, with a service new to the client
 }
 
@@ -28,8 +29,8 @@ type acquaintance struct {
 	reason string
 }
 
-func newNewcomer(cfg Newcomer) *newcomer {
-	return &newcomer{cfg: cfg, known: newTable[service, acquaintance](cfg.Services)}
+func newNewcomer(cfg Newcomer, odd OddPort) *newcomer {
+	return &newcomer{cfg: cfg, odd: odd, known: newTable[service, acquaintance](cfg.Services)}
 }
 
 func (d *newcomer) Name() string { return "newcomer" }
@@ -41,16 +42,22 @@ func (d *newcomer) Observe(o *flow.Observation) Finding {
 	}
 	key := serviceOf(o)
 	a := d.known.get(key)
-	if o.New && o.Noise == flow.Clean {
-		if a == nil {
-			a = d.meet(key, p.Time)
-		}
-		d.opened.add(p.Time, d.cfg.Window, 1)
+	if a == nil && o.New && o.Noise == flow.Clean {
+		a = d.meet(key, p.Time)
+	}
+	if !o.FromClient && o.ServerPayloads == 1 && p.PayloadLength > 0 && o.Noise == flow.Clean {
+		d.opened.add(p.Time, d.cfg.Window, 1) // answered: a flood does not settle a network
 	}
 	if a == nil || a.score < inkling {
 		return Finding{}
 	}
-	score := a.score * math.Exp2(-math.Abs(float64(p.Time-a.since))/float64(suspicionLife))
+	score := a.score
+	if d.odd.odd(o) {
+		// Two things that have nothing to do with each other: their chances
+		// multiply, so their scores add.
+		score = min(score+d.odd.Score, d.cfg.Most)
+	}
+	score *= math.Exp2(-math.Abs(float64(p.Time-a.since)) / float64(suspicionLife))
 	if score < verdict.SuspiciousScore {
 		return Finding{Score: score}
 	}
@@ -72,11 +79,13 @@ func hasService(o *flow.Observation) bool {
 // that is what it was of late (Laplace's rule of succession), and the score
 // what such a chance is worth on the common scale.
 func (d *newcomer) meet(key service, now int64) *acquaintance {
-	opened, strange := d.opened.count(now, d.cfg.Window), d.strange.add(now, d.cfg.Window, 1)-1
 	a := d.known.take(key)
-	*a = acquaintance{since: now, opened: opened, new: strange}
-	if chance := float64(strange+1) / float64(opened+2); opened >= uint32(d.cfg.Conversations) {
-		a.score = min(-math.Log10(chance)*verdict.AnomalousScore/3, d.cfg.Most)
+	*a = acquaintance{since: now, opened: d.opened.count(now, d.cfg.Window), new: d.strange.count(now, d.cfg.Window)}
+	if a.opened < uint32(d.cfg.Conversations) {
+		return a // at the beginning of a capture everything is new
 	}
+	d.strange.add(now, d.cfg.Window, 1)
+	chance := float64(a.new+1) / float64(a.opened+2)
+	a.score = min(-math.Log10(chance)*verdict.AnomalousScore/3, d.cfg.Most)
 	return a
 }

@@ -1,7 +1,13 @@
 package detect
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -24,15 +30,15 @@ func TestNewcomer(t *testing.T) {
 			call(w, at("10.0.0.9", 20000+i), at(fmt.Sprintf("10.0.0.%d", 1+i%4), 502))
 		}
 	}
-	play(t, verdict.Outlier, func() Detector { return newNewcomer(Default().Newcomer) }, []scene{
+	play(t, verdict.Outlier, func() Detector { return newNewcomer(Default().Newcomer, Default().OddPort) }, []scene{
 		{name: "a stranger among machines", flagged: -1, play: func(w *wire) {
-			settled(w, 8000)
+			settled(w, 4000)
 			call(w, "10.0.0.66:1234", "10.0.0.3:502")
-		}, reason: "10.0.0.66 has not called 10.0.0.3 port 502 before, and of the 5950 conversations of the last 600 s 0 were new"},
+		}, reason: "10.0.0.66 has not called 10.0.0.3 port 502 before, and of the 4000 conversations of the last 600 s 0 were new"},
 		{name: "hardly settled", flagged: 0, play: func(w *wire) {
 			settled(w, 200)
 			call(w, "10.0.0.66:1234", "10.0.0.3:502")
-			if w.last.Score < 0.3 || w.last.Score > verdict.SuspiciousScore+0.1 {
+			if w.last.Score < 0.3 || w.last.Score > verdict.SuspiciousScore+0.15 {
 				w.t.Errorf("score %.2f", w.last.Score)
 			}
 		}},
@@ -51,7 +57,7 @@ func TestNewcomer(t *testing.T) {
 
 func TestOddPort(t *testing.T) {
 	session := func(class, server string) Finding {
-		w := newWire(t, newOddPort(OddPort{Score: 0.6, Confidence: 0.9, Services: 10}))
+		w := newWire(t, newOddPort(Default().OddPort))
 		p := ip(packet.ProtoTCP, "10.0.0.9:50000", server, "x")
 		p.Time, p.TCPFlags = w.now, packet.ACK
 		var o flow.Observation
@@ -66,6 +72,46 @@ func TestOddPort(t *testing.T) {
 	for _, tt := range [][2]string{{"tls", "203.0.113.7:443"}, {"ssh", "203.0.113.7:22"}, {"http", "203.0.113.7:7084"}} {
 		if f := session(tt[0], tt[1]); f.Score != 0 {
 			t.Errorf("%v: %+v", tt, f)
+		}
+	}
+}
+
+// TestSelfSigned looks at real certificates, each behind the messages that come
+// before it.
+func TestSelfSigned(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate := func(issuer, subject string) string {
+		template := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: subject}}
+		parent := &x509.Certificate{Subject: pkix.Name{CommonName: issuer}}
+		der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := append([]byte{0, 0, 0, 0, byte(len(der) >> 8), byte(len(der))}, der...)
+		return string(append([]byte{11, 0, byte(len(list) >> 8), byte(len(list))}, list...))
+	}
+	record := func(content string) string {
+		return string([]byte{22, 3, 3, byte(len(content) >> 8), byte(len(content))}) + content
+	}
+	hello := "\x02\x00\x00\x04abcd"
+	for _, tt := range []struct {
+		payload string
+		want    bool
+	}{
+		{record(hello + certificate("me", "me")), true},
+		{record(hello) + record(certificate("me", "me")), true},
+		{record(hello + certificate("an authority", "me")), false},
+		{record(hello) + record(certificate("an authority", "me")), false},
+		{record(hello), false},
+	} {
+		if got := isSelfSigned([]byte(tt.payload)); got != tt.want {
+			t.Errorf("%x: %v", tt.payload, got)
+		}
+		for n := range len(tt.payload) {
+			isSelfSigned([]byte(tt.payload[:n])) // must not panic
 		}
 	}
 }
