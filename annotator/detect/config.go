@@ -285,9 +285,9 @@ type OddPort struct {
 	// Score is what such a session gets. Default 0.6, as about one benign
 	// packet in 180 belongs to one.
 	Score float64 `yaml:"score"`
-	// SelfSigned is what it gets if the server is outside and signed its own
-	// certificate. Default 0.85.
-	SelfSigned float64 `yaml:"self_signed"`
+	// Unvouched is what it gets if the server is outside and its
+	// certificate comes without that of an authority. Default 0.85.
+	Unvouched  float64 `yaml:"unvouched"`
 	Confidence float64 `yaml:"confidence"` // of the class, at least; default 0.9
 	Services   int     `yaml:"services"`   // pairs of client and service remembered; default 4096
 }
@@ -319,6 +319,6 @@ func Default() Config {
 		Storm:         Storm{Rate: 100, Senders: 4096},
 		WebShell:      WebShell{Posts: 8, Window: time.Hour, Clients: 4096},
 		Newcomer:      Newcomer{Conversations: 50, Window: 10 * time.Minute, Most: 0.9, Services: 16384},
-		OddPort:       OddPort{Score: 0.6, SelfSigned: 0.85, Confidence: 0.9, Services: 4096},
+		OddPort:       OddPort{Score: 0.6, Unvouched: 0.85, Confidence: 0.9, Services: 4096},
 	}
 }

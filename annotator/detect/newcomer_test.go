@@ -1,13 +1,7 @@
 package detect
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
-	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -76,42 +70,31 @@ func TestOddPort(t *testing.T) {
 	}
 }
 
-// TestSelfSigned looks at real certificates, each behind the messages that come
-// before it.
-func TestSelfSigned(t *testing.T) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate := func(issuer, subject string) string {
-		template := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: subject}}
-		parent := &x509.Certificate{Subject: pkix.Name{CommonName: issuer}}
-		der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		list := append([]byte{0, 0, 0, 0, byte(len(der) >> 8), byte(len(der))}, der...)
-		return string(append([]byte{11, 0, byte(len(list) >> 8), byte(len(list))}, list...))
+func TestUnvouched(t *testing.T) {
+	certificates := func(n int) string {
+		one := "\x00\x00\x40" + strings.Repeat("c", 64)
+		list := "\x00\x00" + string([]byte{byte(67 * n)}) + strings.Repeat(one, n)
+		return "\x0b\x00\x00" + string([]byte{byte(len(list))}) + list
 	}
 	record := func(content string) string {
-		return string([]byte{22, 3, 3, byte(len(content) >> 8), byte(len(content))}) + content
+		return "\x16\x03\x03\x00" + string([]byte{byte(len(content))}) + content
 	}
-	hello := "\x02\x00\x00\x04abcd"
+	const hello = "\x02\x00\x00\x0cabcdefghijkl"
 	for _, tt := range []struct {
 		payload string
 		want    bool
 	}{
-		{record(hello + certificate("me", "me")), true},
-		{record(hello) + record(certificate("me", "me")), true},
-		{record(hello + certificate("an authority", "me")), false},
-		{record(hello) + record(certificate("an authority", "me")), false},
+		{record(hello + certificates(1)), true},
+		{record(hello) + record(certificates(1)), true},
+		{record(hello + certificates(2)), false},
+		{record(hello) + record(certificates(3)), false},
 		{record(hello), false},
 	} {
-		if got := isSelfSigned([]byte(tt.payload)); got != tt.want {
+		if got := isUnvouched([]byte(tt.payload)); got != tt.want {
 			t.Errorf("%x: %v", tt.payload, got)
 		}
 		for n := range len(tt.payload) {
-			isSelfSigned([]byte(tt.payload[:n])) // must not panic
+			isUnvouched([]byte(tt.payload[:n])) // must not panic
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"bytes"
 	"fmt"
 
 	"ampulla/annotator/flow"
@@ -18,8 +17,8 @@ type oddPort struct {
 
 // session is what is known of the encrypted sessions with a service.
 type session struct {
-	selfSigned bool
-	reason     string
+	unvouched bool
+	reason    string
 }
 
 func newOddPort(cfg OddPort) *oddPort {
@@ -33,18 +32,18 @@ func (d *oddPort) Observe(o *flow.Observation) Finding {
 		return Finding{}
 	}
 	s := d.sessions.take(serviceOf(o))
-	if !o.FromClient && !s.selfSigned && isSelfSigned(o.Packet.Payload) {
-		*s = session{selfSigned: true}
+	if !o.FromClient && !s.unvouched && isUnvouched(o.Packet.Payload) {
+		*s = session{unvouched: true}
 	}
 	server, port := o.Server()
 	score := d.cfg.Score
-	if s.selfSigned && !internal(server) {
-		score = d.cfg.SelfSigned
+	if s.unvouched && !internal(server) {
+		score = d.cfg.Unvouched
 	}
 	if s.reason == "" {
 		s.reason = fmt.Sprintf("an encrypted session (%s) with %s on port %d, which is not made for it", classOf(o), server, port)
-		if s.selfSigned {
-			s.reason += ", and nobody but the server itself vouches for its certificate"
+		if s.unvouched {
+			s.reason += ", and no authority vouches for its certificate"
 		}
 	}
 	return Finding{score, verdict.Outlier, s.reason}
@@ -82,63 +81,26 @@ func isTLSPort(port uint16) bool {
 
 func isSSHPort(port uint16) bool { return port == 22 || port == 830 || port == 2222 }
 
-// isSelfSigned tells that a payload holds the beginning of a TLS server's
-// certificate (RFC 5246 section 7.4.2) whose issuer is its subject (RFC 5280
-// section 4.1.2).
-func isSelfSigned(b []byte) bool {
+// isUnvouched tells that a payload holds a TLS server's certificate (RFC 5246
+// section 7.4.2) that comes alone: it signed itself, or somebody did whom the
+// server does not show. Authorities that the public trusts sign through others,
+// whose certificates come along.
+func isUnvouched(b []byte) bool {
 	const handshake, certificate = 22, 11
-	for len(b) > 9 && b[0] == handshake && b[1] == 3 {
-		record := b[5:]
-		for len(record) > 10 {
-			length := int(record[1])<<16 | int(record[2])<<8 | int(record[3])
-			if record[0] == certificate {
-				return sameNames(record[10:]) // two lengths first
+	for len(b) > 5 && b[0] == handshake && b[1] == 3 {
+		b = b[5:] // record
+		for len(b) > 10 && !(b[0] == handshake && b[1] == 3) {
+			if b[0] == certificate {
+				return uint24(b[4:]) == uint24(b[7:])+3 // all of them, the first of them
 			}
-			if length+4 > len(record) {
+			length := uint24(b[1:])
+			if length+4 > len(b) {
 				return false
 			}
-			record = record[4+length:]
-			if len(record) > 1 && record[0] == handshake && record[1] == 3 {
-				break // the next record
-			}
+			b = b[4+length:]
 		}
-		b = record
 	}
 	return false
 }
 
-// sameNames tells that issuer and subject of a certificate are the same.
-func sameNames(der []byte) bool {
-	body, _ := element(der) // Certificate
-	body, _ = element(body) // TBSCertificate
-	if len(body) > 0 && body[0] == 0xa0 {
-		_, body = element(body) // version
-	}
-	_, body = element(body) // serial number
-	_, body = element(body) // signature algorithm
-	issuer, body := element(body)
-	_, body = element(body) // validity
-	subject, _ := element(body)
-	return len(issuer) > 0 && bytes.Equal(issuer, subject)
-}
-
-// element splits DER (X.690 section 8.1) into the content of its first element,
-// as far as it is there, and what follows.
-func element(der []byte) (content, rest []byte) {
-	if len(der) < 2 {
-		return nil, nil
-	}
-	length, header := int(der[1]), 2
-	if length >= 0x80 {
-		n := length & 0x7f
-		if n > 3 || len(der) < 2+n {
-			return nil, nil
-		}
-		length, header = 0, 2+n
-		for _, c := range der[2 : 2+n] {
-			length = length<<8 | int(c)
-		}
-	}
-	end := min(header+length, len(der))
-	return der[header:end], der[end:]
-}
+func uint24(b []byte) int { return int(b[0])<<16 | int(b[1])<<8 | int(b[2]) }

@@ -135,7 +135,7 @@ func (c *Config) contentFields() []field {
 		share("newcomer.most", nc.Most),
 		count("newcomer.services", nc.Services),
 		share("odd_port.score", op.Score),
-		share("odd_port.self_signed", op.SelfSigned),
+		share("odd_port.unvouched", op.Unvouched),
 		share("odd_port.confidence", op.Confidence),
 		count("odd_port.services", op.Services),
 	}
