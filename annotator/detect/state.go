@@ -76,11 +76,14 @@ func (p *period) over(now int64, d time.Duration) bool { return !p.begun || !nea
 // seconds is how long the period has lasted.
 func (p *period) seconds(now int64) float64 { return float64(max(now-p.start, 0)) / 1e9 }
 
-// rate counts events within a sliding window, to an eighth of its length.
+// rate counts events within a sliding window, to an eighth of its length. The
+// slots are counted from the first event, so that counts do not depend on the
+// time of day.
 type rate struct {
-	slots [8]uint32
-	head  int64 // number of the newest slot since 1970
-	total uint32
+	slots  [8]uint32
+	origin int64 // time of the first event
+	head   int64 // number of the newest slot since
+	total  uint32
 }
 
 // add counts n events at time now and returns how many there were in window.
@@ -98,10 +101,17 @@ func (r *rate) count(now int64, window time.Duration) uint32 {
 }
 
 func (r *rate) advance(now int64, window time.Duration) {
-	slot := now / max(int64(window)/8, 1)
+	if r.origin == 0 {
+		r.origin = now
+	}
+	width := max(int64(window)/8, 1)
+	slot := (now - r.origin) / width
+	if now < r.origin {
+		slot-- // division rounds towards zero
+	}
 	switch ahead := slot - r.head; {
 	case ahead >= 8 || ahead <= -8:
-		*r = rate{head: slot}
+		*r = rate{origin: r.origin, head: slot}
 	default:
 		for ; r.head < slot; r.head++ {
 			next := uint64(r.head+1) % 8

@@ -30,8 +30,12 @@ func frames(t testing.TB, path string) []packet.Frame {
 		t.Fatal(err)
 	}
 	defer file.Close()
+	return readFrames(t, pcapng.NewReader(file))
+}
+
+func readFrames(t testing.TB, r *pcapng.Reader) []packet.Frame {
+	t.Helper()
 	var list []packet.Frame
-	r := pcapng.NewReader(file)
 	for {
 		block, err := r.Next()
 		if errors.Is(err, io.EOF) {
