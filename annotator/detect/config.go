@@ -23,6 +23,7 @@ type Config struct {
 	WebShell      WebShell      `yaml:"web_shell"`
 	Newcomer      Newcomer      `yaml:"newcomer"`
 	OddPort       OddPort       `yaml:"odd_port"`
+	RequestFlood  RequestFlood  `yaml:"request_flood"`
 }
 
 // PortScan configures the search for one host trying the ports of another.
@@ -292,6 +293,16 @@ type OddPort struct {
 	Services   int     `yaml:"services"`   // pairs of client and service remembered; default 4096
 }
 
+// RequestFlood configures the search for clients that send more requests than
+// people do.
+type RequestFlood struct {
+	// Rate is how many requests a second one client may send to one TCP service
+	// for five seconds: requests of HTTP, or conversations that begin to say
+	// something. Default 60.
+	Rate    float64 `yaml:"rate"`
+	Clients int     `yaml:"clients"` // pairs of client and service remembered; default 4096
+}
+
 // Default returns the documented defaults.
 func Default() Config {
 	return Config{
@@ -320,5 +331,6 @@ func Default() Config {
 		WebShell:      WebShell{Posts: 8, Window: time.Hour, Clients: 4096},
 		Newcomer:      Newcomer{Conversations: 50, Window: 10 * time.Minute, Most: 0.9, Services: 16384},
 		OddPort:       OddPort{Score: 0.6, Unvouched: 0.85, Confidence: 0.9, Services: 4096},
+		RequestFlood:  RequestFlood{Rate: 60, Clients: 4096},
 	}
 }

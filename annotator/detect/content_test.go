@@ -200,6 +200,31 @@ func TestRemoteControl(t *testing.T) {
 	})
 }
 
+func TestRequestFlood(t *testing.T) {
+	ask := func(n int, gap time.Duration, connect bool) func(w *wire) {
+		return func(w *wire) {
+			w.class = "http"
+			client := browser
+			w.connect(client, web)
+			for i := range n {
+				if connect {
+					client = at("10.0.0.9", 10000+i)
+					w.connect(client, web)
+				}
+				w.say(client, web, "GET /?"+noise(i, 8)+httpTail)
+				w.say(web, client, "HTTP/1.1 200 OK\r\n\r\n")
+				w.wait(gap)
+			}
+		}
+	}
+	play(t, verdict.Flood, func() Detector { return newRequestFlood(Default().RequestFlood) }, []scene{
+		{name: "over new connections", flagged: -1, play: ask(1000, 10*time.Millisecond, true)},
+		{name: "over one", flagged: -1, play: ask(1000, 10*time.Millisecond, false)},
+		{name: "a page of many pictures", flagged: 0, play: ask(200, time.Millisecond, true)},
+		{name: "an application", flagged: 0, play: ask(1000, 50*time.Millisecond, false)},
+	})
+}
+
 func TestStorm(t *testing.T) {
 	everyone := packet.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 	broadcast := func(n int, gap time.Duration) func(w *wire) {

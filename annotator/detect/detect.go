@@ -47,6 +47,7 @@ func All(cfg Config) []Detector {
 		newWebShell(cfg.WebShell),
 		newNewcomer(cfg.Newcomer, cfg.OddPort),
 		newOddPort(cfg.OddPort),
+		newRequestFlood(cfg.RequestFlood),
 	}
 }
 

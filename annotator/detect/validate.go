@@ -86,7 +86,7 @@ func (c *Config) scanFields() []field {
 func (c *Config) contentFields() []field {
 	ex, dt, it, be, as := &c.Exfiltration, &c.DNSTunnel, &c.ICMPTunnel, &c.Beacon, &c.ARPSpoof
 	wa, dg, rc, st := &c.WebAttack, &c.DGA, &c.RemoteControl, &c.Storm
-	ws, nc, op := &c.WebShell, &c.Newcomer, &c.OddPort
+	ws, nc, op, rf := &c.WebShell, &c.Newcomer, &c.OddPort, &c.RequestFlood
 	return []field{
 		{"exfiltration.bytes", ex.Bytes, mostBytes},
 		{"exfiltration.covert_bytes", ex.CovertBytes, mostBytes},
@@ -138,5 +138,7 @@ func (c *Config) contentFields() []field {
 		share("odd_port.unvouched", op.Unvouched),
 		share("odd_port.confidence", op.Confidence),
 		count("odd_port.services", op.Services),
+		{"request_flood.rate", rf.Rate, mostRate},
+		count("request_flood.clients", rf.Clients),
 	}
 }
