@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 
 	"github.com/urfave/cli/v2"
@@ -36,6 +37,7 @@ train them with (see models/train); it needs no models for that.
 			&cli.StringFlag{Name: "captures", Usage: "`FOLDER` of captures"},
 			&cli.StringFlag{Name: "labels", Usage: "`FOLDER` of labels"},
 			&cli.StringFlag{Name: "features", Usage: "write feature rows to this `FOLDER` instead of measuring"},
+			&cli.StringFlag{Name: "json", Usage: "write the figures to this `FILE` as well"},
 			&cli.Uint64Flag{Name: "every", Value: 1, Usage: "with --features, keep the anomaly rows of one frame in `N`; 0 keeps none"},
 			configFlag(), workersFlag(), libraryFlag(),
 		},
@@ -71,6 +73,15 @@ func runEval(c *cli.Context) error {
 	}
 	if len(results) == 0 {
 		return errors.New("no captures in " + c.String("captures"))
+	}
+	if path := c.String("json"); path != "" {
+		file, err := os.Create(path)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(eval.Summarize(results).WriteJSON(file), file.Close()); err != nil {
+			return err
+		}
 	}
 	return eval.WriteReport(c.App.Writer, results)
 }
