@@ -50,7 +50,7 @@ var (
 
 func rtp(m Message) bool {
 	kind := m.at(1) & 0x7f
-	return m.at(0)>>6 == 2 && (kind <= 34 || kind >= 96) && m.at(1) >= 0 && m.Length >= 13+4*(m.at(0)&15) && m.be32(8) > 0 && m.at(0)&15 <= 4
+	return m.at(0)>>6 == 2 && (kind <= 34 || kind >= 96) && m.at(1) >= 0 && m.Length >= 13+4*(m.at(0)&15) && m.be32(8) > 0 && m.at(0)&15 <= 4 && m.be16(2) != m.Length
 }
 
 func stun(m Message) bool {

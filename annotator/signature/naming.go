@@ -44,6 +44,9 @@ func dnsHeader(m Message) (h dns, ok bool) {
 	if h.additional < 0 || h.flags&0x40 != 0 || opcode > 6 || opcode == 3 || h.flags&15 > 11 && h.flags&15 < 16 && h.flags&15 != 15 {
 		return h, false
 	}
+	if response := h.flags&0x8000 != 0; !response && (h.flags&15 != 0 || h.questions == 0) || h.questions == 0 && h.answers+h.authorities == 0 && records > 0 {
+		return h, false // questions have no response code, and answers have some record
+	}
 	if h.questions > 32 || h.answers > 512 || h.authorities > 64 || h.additional > 512 {
 		return h, false
 	}

@@ -27,9 +27,8 @@ var service = []Signature{
 	}},
 	{Class: "ssdp", Doc: "M-SEARCH, NOTIFY or a response in a datagram (UPnP Device Architecture 2.0 section 1)", proto: udp,
 		match: begins("M-SEARCH * HTTP/1.", "NOTIFY * HTTP/1.", "HTTP/1.")},
-	{Class: "srvloc", Doc: "version 1 or 2, function and length that fits (RFC 2608 section 8)", match: func(m Message) bool {
-		return m.at(0) == 2 && m.at(1) >= 1 && m.at(1) <= 11 && m.fits(m.be24(2), 16, 1<<16) && m.at(6) == 0 ||
-			m.at(0) == 1 && m.at(1) >= 1 && m.at(1) <= 10 && m.be16(2) == m.Length && m.be16(8) == 3
+	{Class: "srvloc", Doc: "version 1 or 2, function and length that fits (RFC 2608 section 8, RFC 2165 section 4.1)", match: func(m Message) bool {
+		return m.at(0) == 2 && m.at(1) >= 1 && m.at(1) <= 11 && m.fits(m.be24(2), 16, 1<<16) && m.at(6) == 0 || slpV1(m)
 	}},
 	{Class: "portcontrol", Doc: "request or response of NAT-PMP (RFC 6886 section 3) or PCP (RFC 6887 section 7)", proto: udp, match: func(m Message) bool {
 		switch op := m.at(1); {
@@ -63,7 +62,7 @@ func ntp(m Message) bool {
 	}
 	poll, precision := int8(m.at(2)), int8(m.at(3))
 	return mode >= 1 && m.Length >= 48 && m.Length <= 200 && m.Length%4 == 0 && m.at(1) >= 0 && m.at(1) <= 16 && poll >= -8 && poll <= 17 &&
-		(precision >= -32 && precision < 0 || m.zeros(4, 16))
+		(precision >= -32 && precision < 0 || m.zeros(3, 16))
 }
 
 func snmp(m Message) bool {
@@ -126,9 +125,16 @@ func tftp(m Message) bool {
 	return false
 }
 
+// slpV1 matches a message of SLP version 1, with its length, no dialect, a
+// language of two letters and ASCII or UTF-8.
+func slpV1(m Message) bool {
+	return m.at(0) == 1 && m.at(1) >= 1 && m.at(1) <= 10 && m.be16(2) == m.Length && m.at(5) == 0 &&
+		m.at(6) >= 'a' && m.at(7) >= 'a' && (m.be16(8) == 3 || m.be16(8) == 106)
+}
+
 func radius(m Message) bool {
 	code, n := m.at(0), m.be16(2)
-	if !(code >= 1 && code <= 5 || code >= 11 && code <= 13 || code >= 40 && code <= 45) || n < 20 || n > 4096 || n > m.Length || m.Length > n+4 {
+	if !(code >= 1 && code <= 5 || code >= 11 && code <= 13 || code >= 40 && code <= 45) || n < 20 || n > 4096 || n > m.Length || m.Length > n+4 || slpV1(m) {
 		return false
 	}
 	for i := 20; i+2 <= len(m.Data) && i < n; i += m.at(i + 1) {
