@@ -51,6 +51,7 @@ var mayImport = map[string][]string{
 	// The client runs inside other programs, such as Wireshark: no engine.
 	"grpc/client":           {"annotator/packet", "annotator/verdict", "grpc/socket", "proto/annotator/v1"},
 	"annotator/capturetest": {},
+	"annotator/dumpcap":     {},
 	"lua":                   {}, // carries ai.lua
 	// Runs inside Wireshark: no engine.
 	"lua/native": {"annotator/pcapng", "annotator/packet", "annotator/verdict", "grpc/client"},

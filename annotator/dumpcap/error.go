@@ -1,0 +1,134 @@
+package dumpcap
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/user"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Kinds of [Error].
+var (
+	ErrMissing    = errors.New("dumpcap is not installed")
+	ErrPermission = errors.New("no right to capture")
+	ErrInterface  = errors.New("interface cannot be captured from")
+	ErrFilter     = errors.New("capture filter is not valid")
+	ErrFailed     = errors.New("dumpcap failed") // anything else
+)
+
+// Error is why dumpcap does not do what it was told to.
+type Error struct {
+	Kind error  // one of the above, which errors.Is matches
+	Text string // one line
+	Hint string // what the user can do about it, if we know
+}
+
+func (e *Error) Error() string { return e.Text }
+func (e *Error) Unwrap() error { return e.Kind }
+
+// phrases tell the kind of an error by what dumpcap, or libpcap, says.
+var phrases = []struct {
+	text string
+	kind error
+}{
+	{"permission", ErrPermission},
+	{"Operation not permitted", ErrPermission},
+	{"capture filter", ErrFilter},
+	{"no device named", ErrInterface},
+	{"No such device", ErrInterface},
+	{"no interface on which", ErrInterface}, // and none was named
+	{"is not up", ErrInterface},
+	{"went down", ErrInterface},
+	{"disappeared", ErrInterface},
+	{"no longer available", ErrInterface},
+	{"not supported on", ErrInterface},
+}
+
+// explain makes an error of what dumpcap wrote to standard error.
+func (p Program) explain(said string) error {
+	text, detail := complaint(said)
+	if text == "" {
+		return &Error{Kind: ErrFailed, Text: "dumpcap ended without saying why"}
+	}
+	e := &Error{Kind: ErrFailed, Text: text}
+	for _, phrase := range phrases {
+		if strings.Contains(said, phrase.text) {
+			e.Kind = phrase.kind
+			break
+		}
+	}
+	switch e.Kind {
+	case ErrPermission:
+		e.Hint = p.permissionHint()
+	case ErrInterface:
+		e.Hint = "dumpcap -D lists the interfaces"
+	}
+	if detail != "" && !strings.Contains(text, detail) {
+		e.Text += " (" + detail + ")"
+	}
+	return e
+}
+
+// complaint returns the line in which dumpcap says what is wrong, and what it
+// adds in parentheses.
+func complaint(said string) (text, detail string) {
+	_, said, found := strings.Cut(said, name+": ") // at times behind a count of packets
+	if !found {
+		return "", ""
+	}
+	text, said, _ = strings.Cut(said, "\n")
+	if _, inner, ok := strings.Cut(said, "("); ok {
+		detail, _, _ = strings.Cut(inner, "\n")
+		detail = strings.TrimRight(detail, ".)")
+	}
+	return strings.TrimRight(text, "."), detail
+}
+
+// cannotRun explains why dumpcap could not even be started.
+func (p Program) cannotRun(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return &Error{Kind: ErrPermission, Text: fmt.Sprintf("you may not run %s", p), Hint: p.permissionHint()}
+	}
+	return &Error{Kind: ErrFailed, Text: fmt.Sprintf("%s: %v", p, errors.Unwrap(err))}
+}
+
+// group is whose members may capture, on most systems.
+const group = "wireshark"
+
+// permissionHint names the commands that give the user the right to capture.
+func (p Program) permissionHint() string {
+	who := "$USER"
+	if u, err := user.Current(); err == nil {
+		who = u.Username
+	}
+	if p.belongsToGroup() {
+		return fmt.Sprintf("members of the group %s may capture; run: sudo usermod -aG %s %s; then log out and in again",
+			group, group, who)
+	}
+	if _, err := exec.LookPath("dpkg-reconfigure"); err == nil {
+		return fmt.Sprintf("let members of the group %s capture; run: sudo dpkg-reconfigure wireshark-common (answer Yes), "+
+			"sudo usermod -aG %s %s; then log out and in again", group, group, who)
+	}
+	return fmt.Sprintf("let members of the group %s capture; run: sudo groupadd -f %s, sudo chgrp %s %s, sudo chmod 750 %s, "+
+		"sudo setcap cap_net_raw,cap_net_admin=eip %s, sudo usermod -aG %s %s; then log out and in again",
+		group, group, group, p, p, p, group, who)
+}
+
+// belongsToGroup tells whether the system has the group and gave dumpcap to it.
+func (p Program) belongsToGroup() bool {
+	g, err := user.LookupGroup(group)
+	if err != nil {
+		return false
+	}
+	info, err := os.Stat(string(p))
+	if err != nil {
+		return false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && strconv.FormatUint(uint64(stat.Gid), 10) == g.Gid
+}
