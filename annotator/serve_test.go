@@ -22,7 +22,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
@@ -86,7 +85,7 @@ func startServe(t *testing.T, args ...string) (*exec.Cmd, string) {
 	return nil, ""
 }
 
-func dial(t *testing.T, cfg client.Config) *grpc.ClientConn {
+func dial(t *testing.T, cfg client.Config) *client.Conn {
 	t.Helper()
 	conn, err := client.Dial(t.Context(), cfg)
 	if err != nil {

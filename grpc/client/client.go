@@ -11,11 +11,13 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 
 	"ampulla/grpc/socket"
 	annotatorv1 "ampulla/proto/annotator/v1"
@@ -41,41 +43,57 @@ type Config struct {
 // NoStart, as Config.Program, means that the annotator is not to be started.
 const NoStart = "-"
 
-const window = 4 << 20 // bytes; fixed flow-control windows save a ping per exchange
+// Conn is the way to one annotator, over which calls and any number of sessions
+// go, each session over a connection of its own. It is safe for concurrent use.
+type Conn struct {
+	*grpc.ClientConn // for calls other than Session
+	cfg              Config
+	path             string // of the unix socket; empty with TCP
+	counters
+}
 
-// Dial connects to the annotator, starting it if need be, and returns only when
-// somebody answered or ctx ended. The error says what to do.
-func Dial(ctx context.Context, cfg Config) (*grpc.ClientConn, error) {
-	if host, ok := strings.CutPrefix(cfg.Address, "tcp:"); ok {
-		return dialTCP(host, cfg)
-	}
-	path := socket.Path()
+// Dial finds the annotator, starting it if need be, and returns when somebody
+// answered or ctx ended; over TCP it does not try yet. The error says what to
+// do.
+func Dial(ctx context.Context, cfg Config) (*Conn, error) {
+	set(&cfg.StartTimeout, 3*time.Second)
+	c := &Conn{cfg: cfg, path: socket.Path()}
 	if cfg.Address != "" {
 		var ok bool
-		if path, ok = strings.CutPrefix(cfg.Address, "unix:"); !ok {
+		if c.path, ok = strings.CutPrefix(cfg.Address, "unix:"); !ok && !c.remote() {
 			return nil, fmt.Errorf("address %q begins with neither unix: nor tcp:", cfg.Address)
 		}
 	}
-	if err := reach(ctx, path, cfg); err != nil {
+	if err := c.reach(ctx); err != nil {
 		return nil, err
 	}
-	return grpc.NewClient("passthrough:///annotator",
-		grpc.WithTransportCredentials(insecure.NewCredentials()), // the kernel vouches for both ends
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return socket.Dial(ctx, path) }),
-		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window),
-	)
+	var err error
+	c.ClientConn, err = c.connect()
+	return c, err
 }
 
-func dialTCP(host string, cfg Config) (*grpc.ClientConn, error) {
-	config := cfg.TLS
+func (c *Conn) remote() bool { return strings.HasPrefix(c.cfg.Address, "tcp:") }
+
+// connect returns a connection that is made when it is first used.
+func (c *Conn) connect() (*grpc.ClientConn, error) {
+	const window = 4 << 20 // bytes; fixed flow-control windows save a ping per exchange
+	options := []grpc.DialOption{grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window)}
+	if !c.remote() {
+		return grpc.NewClient("passthrough:///annotator", append(options,
+			grpc.WithTransportCredentials(insecure.NewCredentials()), // the kernel vouches for both ends
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return socket.Dial(ctx, c.path) }),
+		)...)
+	}
+	config := c.cfg.TLS
 	if config == nil {
 		config = &tls.Config{MinVersion: tls.VersionTLS13}
 	}
-	return grpc.NewClient("dns:///"+host,
+	return grpc.NewClient("dns:///"+strings.TrimPrefix(c.cfg.Address, "tcp:"), append(options,
 		grpc.WithTransportCredentials(credentials.NewTLS(config)),
-		grpc.WithPerRPCCredentials(bearer(cfg.Token)),
-		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window),
-	)
+		grpc.WithPerRPCCredentials(bearer(c.cfg.Token)),
+		// A host that is gone says nothing.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
+	)...)
 }
 
 // bearer is a token that is only ever sent encrypted.
@@ -90,38 +108,37 @@ func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]strin
 
 func (b bearer) RequireTransportSecurity() bool { return true }
 
-// reach makes sure that somebody listens at path, and starts the annotator if
-// nobody does. Looking first keeps gRPC from hiding "not running" behind its
-// own pauses.
-func reach(ctx context.Context, path string, cfg Config) error {
-	conn, err := socket.Dial(ctx, path)
+// reach makes sure that somebody listens at the unix socket, and starts the
+// annotator if nobody does. Looking first keeps gRPC from hiding "not running"
+// behind its own pauses.
+func (c *Conn) reach(ctx context.Context) error {
+	if c.remote() {
+		return nil
+	}
+	conn, err := socket.Dial(ctx, c.path)
 	if err == nil {
 		return conn.Close()
 	}
-	if cfg.Program == NoStart || !nobodyListens(err) {
+	if c.cfg.Program == NoStart || !nobodyListens(err) {
 		return fmt.Errorf("annotator: %w", err)
 	}
-	program := cfg.Program
+	program := c.cfg.Program
 	if program == "" {
 		if program, err = FindProgram(); err != nil {
 			return err
 		}
 	}
-	timeout := cfg.StartTimeout
-	if timeout == 0 {
-		timeout = 3 * time.Second
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.StartTimeout)
 	defer cancel()
-	return start(ctx, program, path)
+	return start(ctx, program, c.path)
 }
 
 // nobodyListens tells that there is no socket, or one left behind.
 func nobodyListens(err error) bool {
-	return errors.Is(err, os.ErrNotExist) || isRefused(err)
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // Info asks for version, models and limits.
-func Info(ctx context.Context, conn *grpc.ClientConn) (*annotatorv1.Info, error) {
+func Info(ctx context.Context, conn grpc.ClientConnInterface) (*annotatorv1.Info, error) {
 	return annotatorv1.NewAnnotatorClient(conn).GetInfo(ctx, &annotatorv1.GetInfoRequest{})
 }

@@ -60,14 +60,22 @@ func serve(t testing.TB, change func(*server.Config)) string {
 	return "unix:" + path
 }
 
-func open(t testing.TB, address string, options client.Options) *client.Session {
+// patient is how long a test waits for what must come.
+const patient = time.Minute
+
+func dial(t testing.TB, address string) *client.Conn {
 	t.Helper()
 	conn, err := client.Dial(t.Context(), client.Config{Address: address, Program: client.NoStart})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	session, err := client.Open(t.Context(), conn, options)
+	return conn
+}
+
+func open(t testing.TB, address string, options client.Options) *client.Session {
+	t.Helper()
+	session, err := client.Open(t.Context(), dial(t, address), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,17 +127,19 @@ func TestSameVerdicts(t *testing.T) {
 	frames, want := capture(t, "port_scan_syn.pcapng")
 	check := func(t *testing.T, s *client.Session, n int) {
 		t.Helper()
-		got, err := s.Verdict(uint64(n))
-		if err != nil {
+		if err := s.Await(uint64(n), patient); err != nil {
+			t.Fatal(err)
+		}
+		got, ok, err := s.Poll(uint64(n))
+		if !ok || err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want[n-1], got); diff != "" {
 			t.Fatal(diff)
 		}
 	}
-	patient := client.Options{Timeout: 30 * time.Second}
 	t.Run("one by one", func(t *testing.T) {
-		s := open(t, address, patient)
+		s := open(t, address, client.Options{})
 		for i, f := range frames {
 			if err := s.Queue(f); err != nil {
 				t.Fatal(err)
@@ -138,7 +148,7 @@ func TestSameVerdicts(t *testing.T) {
 		}
 	})
 	t.Run("at the end", func(t *testing.T) {
-		s := open(t, address, patient)
+		s := open(t, address, client.Options{})
 		for _, f := range frames {
 			if err := s.Queue(f); err != nil {
 				t.Fatal(err)
@@ -147,8 +157,11 @@ func TestSameVerdicts(t *testing.T) {
 		for n := len(frames); n >= 1; n-- {
 			check(t, s, n)
 		}
-		if _, err := s.Verdict(uint64(len(frames)) + 1); !errors.Is(err, client.ErrUnknownFrame) {
+		if _, _, err := s.Poll(uint64(len(frames)) + 1); !errors.Is(err, client.ErrUnknownFrame) {
 			t.Errorf("a frame too many: %v", err)
+		}
+		if err := s.Await(uint64(len(frames))+1, patient); !errors.Is(err, client.ErrUnknownFrame) {
+			t.Errorf("waiting for a frame too many: %v", err)
 		}
 	})
 }
@@ -185,38 +198,48 @@ func (s slow) Anomaly(rows, out []float32) error {
 	return s.Hash.Anomaly(rows, out)
 }
 
-// TestBreaker checks that after one time-out nobody waits until Backoff is
-// over, and that everything recovers then.
-func TestBreaker(t *testing.T) {
+// TestPatience checks that an annotator that does not answer costs one wait,
+// and that whoever waits no longer gets the verdicts once they come.
+func TestPatience(t *testing.T) {
 	frames, want := capture(t, "port_scan_syn.pcapng")
 	gate := make(chan struct{})
 	address := serve(t, func(c *server.Config) { c.Scorer = slow{gate: gate} })
-	s := open(t, address, client.Options{Timeout: 100 * time.Millisecond, Backoff: 200 * time.Millisecond})
+	conn := dial(t, address)
+	s, err := client.Open(t.Context(), conn, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
 	for _, f := range frames {
 		if err := s.Queue(f); err != nil {
 			t.Fatal(err)
 		}
 	}
 	last := uint64(len(frames))
-	for range 1000 { // a hundred seconds if each waited
-		if _, err := s.Verdict(last); !errors.Is(err, client.ErrTimeout) {
+	p := client.NewPatience(100 * time.Millisecond)
+	waits := 0
+	for range 1000 {
+		err := p.Spend(s, func(d time.Duration) error { waits++; return s.Await(last, d) })
+		if !errors.Is(err, client.ErrTimeout) {
 			t.Fatalf("error %v", err)
 		}
 	}
+	if waits != 1 || !p.Over() {
+		t.Errorf("%d waits, over %v; want one, and then none", waits, p.Over())
+	}
 	close(gate)
-	for {
-		got, err := s.Verdict(last)
-		if errors.Is(err, client.ErrTimeout) {
-			time.Sleep(10 * time.Millisecond)
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(want[last-1], got); diff != "" {
-			t.Fatal(diff)
-		}
-		return
+	if err := s.Await(last, patient); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Spend(s, func(d time.Duration) error { return s.Await(last, d) }); err != nil || p.Over() {
+		t.Errorf("the annotator is at work again: %v, over %v", err, p.Over())
+	}
+	if got, ok, err := s.Poll(last); !ok || err != nil || got != want[last-1] {
+		t.Errorf("verdict %v, %v, %v, want %v", got, ok, err, want[last-1])
+	}
+	counters := client.Counters{Queued: last, Sent: last, Judged: last, TimedOut: 1}
+	if diff := cmp.Diff(counters, conn.Counters()); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -237,12 +260,8 @@ func TestQueueIsBounded(t *testing.T) {
 func TestLimits(t *testing.T) {
 	address := serve(t, func(c *server.Config) { c.MaxSessions = 1 })
 	open(t, address, client.Options{})
-	conn, err := client.Dial(t.Context(), client.Config{Address: address, Program: client.NoStart})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := client.Open(t.Context(), conn, client.Options{}); status.Code(errors.Unwrap(err)) != codes.ResourceExhausted {
+	conn := dial(t, address)
+	if _, err := client.Open(t.Context(), conn, client.Options{}); status.Code(err) != codes.ResourceExhausted {
 		t.Errorf("a second session: %v", err)
 	}
 	calls, err := annotatorv1.NewAnnotatorClient(conn).WatchMetrics(t.Context(), &annotatorv1.WatchMetricsRequest{IntervalMs: 100})
@@ -279,12 +298,7 @@ func TestBadRequests(t *testing.T) {
 		{"too many", []*annotatorv1.SessionRequest{options(&annotatorv1.SessionOptions{}), frames(make([]*annotatorv1.Frame, 4097)...)}, "a batch of 4097 frames"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			conn, err := client.Dial(t.Context(), client.Config{Address: address, Program: client.NoStart})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			calls, err := annotatorv1.NewAnnotatorClient(conn).Session(t.Context())
+			calls, err := annotatorv1.NewAnnotatorClient(dial(t, address)).Session(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -349,13 +363,13 @@ func BenchmarkSession(b *testing.B) {
 	address := serve(b, nil)
 	b.ReportAllocs()
 	for b.Loop() {
-		s := open(b, address, client.Options{Timeout: time.Minute})
+		s := open(b, address, client.Options{})
 		for _, f := range frames {
 			for errors.Is(s.Queue(f), client.ErrFull) {
-				time.Sleep(time.Millisecond)
+				_ = s.AwaitRoom(patient)
 			}
 		}
-		if _, err := s.Verdict(uint64(len(frames))); err != nil {
+		if err := s.Await(uint64(len(frames)), patient); err != nil {
 			b.Fatal(err)
 		}
 		s.Close()

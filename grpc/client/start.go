@@ -73,5 +73,3 @@ func start(ctx context.Context, program, path string) error {
 		}
 	}
 }
-
-func isRefused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }

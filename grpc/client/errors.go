@@ -1,0 +1,67 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Errors of a Session.
+var (
+	// ErrTimeout means that the annotator did not answer in time.
+	ErrTimeout = errors.New("annotator does not answer")
+	// ErrGone means that the annotator has ended, or the connection to it.
+	ErrGone = errors.New("annotator has gone")
+	// ErrFull means that MaxQueued frames are waiting already.
+	ErrFull = errors.New("annotator is too slow: queue is full")
+	// ErrUnknownFrame means that no such frame was queued.
+	ErrUnknownFrame = errors.New("frame was not queued")
+	// ErrForgotten means that the frame is too far back: a session keeps the
+	// verdicts of its last 2 to 4 million frames.
+	ErrForgotten = errors.New("verdict is no longer kept")
+)
+
+// refusal is what an annotator answers in the place of verdicts, in its words.
+type refusal struct{ *status.Status }
+
+func (r refusal) Error() string {
+	if r.Message() == "" {
+		return "annotator: " + r.Code().String()
+	}
+	return "annotator: " + r.Message()
+}
+
+// GRPCStatus lets [status.Code] tell the code.
+func (r refusal) GRPCStatus() *status.Status { return r.Status }
+
+// explain says why there is no session.
+func (c *Conn) explain(err error, heard bool) error {
+	if !heard && c.path != "" {
+		return fmt.Errorf("annotator: what listens at %s is none: %s", c.path, status.Convert(err).Message())
+	}
+	return refusal{status.Convert(err)}
+}
+
+// broken says why a session is over.
+func broken(err error) error {
+	st, ok := status.FromError(err)
+	switch {
+	case errors.Is(err, io.EOF):
+		return ErrGone
+	case ok && (st.Code() == codes.Unavailable || st.Code() == codes.Canceled):
+		return fmt.Errorf("%w: %s", ErrGone, st.Message())
+	}
+	return refusal{status.Convert(err)}
+}
+
+// expired says that ctx has ended.
+func expired(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return ErrTimeout
+	}
+	return ctx.Err()
+}
