@@ -18,6 +18,9 @@ RACE := ./annotator/engine ./annotator/eval ./annotator/score/ort ./grpc/...
 TOOLS := tshark:tshark editcap:wireshark-common gcc:gcc zstd:zstd lua5.2:lua5.2 lua5.4:lua5.4 \
 	luacheck:lua-check shellcheck:shellcheck jq:jq
 
+# Wiresharks of other releases that the tests in lua/ use, where they can be had.
+WIRESHARKS ?= 4.4
+
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: help
@@ -52,6 +55,7 @@ deps: ## install what the tests need (root, or sudo that asks nothing)
 			echo "make: these could not be installed; as root, run: $${install[*]}" >&2; exit 1; }; \
 	fi
 	@./install.sh --yes --library-only
+	@lua/wireshark.sh $(WIRESHARKS) || echo "make: lua/ is tested without Wireshark $(WIRESHARKS)"
 
 .PHONY: check
 check: ## what needs no test run: vet, a build without cgo, shellcheck, luacheck
@@ -70,7 +74,7 @@ fuzz: ## run every fuzz target for FUZZTIME (10m) each
 	@for package in $$(go list ./...); do \
 		for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
 			echo "== $$package $$target"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$$package"; \
 		done; \
 	done
 

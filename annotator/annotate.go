@@ -7,12 +7,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"ampulla/annotator/engine"
+	"ampulla/annotator/output"
 	"ampulla/annotator/pcapng"
 	"ampulla/annotator/rewrite"
 	"ampulla/annotator/score"
@@ -125,42 +124,29 @@ func newAnnotation(c *cli.Context) (*annotation, error) {
 	if a.out == "-" && a.verdicts == "-" {
 		return nil, usage("the capture and the verdicts cannot both go to standard output", "")
 	}
-	return a, checkOutputName(a.out)
-}
-
-// checkOutputName refuses names that promise what the output is not.
-func checkOutputName(out string) error {
-	name := strings.ToLower(filepath.Base(out))
-	switch {
-	case strings.HasSuffix(name, ".gz") || strings.HasSuffix(name, ".zst"):
-		return usage(out+": the output is not compressed", "write a .pcapng file and compress it afterwards")
-	case strings.HasSuffix(name, ".pcap") || strings.HasSuffix(name, ".dmp"):
-		return usage(out+": a pcap file cannot hold comments", "name the output "+strings.TrimSuffix(out, filepath.Ext(out))+".pcapng")
+	if bad, ok := errors.AsType[*output.NameError](output.CheckName(a.out)); ok {
+		return nil, usageError{bad, bad.Advice}
 	}
-	return nil
+	return a, nil
 }
 
 // annotate is the command proper: the capture, the verdicts or both.
 func (a *annotation) annotate(ctx context.Context, e *engine.Engine, m *score.Manifest, threshold float64) error {
 	tally := newTally(threshold)
 	cfg := rewrite.Config{
-		Engine:    e,
-		Comments:  a.comments,
-		Threshold: threshold,
-		Provenance: verdict.Provenance{
-			Version: version, Model: m.Version,
-			Classifier: m.Classifier.SHA256, Anomaly: m.Anomaly.SHA256,
-			Threshold: threshold, Comments: string(a.comments),
-		},
-		OnVerdict: func(v *verdict.Verdict) error { tally.add(v); return nil },
+		Engine:     e,
+		Comments:   a.comments,
+		Threshold:  threshold,
+		Provenance: m.Provenance(version, threshold, string(a.comments)),
+		OnVerdict:  func(v *verdict.Verdict) error { tally.add(v); return nil },
 	}
-	var lines *output
+	var lines *output.File
 	if a.verdicts != "" {
 		var err error
-		if lines, err = createOutput(a.verdicts, a.stdout); err != nil {
+		if lines, err = output.Create(a.verdicts, a.stdout); err != nil {
 			return err
 		}
-		defer lines.discard() // does nothing once committed
+		defer lines.Discard() // does nothing once committed
 		var line []byte
 		cfg.OnVerdict = func(v *verdict.Verdict) error {
 			tally.add(v)
@@ -177,8 +163,8 @@ func (a *annotation) annotate(ctx context.Context, e *engine.Engine, m *score.Ma
 		}
 		return err
 	})
-	if lines != nil && (err == nil || isBroken(err)) {
-		if committing := lines.commit(); err == nil {
+	if lines != nil && (err == nil || pcapng.IsBroken(err)) {
+		if committing := lines.Commit(); err == nil {
 			err = committing
 		}
 	}
@@ -192,28 +178,19 @@ func (a *annotation) write(work func(io.Writer) error) error {
 	if a.out == "" {
 		return named(a.in, work(nil))
 	}
-	out, err := createOutput(a.out, a.stdout)
+	out, err := output.Create(a.out, a.stdout)
 	if err != nil {
 		return err
 	}
 	err = named(a.in, work(out))
+	path, settling := out.Settle(a.in, err)
 	switch {
-	case err == nil:
-		return out.commit()
-	case !isBroken(err):
-		out.discard()
-		return err
-	case sameFile(a.in, a.out):
-		part := a.out + ".partial"
-		return errors.Join(hintError{err, a.out + " stays as it was; what could be read is in " + part}, out.commitAs(part))
+	case err == nil || path == "":
+		return errors.Join(err, settling)
+	case path != a.out:
+		return errors.Join(hintError{err, a.out + " stays as it was; what could be read is in " + path}, settling)
 	}
-	return errors.Join(hintError{err, "what comes before is in " + a.out}, out.commit())
-}
-
-// isBroken tells that an error is the input's: it ends early or is malformed.
-func isBroken(err error) bool {
-	var broken *pcapng.Error
-	return errors.As(err, &broken) && broken.Block > 0
+	return errors.Join(hintError{err, "what comes before is in " + a.out}, settling)
 }
 
 // named puts the input's name before an error of the input.
@@ -222,15 +199,6 @@ func named(in string, err error) error {
 		return fmt.Errorf("%s: %w", in, err)
 	}
 	return err
-}
-
-func sameFile(a, b string) bool {
-	x, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	y, err := os.Stat(b)
-	return err == nil && os.SameFile(x, y)
 }
 
 // openInput opens a capture; size is 0 when it is not known.

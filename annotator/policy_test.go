@@ -41,13 +41,15 @@ var mayImport = map[string][]string{
 	"annotator/detect":          {"annotator/packet", "annotator/flow", "annotator/verdict"},
 	"annotator/engine": {"annotator/packet", "annotator/flow", "annotator/feature", "annotator/score",
 		"annotator/detect", "annotator/verdict"},
+	"annotator/output":  {"annotator/pcapng"},
 	"annotator/rewrite": {"annotator/pcapng", "annotator/packet", "annotator/engine", "annotator/verdict"},
 	"annotator/eval": {"annotator/pcapng", "annotator/packet", "annotator/flow", "annotator/feature",
 		"annotator/score", "annotator/detect", "annotator/engine", "annotator/verdict", "annotator/rewrite"},
 	"proto/annotator/v1": {},
 	"grpc/socket":        {},
-	"grpc/server": {"annotator/packet", "annotator/score", "annotator/engine", "annotator/verdict",
-		"proto/annotator/v1"},
+	"grpc/grpctest":      {"grpc/socket", "proto/annotator/v1"}, // for tests
+	"grpc/server": {"annotator/pcapng", "annotator/packet", "annotator/score", "annotator/engine",
+		"annotator/verdict", "annotator/output", "annotator/rewrite", "proto/annotator/v1"},
 	// The client runs inside other programs, such as Wireshark: no engine.
 	"grpc/client":           {"annotator/packet", "annotator/verdict", "grpc/socket", "proto/annotator/v1"},
 	"annotator/capturetest": {},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -36,6 +37,7 @@ asked for ten minutes. TCP only with a certificate and a token.
 			&cli.StringFlag{Name: "token-file", Usage: "TCP clients must show the token in `FILE`"},
 			&cli.DurationFlag{Name: "idle", Value: standard.Idle, Usage: "end after so long without a call; 0 for never"},
 			&cli.IntFlag{Name: "max-sessions", Value: standard.MaxSessions, Usage: "at most `N` captures at once"},
+			&cli.IntFlag{Name: "max-memory", Value: int(standard.MaxMemory >> 20), Usage: "at most `MB` of memory for all of them; 0 for no limit"},
 			configFlag(), libraryFlag(),
 		},
 		Action: runServe,
@@ -49,18 +51,33 @@ func runServe(c *cli.Context) error {
 	if c.Int("max-sessions") < 1 {
 		return usage(fmt.Sprintf("--max-sessions %d is less than 1", c.Int("max-sessions")), "")
 	}
+	if c.Int("max-memory") < 0 {
+		return usage(fmt.Sprintf("--max-memory %d is less than 0", c.Int("max-memory")), "")
+	}
+	passed, err := activation.Listeners()
+	if err != nil {
+		return fmt.Errorf("socket: %w", err)
+	}
+	if err := closeInherited(); err != nil {
+		return err
+	}
 	remote, err := remoteEndpoint(c)
 	if err != nil {
 		return err
 	}
 	cfg := server.Default()
 	cfg.Version, cfg.Idle, cfg.MaxSessions = version, c.Duration("idle"), c.Int("max-sessions")
+	cfg.Replaced, cfg.SocketKept = programReplaced(), len(passed) > 0
+	if cfg.MaxMemory = uint64(c.Int("max-memory")) << 20; cfg.MaxMemory > 0 {
+		// What is garbage has to go before the server counts what is left.
+		debug.SetMemoryLimit(int64(cfg.MaxMemory + cfg.MaxMemory/4))
+	}
 	if cfg.Engine, err = engineConfig(c.String("config"), 1); err != nil {
 		return err
 	}
 	// The socket comes before the models: whoever comes second ends quickly.
 	var s *server.Server
-	local, err := localListener(c.String("socket"), func() { s.Stranger() })
+	local, err := localListener(passed, c.String("socket"), func() { s.Stranger() })
 	if errors.Is(err, socket.ErrRunning) {
 		return nil
 	}
@@ -82,16 +99,12 @@ func runServe(c *cli.Context) error {
 }
 
 // localListener returns the socket that systemd passed on, or opens its own.
-func localListener(path string, refused func()) (net.Listener, error) {
-	passed, err := activation.Listeners()
-	if err != nil {
-		return nil, err
-	}
-	if len(passed) == 1 && passed[0] != nil {
-		return socket.Guard(passed[0], refused), nil
-	}
-	if len(passed) > 1 {
+func localListener(passed []net.Listener, path string, refused func()) (net.Listener, error) {
+	switch {
+	case len(passed) > 1:
 		return nil, fmt.Errorf("%d sockets were passed instead of one", len(passed))
+	case len(passed) == 1 && passed[0] != nil:
+		return socket.Guard(passed[0], refused), nil
 	}
 	if path == "" {
 		path = socket.Path()

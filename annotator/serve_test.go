@@ -27,7 +27,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"ampulla/grpc/client"
-	"ampulla/grpc/socket"
 	annotatorv1 "ampulla/proto/annotator/v1"
 )
 
@@ -74,15 +73,8 @@ func startServe(t *testing.T, args ...string) (*exec.Cmd, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = command.Process.Kill() })
-	for range 500 {
-		if conn, err := socket.Dial(t.Context(), path); err == nil {
-			_ = conn.Close()
-			return command, path
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("it does not answer")
-	return nil, ""
+	awaitSocket(t, path)
+	return command, path
 }
 
 func dial(t *testing.T, cfg client.Config) *client.Conn {

@@ -3,14 +3,16 @@
 # folder run against them too. Nothing is installed and root is not needed:
 # packages are unpacked into a cache folder and run in a user namespace.
 #
-#   lua/wireshark.sh            4.4 (trixie) and 4.6 (sid)
-#   lua/wireshark.sh 4.6        only that one
+#   lua/wireshark.sh [--gui] [VERSION...]
 #
-# Afterwards <cache>/<version>/tshark runs that tshark as an ordinary user
-# (AMPULLA_UID=0: as root). It sees the current folder, /tmp, /proc and /dev of
-# this system, and the unpacked release for everything else. The cache is
-# $AMPULLA_WIRESHARKS, or ampulla-wireshark in $XDG_CACHE_HOME. Remove the
-# folder to undo everything.
+# Versions are 4.4 (trixie) and 4.6 (sid), both if not said; those that are
+# there already stay as they are. With --gui Wireshark itself comes, too.
+#
+# Afterwards <cache>/<version>/tshark, and likewise sharkd and others, run that
+# program as an ordinary user (AMPULLA_UID=0: as root). It sees all of this
+# system's files but for /usr, which is the other release's, with this system's
+# /usr/local in it. The cache is $AMPULLA_WIRESHARKS, or ampulla-wireshark in
+# $XDG_CACHE_HOME. Remove the folder to undo everything.
 set -eu
 
 cache=${AMPULLA_WIRESHARKS:-${XDG_CACHE_HOME:-$HOME/.cache}/ampulla-wireshark}
@@ -59,40 +61,51 @@ CONF
     APT_CONFIG="$dir/apt/apt.conf" apt-get -qq -y --download-only install "$@" >/dev/null
 
     rm -rf "$dir/new"
-    mkdir -p "$dir/new/usr/bin" "$dir/new/usr/sbin" "$dir/new/usr/lib" "$dir/new/usr/lib64"
+    mkdir -p "$dir/new/usr/bin" "$dir/new/usr/sbin" "$dir/new/usr/lib" "$dir/new/usr/lib64" "$dir/new/usr/local"
     for link in bin sbin lib lib64; do # merged /usr, as in every release since 12
         ln -s "usr/$link" "$dir/new/$link"
     done
     for deb in "$dir"/apt/archives/*.deb; do
         dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$dir/new" --keep-directory-symlink --no-same-owner
     done
-    mkdir -p "$dir/new/tmp" "$dir/new/proc" "$dir/new/dev"
     rm -rf "$dir/root" "$dir/apt"
     mv "$dir/new" "$dir/root"
 }
 
-# wrap DIR PROGRAM writes DIR/PROGRAM, which runs it inside DIR/root. The outer
-# namespace may mount, the inner one gives up root again: since Wireshark 4.4
-# root's scripts are not loaded.
+# wrap DIR PROGRAM writes DIR/PROGRAM, which runs it with DIR/root/usr as /usr.
+# The capabilities are for the mounts only. Root's scripts are not loaded since
+# Wireshark 4.4, hence the user.
 wrap() {
-    cat >"$1/$2" <<WRAP
+    cat >"$1/$2.new" <<WRAP
 #!/bin/sh
-export ROOT='$1/root' WD="\$PWD" ID="\${AMPULLA_UID:-1000}"
-exec unshare --user --map-root-user --mount sh -c '
-    for d in tmp proc dev; do mount --rbind "/\$d" "\$ROOT/\$d" || exit 1; done
-    if [ -z "\$(ls -A "\$ROOT\$WD" 2>/dev/null)" ]; then
-        mkdir -p "\$ROOT\$WD" && mount --rbind "\$WD" "\$ROOT\$WD" || exit 1
-    fi
-    exec unshare --user --map-user="\$ID" --map-group="\$ID" \\
-        --root="\$ROOT" --wd="\$WD" "\$@"' sh /usr/bin/$2 "\$@"
+id=\${AMPULLA_UID:-1000}
+exec unshare --user --map-user="\$id" --map-group="\$id" --keep-caps --mount sh -c '
+    mount --rbind /usr/local "\$0/local" && mount --rbind "\$0" /usr && exec "\$@"' \\
+    '$1/root/usr' '/usr/bin/$2' "\$@"
 WRAP
-    chmod +x "$1/$2"
+    chmod +x "$1/$2.new"
+    mv "$1/$2.new" "$1/$2" # tests may be running it
 }
 
+# has DIR PROGRAM... tells whether DIR/root has them all.
+has() {
+    dir=$1
+    shift
+    for program; do
+        [ -x "$dir/root/usr/bin/$program" ] || return
+    done
+}
+
+packages="tshark dash" programs="tshark sharkd capinfos editcap"
+if [ "${1-}" = --gui ]; then
+    packages="$packages wireshark" programs="$programs wireshark"
+    shift
+fi
 [ $# -gt 0 ] || set -- 4.4 4.6
 
 command -v dpkg-deb >/dev/null || die "needs apt and dpkg, that is, Debian or one of its kin"
 [ -r "$keyring" ] || die "no $keyring: install the package debian-archive-keyring"
+[ -L /lib ] || die "needs a system whose /lib is in /usr"
 
 for version; do
     case $version in
@@ -100,13 +113,15 @@ for version; do
     4.6) suite=sid ;;
     *) die "no Debian release known that has Wireshark $version" ;;
     esac
-    fetch "$cache/$version" "$suite" tshark
-    for program in tshark capinfos editcap; do
-        wrap "$cache/$version" "$program"
+    dir=$cache/$version
+    # shellcheck disable=SC2086 # several words
+    has "$dir" $programs || fetch "$dir" "$suite" $packages
+    for program in $programs; do
+        wrap "$dir" "$program"
     done
-    found=$("$cache/$version/tshark" --version 2>/dev/null | head -n 1)
+    found=$("$dir/tshark" --version 2>/dev/null | head -n 1)
     case $found in
-    *" $version."*) echo "$cache/$version/tshark: $found" ;;
+    *" $version."*) echo "$dir/tshark: $found" ;;
     *) die "$suite has ${found:-a tshark that does not start}, not Wireshark $version" ;;
     esac
 done

@@ -41,6 +41,13 @@ func (e *Error) Unwrap() error { return e.Err }
 // Is tells whether target is the kind of e.
 func (e *Error) Is(target error) bool { return e.Kind != nil && target == e.Kind }
 
+// IsBroken tells that reading a capture stopped within it, for whatever cause:
+// what comes before is good.
+func IsBroken(err error) bool {
+	var broken *Error
+	return errors.As(err, &broken) && broken.Block > 0
+}
+
 // malformed is a cause that becomes an Error of kind ErrMalformed.
 type malformed string
 

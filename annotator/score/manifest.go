@@ -11,6 +11,7 @@ import (
 	"math"
 
 	"ampulla/annotator/feature"
+	"ampulla/annotator/verdict"
 )
 
 // ManifestFile is the name of the manifest within a folder of models.
@@ -88,6 +89,16 @@ func LoadManifest(models fs.FS) (*Manifest, error) {
 		}
 	}
 	return m, nil
+}
+
+// Provenance returns what an annotated capture says of its origin: the program's
+// version, these models, and which frames got a comment.
+func (m *Manifest) Provenance(version string, threshold float64, comments string) verdict.Provenance {
+	return verdict.Provenance{
+		Version: version, Model: m.Version,
+		Classifier: m.Classifier.SHA256, Anomaly: m.Anomaly.SHA256,
+		Threshold: threshold, Comments: comments,
+	}
 }
 
 // Read returns the content of the model's file, which must have the hash that

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -166,27 +165,6 @@ func TestSameVerdicts(t *testing.T) {
 	})
 }
 
-// TestStoppedAnnotator checks that an annotator that accepts and never answers
-// costs one time-out at most, and that opening a session ends with ctx.
-func TestStoppedAnnotator(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "run", "a.sock")
-	listener, err := socket.Listen(path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	conn, err := client.Dial(t.Context(), client.Config{Address: "unix:" + path, Program: client.NoStart})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := client.Open(ctx, conn, client.Options{}); err == nil {
-		t.Fatal("a session with somebody who never answers")
-	}
-}
-
 // slow delays an annotator's answers by stopping its scorer.
 type slow struct {
 	scoretest.Hash
@@ -312,36 +290,6 @@ func TestBadRequests(t *testing.T) {
 				t.Errorf("error %v, want %s", err, tt.want)
 			}
 		})
-	}
-}
-
-// TestGarbage lets something answer that is no gRPC server.
-func TestGarbage(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "run", "a.sock")
-	listener, err := socket.Listen(path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func(conn net.Conn) {
-				_, _ = conn.Write([]byte("SSH-2.0-surprise\r\n" + strings.Repeat("\x00\xff", 1000)))
-				_ = conn.Close()
-			}(conn)
-		}
-	}()
-	conn, err := client.Dial(t.Context(), client.Config{Address: "unix:" + path, Program: client.NoStart})
-	if err != nil {
-		return // noticed even earlier
-	}
-	defer conn.Close()
-	if _, err := client.Open(t.Context(), conn, client.Options{}); err == nil {
-		t.Fatal("a session with garbage")
 	}
 }
 

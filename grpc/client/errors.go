@@ -40,8 +40,11 @@ func (r refusal) GRPCStatus() *status.Status { return r.Status }
 
 // explain says why there is no session.
 func (c *Conn) explain(err error, heard bool) error {
-	if !heard && c.path != "" {
-		return fmt.Errorf("annotator: what listens at %s is none: %s", c.path, status.Convert(err).Message())
+	switch {
+	case errors.Is(err, io.EOF):
+		return ErrGone
+	case !heard && !c.remote():
+		return fmt.Errorf("what listens at %s is no annotator: %s", c.path, status.Convert(err).Message())
 	}
 	return refusal{status.Convert(err)}
 }

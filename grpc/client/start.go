@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -43,19 +44,77 @@ func FindProgram() (string, error) {
 	return path, nil
 }
 
-// start runs the annotator in a session of its own, so that it outlives the
-// caller and its terminal, and waits until it answers at path. Several callers
+// errTaken means that the annotator ended since another one was there first,
+// which does not answer yet, or has just ended too.
+var errTaken = errors.New("another annotator was quicker")
+
+// start runs the annotator and waits until it answers at path. Several callers
 // may do so at once: all but one of the annotators find the socket taken and
 // end, and all callers reach the one that stays.
 func start(ctx context.Context, program, path string) error {
+	for {
+		ended, err := launch(program, path)
+		if err != nil {
+			return fmt.Errorf("annotator: %w", err)
+		}
+		if err := await(ctx, path, ended); !errors.Is(err, errTaken) {
+			return err
+		}
+	}
+}
+
+// launch runs the annotator in a session of its own, so that it outlives the
+// caller and its terminal. The channel gets what it said when it failed, or nil
+// when it ended well.
+func launch(program, path string) (ended <-chan error, err error) {
 	command := exec.Command(program, "serve", "--socket", path)
 	command.Dir = "/"
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := command.Start(); err != nil {
-		return fmt.Errorf("annotator: %w", err)
+	// A pipe would break when the caller ends; a file without a name stays.
+	stderr, err := os.CreateTemp("", "ampulla-*")
+	if err != nil {
+		return nil, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- command.Wait() }()
+	_ = os.Remove(stderr.Name())
+	command.Stderr = stderr
+	if err := command.Start(); err != nil {
+		_ = stderr.Close()
+		return nil, err
+	}
+	end := make(chan error, 1)
+	go func() {
+		defer stderr.Close()
+		failure := new(exec.ExitError)
+		if !errors.As(command.Wait(), &failure) {
+			end <- nil // or the caller's program collects all children by itself
+			return
+		}
+		if words := firstWords(stderr); words != "" {
+			end <- fmt.Errorf("annotator: %s", words)
+			return
+		}
+		end <- fmt.Errorf("annotator: %s serve: %w", program, failure)
+	}()
+	return end, nil
+}
+
+// firstWords returns what the annotator complained of: an error and a hint.
+func firstWords(stderr *os.File) string {
+	buffer := make([]byte, 1024)
+	n, _ := stderr.ReadAt(buffer, 0)
+	var words []string
+	for line := range strings.Lines(string(buffer[:n])) {
+		line = strings.TrimPrefix(strings.TrimSpace(line), programName+": ")
+		if line = strings.TrimPrefix(line, "error: "); line != "" && len(words) < 2 {
+			words = append(words, line)
+		}
+	}
+	return strings.Join(words, "; ")
+}
+
+// await waits until somebody answers at path.
+func await(ctx context.Context, path string, ended <-chan error) error {
+	var enough <-chan time.Time
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		conn, err := socket.Dial(ctx, path)
 		if err == nil {
@@ -63,12 +122,14 @@ func start(ctx context.Context, program, path string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("annotator: %s does not answer at %s", program, path)
-		case failure := <-ended:
-			if failure != nil {
-				return fmt.Errorf("annotator: %s serve: %w", program, failure)
+			return fmt.Errorf("annotator: was started, and does not answer at %s", path)
+		case err := <-ended:
+			if err != nil {
+				return err
 			}
-			ended = nil // another one was quicker; it will answer
+			ended, enough = nil, time.After(200*time.Millisecond)
+		case <-enough:
+			return errTaken
 		case <-time.After(pause):
 		}
 	}

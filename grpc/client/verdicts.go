@@ -14,6 +14,7 @@ type verdicts struct {
 	gone  uint64 // those before, which are forgotten
 	texts []string
 	index map[string]uint32 // of texts
+	bytes int               // that texts and index take, about
 }
 
 // row is a verdict; its texts are indices.
@@ -28,9 +29,13 @@ type row struct {
 // maxRows bounds the verdicts that are kept; the older half goes.
 const maxRows = 1 << 22
 
-// maxTexts bounds the distinct texts; beyond it reasons and Community IDs are
-// left out.
-const maxTexts = 1 << 20
+// maxBytes bounds the distinct texts, about a million as they usually are;
+// beyond it reasons and Community IDs are left out. perText is what keeping one
+// costs beside its bytes.
+const (
+	maxBytes = 192 << 20
+	perText  = 64
+)
 
 func (l *verdicts) count() uint64 { return l.gone + uint64(len(l.rows)) }
 
@@ -62,7 +67,8 @@ func (l *verdicts) text(s string) uint32 {
 	}
 	i, ok := l.index[s]
 	if !ok {
-		if len(l.texts) >= maxTexts {
+		if l.bytes += len(s) + perText; l.bytes > maxBytes {
+			l.bytes -= len(s) + perText
 			return 0
 		}
 		i = uint32(len(l.texts))

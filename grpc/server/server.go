@@ -1,5 +1,5 @@
-// Package server is the annotator as a gRPC service: sessions, information and
-// metrics, with limits, an idle exit and a graceful stop.
+// Package server is the annotator as a gRPC service: sessions, whole files,
+// information and metrics, with limits, an idle exit and a graceful stop.
 package server
 
 import (
@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,16 +35,29 @@ type Config struct {
 	Engine engine.Config
 	Scorer score.Scorer
 
-	// MaxSessions is how many sessions may be open at once. Each holds the
-	// state of one capture, up to a few hundred megabytes for the largest.
+	// MaxSessions is how many sessions may be open at once, analyses included.
+	// Each holds the state of one capture, up to a few hundred megabytes for
+	// the largest.
 	MaxSessions int
 	// MaxMessage is the largest request, in bytes.
 	MaxMessage int
+	// MaxMemory is how many bytes of memory may be in use. Beyond it, sessions
+	// are refused, and those that go on end; 0 for no limit.
+	MaxMemory uint64
 	// Idle is how long the server stays without any call before it stops by
 	// itself; 0 for ever.
 	Idle time.Duration
 	// Grace is how long open calls may go on once the server is stopping.
 	Grace time.Duration
+
+	// Replaced tells whether the program on disk is no longer the one that
+	// runs; nil for never. Such a server takes no more sessions and ends with
+	// its last one, so that the new program can be started.
+	Replaced func() bool
+	// SocketKept means that the listener is somebody else's, such as systemd's,
+	// who starts the new program only once this one has ended. A replaced
+	// server then goes on taking sessions while any is open.
+	SocketKept bool
 }
 
 // Default returns the limits that are used unless configured otherwise.
@@ -54,6 +66,7 @@ func Default() Config {
 		Engine:      engine.Default(),
 		MaxSessions: 32,
 		MaxMessage:  8 << 20,
+		MaxMemory:   4 << 30,
 		Idle:        10 * time.Minute,
 		Grace:       2 * time.Second,
 	}
@@ -65,12 +78,16 @@ type Server struct {
 	annotatorv1.UnimplementedAnnotatorServer
 	cfg     Config
 	started time.Time
-	slots   chan struct{} // one for each open session
 	counters
 
-	mu     sync.Mutex
-	active int       // calls under way
-	since  time.Time // when active became 0
+	mu        sync.Mutex
+	active    int       // calls under way
+	since     time.Time // when active became 0
+	open      int       // sessions
+	listeners []net.Listener
+	retired   bool          // replaced, and no longer listening
+	vacant    chan struct{} // closed when retired and no session is open
+	stop      context.CancelCauseFunc
 }
 
 // counters are what Metrics reports.
@@ -84,7 +101,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("server: at least one session and messages of 64 KiB")
 	}
 	now := time.Now()
-	return &Server{cfg: cfg, started: now, since: now, slots: make(chan struct{}, cfg.MaxSessions)}, nil
+	return &Server{cfg: cfg, started: now, since: now, vacant: make(chan struct{})}, nil
 }
 
 // Stranger counts a connection that was refused because another user made it;
@@ -102,42 +119,69 @@ type Endpoint struct {
 	Token string
 }
 
+// Why a server stops by itself.
+var (
+	errIdle     = errors.New("idle")
+	errReplaced = errors.New("replaced")
+)
+
 // Serve answers calls on all endpoints until ctx ends, the server was idle for
-// long enough, or an endpoint fails. It closes the listeners, and lets calls
-// that are under way finish for Config.Grace.
+// long enough or replaced, or an endpoint fails. It closes the listeners, and
+// lets calls that are under way finish for Config.Grace. It is called once.
 func (s *Server) Serve(ctx context.Context, endpoints ...Endpoint) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	serving, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	vitals := health.NewServer()
 	var (
 		servers []*grpc.Server
 		running sync.WaitGroup
 	)
+	s.mu.Lock()
+	s.stop = stop
 	for _, e := range endpoints {
-		g := s.grpc(e, vitals)
-		servers = append(servers, g)
+		s.listeners = append(s.listeners, s.guard(e.Listener))
+		servers = append(servers, s.grpc(e, vitals))
+	}
+	s.mu.Unlock()
+	for i, g := range servers {
 		running.Go(func() {
-			if err := g.Serve(e.Listener); err != nil {
-				cancel(fmt.Errorf("serve %s: %w", e.Listener.Addr(), err))
+			if err := g.Serve(s.listeners[i]); err != nil {
+				stop(fmt.Errorf("serve %s: %w", s.listeners[i].Addr(), err))
 			}
 		})
 	}
-	running.Go(func() { s.watchIdle(ctx, cancel) })
-	<-ctx.Done()
+	running.Go(func() { s.watchIdle(serving, stop) })
+	<-serving.Done()
 	vitals.Shutdown()
-	for _, g := range servers {
-		hard := time.AfterFunc(s.cfg.Grace, g.Stop)
-		g.GracefulStop()
-		hard.Stop()
+	cause := context.Cause(serving)
+	if cause == errReplaced {
+		select {
+		case <-s.vacant:
+		case <-ctx.Done():
+		}
 	}
+	s.wind(servers)
 	running.Wait()
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, errIdle) {
-		return cause
+	for _, expected := range []error{context.Canceled, errIdle, errReplaced} {
+		if errors.Is(cause, expected) {
+			return nil
+		}
 	}
-	return nil
+	return cause
 }
 
-var errIdle = errors.New("idle")
+// wind lets calls finish for Config.Grace, and ends those that do not.
+func (s *Server) wind(servers []*grpc.Server) {
+	var winding sync.WaitGroup
+	for _, g := range servers {
+		winding.Go(func() {
+			hard := time.AfterFunc(s.cfg.Grace, g.Stop)
+			defer hard.Stop()
+			g.GracefulStop()
+		})
+	}
+	winding.Wait()
+}
 
 // watchIdle stops the server when nobody has called for Config.Idle.
 func (s *Server) watchIdle(ctx context.Context, stop context.CancelCauseFunc) {
@@ -168,10 +212,12 @@ func (s *Server) watchIdle(ctx context.Context, stop context.CancelCauseFunc) {
 func (s *Server) grpc(e Endpoint, vitals *health.Server) *grpc.Server {
 	const window = 4 << 20 // bytes; fixed windows save a ping per exchange
 	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(s.cfg.MaxMessage),
 		grpc.InitialWindowSize(window),
 		grpc.InitialConnWindowSize(window),
 		grpc.MaxConcurrentStreams(uint32(s.cfg.MaxSessions) + 16),
+		grpc.MaxHeaderListSize(16 << 10),
 		grpc.ConnectionTimeout(10 * time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
@@ -227,67 +273,4 @@ func authorize(ctx context.Context, token string) error {
 		}
 	}
 	return status.Error(codes.Unauthenticated, "no valid token in the authorization header")
-}
-
-// GetInfo tells version, models and limits.
-func (s *Server) GetInfo(context.Context, *annotatorv1.GetInfoRequest) (*annotatorv1.Info, error) {
-	m := s.cfg.Scorer.Manifest()
-	return &annotatorv1.Info{
-		Version:          s.cfg.Version,
-		Model:            m.Version,
-		ClassifierSha256: m.Classifier.SHA256,
-		AnomalySha256:    m.Anomaly.SHA256,
-		Classes:          m.Classifier.Classes,
-		MaxSessions:      uint32(s.cfg.MaxSessions),
-		MaxMessageBytes:  uint32(s.cfg.MaxMessage),
-	}, nil
-}
-
-// WatchMetrics sends the counters until the caller goes away or the server
-// stops.
-func (s *Server) WatchMetrics(req *annotatorv1.WatchMetricsRequest, stream grpc.ServerStreamingServer[annotatorv1.Metrics]) error {
-	interval := time.Duration(req.GetIntervalMs()) * time.Millisecond
-	switch {
-	case interval == 0:
-		interval = 5 * time.Second
-	case interval < 100*time.Millisecond || interval > time.Hour:
-		return status.Errorf(codes.InvalidArgument, "interval_ms %d is not between 100 and 3600000", req.GetIntervalMs())
-	}
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	last, lastFrames := time.Now(), s.frames.Load()
-	for {
-		m := s.metrics()
-		now := time.Now()
-		if elapsed := now.Sub(last).Seconds(); elapsed > 0 {
-			m.FramesPerSecond = float64(m.FramesTotal-lastFrames) / elapsed
-		}
-		last, lastFrames = now, m.FramesTotal
-		if err := stream.Send(m); err != nil {
-			return err
-		}
-		select {
-		case <-stream.Context().Done():
-			return status.FromContextError(stream.Context().Err()).Err()
-		case <-tick.C:
-		}
-	}
-}
-
-func (s *Server) metrics() *annotatorv1.Metrics {
-	var memory runtime.MemStats
-	runtime.ReadMemStats(&memory)
-	now := time.Now()
-	return &annotatorv1.Metrics{
-		TimeNs:             now.UnixNano(),
-		Sessions:           uint32(len(s.slots)),
-		SessionsTotal:      s.sessions.Load(),
-		SessionsRefused:    s.refused.Load(),
-		StrangersTotal:     s.strangers.Load(),
-		FramesTotal:        s.frames.Load(),
-		FlaggedTotal:       s.flagged.Load(),
-		HeapBytes:          memory.HeapAlloc,
-		ProcessNanoseconds: s.busy.Load(),
-		UptimeSeconds:      uint64(now.Sub(s.started).Seconds()),
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -19,82 +20,104 @@ import (
 // Limits of one session's messages, as the contract states them.
 const (
 	maxBatch  = 4096    // frames
-	maxClient = 100     // bytes of the client's name
+	maxName   = 100     // bytes of a client's or a model's name
+	maxModels = 16      // versions that a client accepts
 	maxData   = 262_144 // bytes of a frame
 )
 
+// checkBatch returns an error unless a batch may hold n frames.
+func checkBatch(n int) error {
+	if n < 1 || n > maxBatch {
+		return status.Errorf(codes.InvalidArgument, "a batch of %d frames is not between 1 and %d", n, maxBatch)
+	}
+	return nil
+}
+
 // Session judges one capture.
 func (s *Server) Session(stream grpc.BidiStreamingServer[annotatorv1.SessionRequest, annotatorv1.SessionResponse]) error {
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		s.refused.Add(1)
-		return status.Errorf(codes.ResourceExhausted, "%d sessions are open already", s.cfg.MaxSessions)
-	}
-	session, err := s.open(stream)
+	leave, err := s.admit()
 	if err != nil {
 		return err
 	}
+	defer leave()
+	first, err := receive[annotatorv1.SessionRequest](stream)
+	if err != nil {
+		return err
+	}
+	if first.GetOptions() == nil {
+		return status.Error(codes.InvalidArgument, "the first message must carry the options")
+	}
+	session, err := s.newSession(first.GetOptions(), s.cfg.Engine)
+	if err != nil {
+		return err
+	}
+	started := &annotatorv1.SessionStarted{Version: s.cfg.Version, Model: s.cfg.Scorer.Manifest().Version, Contract: annotatorv1.Contract}
+	if err := stream.Send(&annotatorv1.SessionResponse{Message: &annotatorv1.SessionResponse_Started{Started: started}}); err != nil {
+		return err
+	}
 	for {
-		request, err := stream.Recv()
+		request, err := receive[annotatorv1.SessionRequest](stream)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		response, err := session.judge(request)
+		verdicts, err := session.answer(request.GetFrames())
 		if err != nil {
 			return err
 		}
-		if err := stream.Send(response); err != nil {
+		if err := stream.Send(&annotatorv1.SessionResponse{Message: &annotatorv1.SessionResponse_Verdicts{Verdicts: verdicts}}); err != nil {
 			return err
 		}
 	}
 }
 
-// session is the state of one call of Session.
+// session judges the frames of one capture, whichever call brings them.
 type session struct {
 	server     *Server
 	engine     *engine.Engine
 	terseBelow float64
+	threshold  float64
 	count      uint64 // frames so far
 	frames     []packet.Frame
 	verdicts   []verdict.Verdict
 }
 
-// open takes the options in and greets the client.
-func (s *Server) open(stream grpc.BidiStreamingServer[annotatorv1.SessionRequest, annotatorv1.SessionResponse]) (*session, error) {
-	first, err := stream.Recv()
-	if err != nil {
-		return nil, err
+// newSession checks the options, which may be nil, and makes the engine.
+func (s *Server) newSession(options *annotatorv1.SessionOptions, cfg engine.Config) (*session, error) {
+	threshold := verdict.AnomalousScore
+	if options != nil && options.Threshold != nil {
+		threshold = options.GetThreshold()
 	}
-	options := first.GetOptions()
+	model := s.cfg.Scorer.Manifest().Version
 	switch {
-	case options == nil:
-		return nil, status.Error(codes.InvalidArgument, "the first message must carry the options")
-	case len(options.GetClient()) > maxClient:
-		return nil, status.Errorf(codes.InvalidArgument, "client: %d bytes, more than %d", len(options.GetClient()), maxClient)
+	case len(options.GetClient()) > maxName:
+		return nil, status.Errorf(codes.InvalidArgument, "client: %d bytes, more than %d", len(options.GetClient()), maxName)
 	case !(options.GetTerseBelow() >= 0 && options.GetTerseBelow() <= 1):
 		return nil, status.Errorf(codes.InvalidArgument, "terse_below: %v is not between 0 and 1", options.GetTerseBelow())
+	case !(threshold >= 0 && threshold <= 1):
+		return nil, status.Errorf(codes.InvalidArgument, "threshold: %v is not between 0 and 1", threshold)
+	case len(options.GetModels()) > maxModels:
+		return nil, status.Errorf(codes.InvalidArgument, "models: %d, more than %d", len(options.GetModels()), maxModels)
+	case slices.ContainsFunc(options.GetModels(), func(name string) bool { return len(name) > maxName }):
+		return nil, status.Errorf(codes.InvalidArgument, "models: a name of more than %d bytes", maxName)
+	case len(options.GetModels()) > 0 && !slices.Contains(options.GetModels(), model):
+		return nil, status.Errorf(codes.FailedPrecondition, "models: this annotator has %s, not %q", model, options.GetModels())
+	case options.GetBaseline() != "":
+		return nil, status.Error(codes.Unimplemented, "baseline: this annotator cannot measure against a baseline yet")
 	}
-	e, err := engine.New(s.cfg.Engine, s.cfg.Scorer)
+	e, err := engine.New(cfg, s.cfg.Scorer)
 	if err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
-	s.sessions.Add(1)
-	started := &annotatorv1.SessionStarted{Version: s.cfg.Version, Model: s.cfg.Scorer.Manifest().Version}
-	err = stream.Send(&annotatorv1.SessionResponse{Message: &annotatorv1.SessionResponse_Started{Started: started}})
-	return &session{server: s, engine: e, terseBelow: options.GetTerseBelow()}, err
+	return &session{server: s, engine: e, terseBelow: options.GetTerseBelow(), threshold: threshold}, nil
 }
 
-// judge answers one batch of frames.
-func (s *session) judge(request *annotatorv1.SessionRequest) (*annotatorv1.SessionResponse, error) {
-	batch := request.GetFrames()
-	n := len(batch.GetFrames())
-	if n < 1 || n > maxBatch {
-		return nil, status.Errorf(codes.InvalidArgument, "a batch of %d frames is not between 1 and %d", n, maxBatch)
+// answer judges one batch of frames from a client.
+func (s *session) answer(batch *annotatorv1.FrameBatch) (*annotatorv1.VerdictBatch, error) {
+	if err := checkBatch(len(batch.GetFrames())); err != nil {
+		return nil, err
 	}
 	s.frames = s.frames[:0]
 	for i, f := range batch.GetFrames() {
@@ -107,36 +130,55 @@ func (s *session) judge(request *annotatorv1.SessionRequest) (*annotatorv1.Sessi
 			Data: f.GetData()[:min(len(f.GetData()), packet.SnapLen)],
 		})
 	}
-	begin := time.Now()
 	var err error
-	if s.verdicts, err = s.engine.Process(s.frames, s.verdicts[:0]); err != nil {
-		return nil, status.Error(codes.Internal, err.Error())
+	if s.verdicts, err = s.Process(s.frames, s.verdicts[:0]); err != nil {
+		return nil, err
 	}
-	s.server.busy.Add(uint64(time.Since(begin)))
-	s.server.frames.Add(uint64(n))
-	s.count += uint64(n)
-	return &annotatorv1.SessionResponse{Message: &annotatorv1.SessionResponse_Verdicts{Verdicts: s.answer()}}, nil
+	return s.message(s.verdicts), nil
 }
 
-// answer puts the verdicts into a message.
-func (s *session) answer() *annotatorv1.VerdictBatch {
-	store := make([]annotatorv1.Verdict, len(s.verdicts))
-	batch := &annotatorv1.VerdictBatch{Verdicts: make([]*annotatorv1.Verdict, len(s.verdicts))}
-	var flagged uint64
-	for i := range s.verdicts {
-		v, m := &s.verdicts[i], &store[i]
+// Process judges the next frames within the limits, and counts them. Its errors
+// are those to answer with.
+func (s *session) Process(frames []packet.Frame, out []verdict.Verdict) ([]verdict.Verdict, error) {
+	if err := s.server.checkMemory(); err != nil {
+		return nil, err
+	}
+	begin := time.Now()
+	have := len(out)
+	out, err := s.engine.Process(frames, out)
+	if err != nil {
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	flagged := uint64(0)
+	for i := range out[have:] {
+		if s.flagged(&out[have+i]) {
+			flagged++
+		}
+	}
+	s.count += uint64(len(frames))
+	s.server.busy.Add(uint64(time.Since(begin)))
+	s.server.frames.Add(uint64(len(frames)))
+	s.server.flagged.Add(flagged)
+	return out, nil
+}
+
+func (s *session) flagged(v *verdict.Verdict) bool { return v.Score > s.threshold }
+
+// message puts verdicts into a message.
+func (s *session) message(verdicts []verdict.Verdict) *annotatorv1.VerdictBatch {
+	store := make([]annotatorv1.Verdict, len(verdicts))
+	batch := &annotatorv1.VerdictBatch{Verdicts: make([]*annotatorv1.Verdict, len(verdicts))}
+	for i := range verdicts {
+		v, m := &verdicts[i], &store[i]
 		m.Frame, m.Class, m.Level, m.Type, m.Flow = v.Frame, v.Class, levels[v.Level], string(v.Type), v.Flow
 		m.ConfidencePercent = uint32(math.Round(v.Confidence * 100))
 		m.ScorePermille = uint32(math.Round(v.Score * 1000))
+		m.Flagged = s.flagged(v)
 		if v.Score > s.terseBelow || s.terseBelow == 0 {
 			m.Reason, m.CommunityId = v.Reason, v.CommunityID
 		}
-		if v.Score > verdict.AnomalousScore {
-			flagged++
-		}
 		batch.Verdicts[i] = m
 	}
-	s.server.flagged.Add(flagged)
 	return batch
 }
 

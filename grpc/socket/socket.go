@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -66,8 +67,10 @@ func ownedBy(path string, uid int) error {
 // closed at once, and counted.
 type Listener struct {
 	net.Listener
-	lock    *os.File // held while listening
+	lock    *os.File // held while listening; nil if there is none
 	refused func()
+	closing sync.Once
+	closed  error // what closing returned
 }
 
 // Listen opens the socket at path for this process alone: a lock beside the
@@ -104,7 +107,7 @@ func Listen(path string, refused func()) (*Listener, error) {
 		_ = lock.Close()
 		return nil, err
 	}
-	return &Listener{inner, lock, refused}, nil
+	return &Listener{Listener: inner, lock: lock, refused: refused}, nil
 }
 
 // listenPrivately listens under a name of its own, closes the socket to others
@@ -161,13 +164,16 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close stops listening and lets another annotator listen.
+// Close stops listening and lets another annotator listen. Further calls do
+// nothing: the socket may be the other's by then.
 func (l *Listener) Close() error {
-	err := l.Listener.Close()
-	if l.lock != nil {
-		_ = l.lock.Close()
-	}
-	return err
+	l.closing.Do(func() {
+		l.closed = l.Listener.Close()
+		if l.lock != nil {
+			_ = l.lock.Close()
+		}
+	})
+	return l.closed
 }
 
 // Dial connects to the annotator at path and makes sure that it is run by the

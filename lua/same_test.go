@@ -1,0 +1,342 @@
+package lua_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"ampulla/annotator/capturetest"
+	"ampulla/annotator/pcapng"
+	"ampulla/annotator/verdict"
+)
+
+// verdictArgs make tshark print a frame in the form of expected.
+var verdictArgs = append([]string{"-T", "fields", "-E", "separator=|", "-e", "frame.number"}, each("-e", fields)...)
+
+// each puts an option before each argument.
+func each(option string, args []string) []string {
+	var list []string
+	for _, arg := range args {
+		list = append(list, option, arg)
+	}
+	return list
+}
+
+// expected returns what annotate says about a capture, a line for each frame:
+// its number and all fields. What --verdicts does not tell is taken from the
+// comments; it is blank for a frame that can have none.
+func expected(t testing.TB, path string) string {
+	t.Helper()
+	annotated := filepath.Join(t.TempDir(), "annotated.pcapng")
+	cmd := exec.Command(filepath.Join(programs(t), "ampulla"), "annotate", "--comments", "all", "--verdicts", "-", path, annotated)
+	out, err := cmd.Output()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err) // a truncated capture is judged as far as it goes
+	}
+	comments := comments(t, annotated)
+	var b strings.Builder
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var v struct {
+			Frame                        uint64
+			Class, Verdict, Type, Reason string
+			Confidence, Score            float64
+			Flow                         uint32
+		}
+		if err := d.Decode(&v); err == io.EOF {
+			return b.String()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		flow := ""
+		if v.Flow != 0 {
+			flow = strconv.Itoa(int(v.Flow))
+		}
+		c := comments[v.Frame-1]
+		fmt.Fprintf(&b, "%d|%s|%v|%v|%s|%s|%s|%s|%s|%s|annotator|\n", v.Frame, v.Class, v.Confidence, v.Score, v.Verdict,
+			v.Type, v.Reason, flow, c.CommunityID, c.Model)
+	}
+}
+
+// comments returns the verdicts in the comments of a capture, by frame.
+func comments(t testing.TB, path string) []verdict.Verdict {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var list []verdict.Verdict
+	for r := pcapng.NewReader(file); ; {
+		b, err := r.Next()
+		if err != nil {
+			return list // the end, or where the capture breaks
+		}
+		if !b.IsFrame() {
+			continue
+		}
+		var found verdict.Verdict
+		for options := b.Options(); ; {
+			option, ok := options.Next()
+			if !ok {
+				break
+			}
+			if v, err := verdict.ParseComment(string(option.Value)); err == nil {
+				found = v
+			}
+		}
+		list = append(list, found)
+	}
+}
+
+// verdicts runs tshark with options and returns what it says about a capture,
+// in the form of expected.
+func (s *shark) verdicts(t testing.TB, path string, options ...string) string {
+	t.Helper()
+	args := slices.Concat([]string{"-r", path}, patient, options, verdictArgs)
+	out := s.try(t, args...)
+	if exit := new(exec.ExitError); out.err != nil && !errors.As(out.err, &exit) {
+		t.Fatal(out.err)
+	}
+	return out.stdout
+}
+
+// mode is a way to have a capture dissected.
+type mode struct {
+	name    string
+	options []string
+	env     []string
+	piped   bool // the capture comes through a pipe
+	drops   bool // some frames are dropped, and the rest numbered anew
+}
+
+// dropping is a read filter that drops frames here and there in any capture.
+const dropping = "frame.len & 3"
+
+var modes = []mode{
+	{name: "one pass"},
+	{name: "two passes", options: []string{"-2"}},
+	{name: "renumbered", options: []string{"-2", "-R", dropping}, drops: true},
+	{name: "one pass, no read-ahead", env: []string{"AMPULLA_READAHEAD=0"}},
+	{name: "two passes, no read-ahead", options: []string{"-2"}, env: []string{"AMPULLA_READAHEAD=0"}},
+	{name: "renumbered, no read-ahead", options: []string{"-2", "-R", dropping}, env: []string{"AMPULLA_READAHEAD=0"}, drops: true},
+	{name: "through a pipe", piped: true},
+}
+
+// TestSameVerdicts holds tshark to what annotate says, frame by frame, in all
+// fields and all modes. Ordinarily each capture is read in one mode, another for
+// the next; with AMPULLA_FULL in all of them.
+func TestSameVerdicts(t *testing.T) {
+	programs(t)
+	list := slices.Concat(capturetest.Own(t), converted(t), labelled(t))
+	want := make([]string, len(list))
+	for i, path := range list {
+		want[i] = expected(t, path)
+	}
+	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
+		var read, frames, runs int
+		for i, path := range list {
+			if !s.reads(t, path) {
+				t.Logf("%s: not a capture to this tshark", path)
+				continue
+			}
+			read++
+			frames += strings.Count(want[i], "\n")
+			for j, m := range modes {
+				if !capturetest.Full() && j != i%len(modes) {
+					continue
+				}
+				runs++
+				got, want := s.inMode(t, path, m), m.expect(t, s, path, want[i])
+				if difference := firstDifference(want, got); difference != "" {
+					t.Errorf("%s, %s: %s", path, m.name, difference)
+				}
+			}
+		}
+		t.Logf("%d captures, %d frames, %d runs", read, frames, runs)
+	})
+}
+
+// reads tells whether tshark takes a file for a capture.
+func (s *shark) reads(t testing.TB, path string) bool {
+	t.Helper()
+	return !strings.Contains(s.bare(t, "-r", path, "-c", "1").stderr, "isn't a capture file in a format")
+}
+
+// in returns tshark in a mode, and what it is to read instead of path.
+func (s *shark) in(m mode, path string) (*shark, string) {
+	with := *s
+	with.env = slices.Concat(s.env, m.env)
+	if !m.piped {
+		return &with, path
+	}
+	with.wrap = slices.Concat(s.wrap, []string{"sh", "-c", `file=$0; cat "$file" | "$@"`, path})
+	return &with, "-"
+}
+
+// inMode returns the verdicts that tshark shows in a mode.
+func (s *shark) inMode(t testing.TB, path string, m mode) string {
+	t.Helper()
+	with, path := s.in(m, path)
+	return with.verdicts(t, path, m.options...)
+}
+
+// expect turns what annotate says about a capture into what is to be shown in a
+// mode: of the frames that tshark itself shows in it.
+func (m mode) expect(t testing.TB, s *shark, path, all string) string {
+	t.Helper()
+	if !m.drops && !m.piped {
+		return all
+	}
+	with, path := s.in(m, path)
+	filter := "frame"
+	if m.drops {
+		filter = dropping
+	}
+	return renumbered(all, with.bare(t, "-r", path, "-Y", filter, "-T", "fields", "-e", "frame.number").stdout)
+}
+
+// renumbered returns the lines of verdicts that have the given numbers, with
+// the numbers that they get when the others are dropped.
+func renumbered(all, numbers string) string {
+	lines := strings.Split(all, "\n")
+	var b strings.Builder
+	for i, number := range strings.Fields(numbers) {
+		n, _ := strconv.Atoi(number)
+		_, rest, _ := strings.Cut(lines[n-1], "|")
+		fmt.Fprintf(&b, "%d|%s\n", i+1, rest)
+	}
+	return b.String()
+}
+
+// firstDifference says how verdicts differ, with the first line that does: all would be
+// too many. It returns "" if they do not.
+func firstDifference(want, got string) string {
+	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	different, first := 0, ""
+	for i := range min(len(w), len(g)) {
+		if w[i] == g[i] || w[i] == withoutComment(g[i]) {
+			continue
+		}
+		if different++; different == 1 {
+			first = fmt.Sprintf("\n got %s\nwant %s", g[i], w[i])
+		}
+	}
+	if different == 0 && len(w) == len(g) {
+		return ""
+	}
+	return fmt.Sprintf("%d lines, want %d; %d differ%s", len(g)-1, len(w)-1, different, first)
+}
+
+// withoutComment returns a line of verdicts without what only comments tell.
+func withoutComment(line string) string {
+	columns := strings.Split(line, "|")
+	if len(columns) == len(fields)+1 {
+		columns[8], columns[9] = "", ""
+	}
+	return strings.Join(columns, "|")
+}
+
+// converted returns one capture of ours in the other formats that annotate
+// reads.
+func converted(t testing.TB) []string {
+	t.Helper()
+	dir, from := t.TempDir(), own(t, "port_scan_syn.pcapng")
+	var list []string
+	for _, format := range []string{"pcap", "nsecpcap", "modpcap", "nokiapcap"} {
+		path := filepath.Join(dir, format+".pcap")
+		run(t, "editcap", "-F", format, from, path)
+		list = append(list, path)
+	}
+	run(t, "sh", "-c", `gzip <"$0" >"$1" && zstd -q <"$0" >"$2"`, from, filepath.Join(dir, "gzip.pcapng.gz"), filepath.Join(dir, "zstd.pcapng.zst"))
+	return append(list, filepath.Join(dir, "gzip.pcapng.gz"), filepath.Join(dir, "zstd.pcapng.zst"))
+}
+
+func run(t testing.TB, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %q: %v: %s", name, args, err, out)
+	}
+}
+
+// maxLabelled is the largest labelled capture to read, in bytes: all but two.
+const maxLabelled = 5 << 20
+
+// labelled returns a selection of the labelled captures, none where they are
+// missing: the smallest of each combination of file format and link types; with
+// AMPULLA_FULL=1 also every eighth in the order of paths, and with
+// AMPULLA_FULL=all the lot. Those over maxLabelled are left out.
+func labelled(t *testing.T) (list []string) {
+	t.Run("labelled", func(t *testing.T) {
+		type capture struct {
+			path string
+			size int64
+		}
+		smallest := map[string]capture{}
+		for i, path := range capturetest.Files(t, capturetest.Labelled(t)) {
+			info, err := os.Stat(path)
+			if err != nil || info.Size() > maxLabelled {
+				continue
+			}
+			kind := kindOf(t, path)
+			if best, ok := smallest[kind]; !ok || info.Size() < best.size {
+				smallest[kind] = capture{path, info.Size()}
+			}
+			if capturetest.Full() && (i%8 == 0 || os.Getenv("AMPULLA_FULL") == "all") {
+				list = append(list, path)
+			}
+		}
+		for _, best := range smallest {
+			list = append(list, best.path)
+		}
+		slices.Sort(list)
+		list = slices.Compact(list)
+	})
+	return list
+}
+
+// kindOf returns the format of a capture file and the link types in it.
+func kindOf(t testing.TB, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var links []string
+	for r := pcapng.NewReader(bytes.NewReader(data)); ; {
+		b, err := r.Next()
+		if err != nil {
+			slices.Sort(links)
+			return fmt.Sprintf("%x %s", data[:min(4, len(data))], strings.Join(slices.Compact(links), " "))
+		}
+		if b.IsFrame() {
+			links = append(links, strconv.Itoa(int(b.Frame().LinkType)))
+		}
+	}
+}
+
+// TestRenumbered drops frames with a read filter so that frames of a scan, all
+// alike, move up.
+func TestRenumbered(t *testing.T) {
+	const filter = "tcp.flags.syn == 1 && tcp.dstport > 1000"
+	path := own(t, "port_scan_syn.pcapng")
+	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		kept := s.try(t, "-r", path, "-Y", filter, "-T", "fields", "-e", "frame.number")
+		want := renumbered(expected(t, path), kept.stdout)
+		for _, env := range [][]string{nil, {"AMPULLA_READAHEAD=0"}} {
+			got := s.inMode(t, path, mode{options: []string{"-2", "-R", filter}, env: env})
+			if difference := firstDifference(want, got); difference != "" {
+				t.Errorf("%s: %s", env, difference)
+			}
+		}
+	})
+}
