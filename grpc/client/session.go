@@ -24,12 +24,16 @@ type Options struct {
 	Linger time.Duration
 	// MaxQueued is how many frames may wait for being sent; 10,000 if zero.
 	MaxQueued int
+	// Keep is how many verdicts are kept; 2 million if zero, which take about
+	// 100 MB and their texts up to 200. Up to twice as many may be there.
+	Keep int
 }
 
 func (o *Options) defaults() {
 	set(&o.Batch, 256)
 	set(&o.Linger, 5*time.Millisecond)
 	set(&o.MaxQueued, 10_000)
+	set(&o.Keep, 1<<21)
 }
 
 func set[T int | time.Duration](value *T, standard T) {
