@@ -23,11 +23,8 @@ readonly FILTER='ai.anomaly.score > 0.8'
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly here
 yes='' uninstall='' library_only='' library_file=''
-plugin=''        # where Wireshark finds it
+library=''       # the libonnxruntime.so to install, if there is not one already
 work=''          # private scratch folder, removed at the end
-pending=()       # "temporary<TAB>final" of files copied but not yet in place
-new_dirs=()      # folders made by this run
-committed=''     # set once the files are in place
 
 usage() {
   cat <<'END'
@@ -89,8 +86,8 @@ usage_error() {
   exit 2
 }
 
-# choose_folders sets where things go. Wireshark's own folder is asked for later,
-# as tshark may have to be installed first.
+# choose_folders sets where things go; Wireshark's own folders are the program's
+# business.
 choose_folders() {
   if ((EUID == 0)); then
     prefix=/usr/local
@@ -104,20 +101,9 @@ choose_folders() {
   manifest=$prefix/share/ampulla/installed
 }
 
-# cleanup leaves nothing half done: what was not put in place goes away, with the
-# folders made for it.
 cleanup() {
-  local code=$? i
+  local code=$?
   trap - EXIT
-  for i in "${pending[@]}"; do rm -f -- "${i%%$'\t'*}"; done
-  if [[ ! $committed ]]; then
-    for ((i = ${#new_dirs[@]} - 1; i >= 0; i--)); do
-      rmdir -- "${new_dirs[i]}" 2>/dev/null || true
-    done
-    if ((code != 0)) && ((${#pending[@]} > 0)); then
-      note "nothing was changed below $prefix"
-    fi
-  fi
   [[ ! $work ]] || rm -rf -- "$work"
   exit "$code"
 }
@@ -127,11 +113,6 @@ interrupted() {
   printf '\n' >&2
   note "interrupted"
   exit "$1"
-}
-
-catch_signals() {
-  trap 'interrupted 130' INT
-  trap 'interrupted 143' TERM HUP
 }
 
 # --- what the machine lacks ---------------------------------------------------
@@ -267,12 +248,12 @@ known_library() {
   [[ " ${ORT_SHA256[*]} " == *" ${sum%% *} "* ]]
 }
 
-# provide_library puts the library into place unless it is there.
+# provide_library finds the library to install, unless it is in place.
 provide_library() {
   if [[ $library_file ]]; then
     [[ -r $library_file ]] || die "$library_file cannot be read"
     known_library "$library_file" || note "the checksum of $library_file is not one we know; using it as you asked"
-    stage "$library_file" "$lib/libonnxruntime.so" 644
+    library=$library_file
     return
   fi
   step "ONNX Runtime $ORT_VERSION"
@@ -286,7 +267,7 @@ provide_library() {
     die "no ONNX Runtime is known here for $machine" "build one, then: ./install.sh --onnxruntime FILE"
   for method in pip npm; do
     if "fetch_by_$method" "$machine" && checked "$method-$machine"; then
-      stage "$work/libonnxruntime.so" "$lib/libonnxruntime.so" 644
+      library=$work/libonnxruntime.so
       return
     fi
   done
@@ -344,57 +325,6 @@ fetch_by_npm() {
     "package/bin/napi-v6/linux/$arch/libonnxruntime.so.1" >"$work/libonnxruntime.so"
 }
 
-# --- putting files into place -------------------------------------------------
-
-# stage copies a file next to where it belongs, under a temporary name; commit
-# then renames all of them. A full disk thus changes nothing.
-stage() {
-  local from=$1 to=$2 mode=$3 temporary
-  if [[ -e $to ]] && ! ours "$to" && ! cmp -s "$from" "$to"; then
-    die "$to is there already and was not installed by this script" "move it away, then run ./install.sh again"
-  fi
-  make_dir "$(dirname "$to")"
-  temporary=$to.new.$$
-  pending+=("$temporary"$'\t'"$to")
-  if ! { cp -- "$from" "$temporary" && chmod "$mode" "$temporary"; } 2>"$work/error"; then
-    die "cannot write $to: $(tail -n 1 "$work/error")"
-  fi
-}
-
-make_dir() {
-  [[ ! -d $1 ]] || return 0
-  make_dir "$(dirname "$1")"
-  mkdir -- "$1" 2>"$work/error" || die "cannot make the folder $1: $(tail -n 1 "$work/error")"
-  new_dirs+=("$1")
-}
-
-# ours tells whether the manifest names a file.
-ours() { [[ -f $manifest ]] && grep -qxF "file $1" "$manifest"; }
-
-# commit writes the manifest, so that --uninstall knows even what an interruption
-# here leaves, and then puts the files into place.
-commit() {
-  local entry dir
-  ((${#pending[@]})) || return 0
-  make_dir "$(dirname "$manifest")"
-  {
-    [[ ! -f $manifest ]] || cat -- "$manifest"
-    for dir in "${new_dirs[@]}"; do printf 'dir %s\n' "$dir"; done
-    for entry in "${pending[@]}"; do printf 'file %s\n' "${entry#*$'\t'}"; done
-  } | awk '!seen[$0]++' >"$work/manifest"
-  pending+=("$manifest.new.$$"$'\t'"$manifest")
-  if ! cp -- "$work/manifest" "$manifest.new.$$" 2>"$work/error"; then
-    die "cannot write $manifest: $(tail -n 1 "$work/error")"
-  fi
-  trap '' INT TERM HUP # a few renames are not worth an interruption
-  committed=1
-  mv -f -- "$manifest.new.$$" "$manifest"
-  for entry in "${pending[@]}"; do
-    [[ ${entry#*$'\t'} == "$manifest" ]] || mv -f -- "${entry%%$'\t'*}" "${entry#*$'\t'}"
-  done
-  catch_signals
-}
-
 # --- the parts ----------------------------------------------------------------
 
 build() {
@@ -404,35 +334,25 @@ build() {
   say "$("$here/bin/ampulla" --version)"
 }
 
-# lua_folder prints Wireshark's Personal or Global folder for Lua plugins.
-lua_folder() { { tshark -G folders 2>/dev/null || true; } | sed -n "s/^$1 Lua Plugins:[[:space:]]*//p"; }
-
-# plugin_folder prints where the plugin goes. Root's goes where all users have it:
-# Wireshark 4.4 and newer skip root's personal plugins, and whoever installs as
-# root means everyone.
-plugin_folder() {
-  if ((EUID == 0)); then lua_folder Global; else lua_folder Personal; fi
+# install_files puts everything in place, or nothing: the program does that for
+# itself, and keeps the manifest.
+install_files() {
+  step "Installing"
+  mkdir "$work/from"
+  ln -s "$here"/bin/* "$work/from"
+  [[ ! $library ]] || ln -s "$(realpath "$library")" "$work/from/libonnxruntime.so"
+  "$here/bin/ampulla" plugin install --with-program --from "$work/from" ||
+    die "nothing was changed" "when that is mended, run ./install.sh again"
 }
 
-install_plugin() {
-  local folder shared other
-  folder=$(plugin_folder)
-  shared=$(lua_folder Global)
-  [[ $folder ]] || die "tshark -G folders names no folder for Lua plugins: was it built without Lua?" \
-    "ampulla annotate works without; any Wireshark shows the comments that it writes"
-  at_least "$(tshark --version 2>/dev/null | sed -n 's/^TShark (Wireshark) \([0-9.]*[0-9]\).*/\1/p')" 4.0 ||
-    note "the plugin is made for Wireshark 4.0 and newer, this one is older"
-  plugin=$folder/ampulla/ai.lua
-  if ((EUID != 0)) && [[ -e $shared/ampulla/ai.lua ]]; then
-    plugin=$shared/ampulla/ai.lua
-    say "the plugin is installed for everyone, and Wireshark would run only that one: $plugin"
-    cmp -s "$here/lua/ai.lua" "$plugin" || note "$plugin is another version than this one; root can update it"
-    return
-  fi
-  other=$(grep -rlsE --include='*.lua' "Proto(\.new)? *\( *[\"']ai[\"']" "$folder" "$shared" |
-    grep -vxF "$plugin" | head -n 1 || true)
-  [[ ! $other ]] || note "there is another plugin for ai.* fields, and Wireshark runs but one: $other"
-  stage "$here/lua/ai.lua" "$plugin" 644
+# install_library installs nothing but ONNX Runtime.
+install_library() {
+  local target=$lib/libonnxruntime.so
+  [[ $library ]] || return 0
+  mkdir -p "$lib" "$(dirname "$manifest")"
+  grep -qxF "file $target" "$manifest" 2>/dev/null || printf 'file %s\n' "$target" >>"$manifest"
+  install -m 644 "$library" "$target.new"
+  mv -f "$target.new" "$target"
 }
 
 # demonstrate runs the main job on a bundled capture, with what was installed.
@@ -444,7 +364,7 @@ demonstrate() {
   tshark -r "$work/demo.pcapng" -Y "$FILTER" -T fields -e frame.number -e ip.src -e ip.dst \
     -e ai.anomaly.score -e ai.anomaly.type -e ai.anomaly.reason >"$work/list" 2>"$work/error" || {
     grep -v '^Running as user' "$work/error" >&2 || true
-    die "tshark does not know the ai.* fields" "the plugin is $plugin; see Troubleshooting in README.md"
+    die "tshark does not know the ai.* fields" "$bin/ampulla plugin status tells what Wireshark finds"
   }
   [[ -s $work/list ]] || die "no packet of $capture is flagged; that is a defect, please report it"
   awk -F '\t' '
@@ -463,13 +383,10 @@ demonstrate() {
 
 finish() {
   step "Done"
-  say "  program   $bin/ampulla"
-  say "  plugin    $plugin"
-  say "  library   $lib/libonnxruntime.so"
-  say ""
-  say "Now, with a capture of yours:"
+  say "Now, with a capture of yours, or in Wireshark:"
+  say "  tshark -r in.pcapng -Y '$FILTER'"
+  say "To keep the verdicts in a file, for those who have no Ampulla:"
   say "  ampulla annotate in.pcapng out.pcapng"
-  say "  tshark -r out.pcapng -Y '$FILTER'"
   if [[ ":$PATH:" != *":$bin:"* ]]; then
     say ""
     say "$bin is not in your PATH. Until the next log-in, and for good:"
@@ -479,25 +396,25 @@ finish() {
 }
 
 remove() {
-  local kind path dirs=() count=0 i
+  local files=() dirs=() path count=0
   if [[ ! -f $manifest ]]; then
     say "nothing to remove: there is no $manifest (what root installed, only root removes)"
     return
   fi
+  mapfile -t files < <(sed -n 's/^file //p' "$manifest")
+  mapfile -t dirs < <(sed -n 's/^dir //p' "$manifest" | sort -r) # the inner ones first
   say "to be removed, as listed in $manifest:"
-  sed -n 's/^file /  /p' "$manifest"
+  printf '  %s\n' "${files[@]}"
   if [[ ! $yes ]]; then
     [[ -t 0 ]] || die "without a terminal nobody can be asked" "./install.sh --uninstall --yes does not ask"
     ask "Remove them?" || die "nothing was removed"
   fi
-  while read -r kind path; do
-    case $kind in
-      file) if [[ -e $path ]]; then rm -f -- "$path" && count=$((count + 1)); fi ;;
-      dir) dirs+=("$path") ;;
-    esac
-  done <"$manifest"
-  rm -f -- "$manifest"
-  for ((i = ${#dirs[@]} - 1; i >= 0; i--)); do rmdir -- "${dirs[i]}" 2>/dev/null || true; done
+  for path in "${files[@]}"; do
+    if [[ -e $path || -L $path ]]; then count=$((count + 1)); fi
+  done
+  "$bin/ampulla" plugin remove >/dev/null 2>&1 || true # it ends what systemd has started
+  rm -f -- "${files[@]}" "$manifest"
+  rmdir -- "${dirs[@]}" "$lib" "$(dirname "$manifest")" 2>/dev/null || true
   say "removed $count files. Debian packages that were installed for the build stay."
 }
 
@@ -505,7 +422,8 @@ main() {
   parse_arguments "$@"
   choose_folders
   trap cleanup EXIT
-  catch_signals
+  trap 'interrupted 130' INT
+  trap 'interrupted 143' TERM HUP
   if [[ $uninstall ]]; then
     remove
     return
@@ -515,14 +433,12 @@ main() {
   install_packages
   if [[ $library_only ]]; then
     provide_library
-    commit
+    install_library
     return
   fi
   build
   provide_library
-  stage "$here/bin/ampulla" "$bin/ampulla" 755
-  install_plugin
-  commit
+  install_files
   demonstrate
   finish
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -44,7 +45,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		ErrWriter:       stderr,
 		ExitErrHandler:  func(*cli.Context, error) {},
 		OnUsageError:    asUsageError,
-		Commands:        []*cli.Command{annotateCommand(), serveCommand(), evalCommand()},
+		Commands:        []*cli.Command{annotateCommand(), serveCommand(), pluginCommand(), evalCommand()},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usageError{fmt.Errorf("no command %q", c.Args().First()), "ampulla --help lists the commands"}
@@ -54,6 +55,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	for _, command := range app.Commands {
 		command.OnUsageError = asUsageError
+		for _, sub := range command.Subcommands {
+			sub.OnUsageError = asUsageError
+		}
 	}
 	err := app.RunContext(ctx, flagsFirst(app, args))
 	if err == nil {
@@ -81,7 +85,7 @@ func (e usageError) Unwrap() error { return e.err }
 func (e usageError) Hint() string  { return e.hint }
 
 func asUsageError(c *cli.Context, err error, _ bool) error {
-	return usageError{err, strings.TrimSpace(c.App.Name+" "+c.Command.Name) + " --help shows how"}
+	return usageError{err, c.Command.HelpName + " --help shows how"}
 }
 
 // hintError adds what the user can do about an error.
@@ -98,12 +102,13 @@ func (e hintError) Hint() string  { return e.hint }
 // write them anywhere, as with other tools; urfave/cli stops at the first
 // argument. Everything behind "--" stays where it is.
 func flagsFirst(app *cli.App, args []string) []string {
-	if len(args) < 2 {
-		return args
-	}
-	command := app.Command(args[1])
-	if command == nil {
-		return args
+	first, command := 1, &cli.Command{Subcommands: app.Commands} // the first argument of command
+	for first < len(args) && len(command.Subcommands) > 0 {
+		i := slices.IndexFunc(command.Subcommands, func(sub *cli.Command) bool { return sub.HasName(args[first]) })
+		if i < 0 {
+			return args
+		}
+		first, command = first+1, command.Subcommands[i]
 	}
 	takesValue := map[string]bool{}
 	for _, flag := range command.Flags {
@@ -112,8 +117,8 @@ func flagsFirst(app *cli.App, args []string) []string {
 			takesValue[name] = !isBool
 		}
 	}
-	flags, rest := args[:2:2], []string(nil)
-	for i := 2; i < len(args); i++ {
+	flags, rest := args[:first:first], []string(nil)
+	for i := first; i < len(args); i++ {
 		arg := args[i]
 		switch name := strings.TrimLeft(arg, "-"); {
 		case arg == "--":

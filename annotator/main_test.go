@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"ampulla/annotator/plugin"
 )
 
 func TestMain(m *testing.M) {
@@ -32,6 +36,13 @@ func TestScripts(t *testing.T) {
 				env.Setenv("HOME", home)
 			}
 			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "plugin-for-everyone" {
+				return false, fmt.Errorf("no condition %q", name)
+			}
+			sharks, err := plugin.Find(t.Context())
+			return slices.ContainsFunc(sharks, plugin.Wireshark.ForEveryone), err
 		},
 	})
 }

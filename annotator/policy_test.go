@@ -49,11 +49,12 @@ var mayImport = map[string][]string{
 	"extcap/toolbar":     {"extcap/sentence"},
 	"extcap/source":      {"annotator/dumpcap", "annotator/pcapng"},
 	"extcap/bridge":      {"annotator/packet", "annotator/rewrite", "annotator/verdict", "grpc/client"},
+	"annotator/plugin":   {"lua"}, // installs ai.lua
 	"proto/annotator/v1": {},
 	"grpc/socket":        {},
 	"grpc/grpctest":      {"grpc/socket", "proto/annotator/v1"}, // for tests
 	"grpc/server": {"annotator/pcapng", "annotator/packet", "annotator/score", "annotator/engine",
-		"annotator/verdict", "annotator/output", "annotator/rewrite", "proto/annotator/v1"},
+		"annotator/verdict", "annotator/output", "annotator/rewrite", "annotator/dumpcap", "proto/annotator/v1"},
 	// The client runs inside other programs, such as Wireshark: no engine.
 	"grpc/client":           {"annotator/packet", "annotator/verdict", "grpc/socket", "proto/annotator/v1"},
 	"annotator/capturetest": {},

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ampulla/annotator/dumpcap"
 	"ampulla/annotator/verdict"
 	"ampulla/extcap/bridge"
@@ -26,7 +28,8 @@ const (
 	readiness = 10 * time.Second
 	// drain is how long Wireshark may take to accept what is left at the end.
 	drain = 3 * time.Second
-	// refresh is how often the toolbar shows new figures.
+	// refresh is how often the toolbar shows new figures, and how soon we notice
+	// that Wireshark is gone while there are no frames.
 	refresh = time.Second
 )
 
@@ -117,21 +120,38 @@ func carry(ctx context.Context, src source.Source, b *bridge.Bridge, fifo *os.Fi
 	go func() { done <- b.Run(context.Background(), src, fifo) }()
 	figures := time.NewTicker(refresh)
 	defer figures.Stop()
-	stop := ctx.Done()
+	parent := os.Getppid()
 	for {
 		select {
 		case err := <-done:
 			return ending(err)
 		case <-figures.C:
 			bar.Refresh()
-			continue
-		case <-stop:
+			if os.Getppid() == parent && !unread(fifo) {
+				continue
+			}
+		case <-ctx.Done():
 		case <-bar.Gone():
 		}
 		src.Stop()
 		_ = fifo.SetWriteDeadline(time.Now().Add(drain))
 		return ending(<-done)
 	}
+}
+
+// unread tells whether nobody reads a fifo any more.
+func unread(fifo *os.File) bool {
+	raw, err := fifo.SyscallConn()
+	if err != nil {
+		return false
+	}
+	gone := false
+	_ = raw.Control(func(fd uintptr) {
+		poll := []unix.PollFd{{Fd: int32(fd)}} // errors are told unasked
+		_, err := unix.Poll(poll, 0)
+		gone = err == nil && poll[0].Revents&unix.POLLERR != 0
+	})
+	return gone
 }
 
 // ending sorts out why the bridge came to its end: that Wireshark is gone, or

@@ -95,7 +95,7 @@ func (s *shark) asking(t testing.TB, socket string) {
 
 // patient are options for tests that want verdicts, whatever else the machine
 // does.
-var patient = []string{"-o", "ai.timeout:60000"}
+var patient = []string{"-o", "ai.timeout:600000"}
 
 // eachAsking runs a test with every tshark that can load the module and an
 // annotator of its own.

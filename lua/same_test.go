@@ -150,8 +150,11 @@ func TestSameVerdicts(t *testing.T) {
 					continue
 				}
 				counts[m.name]++
-				if difference := firstDifference(want, got.stdout); difference != "" {
-					t.Errorf("%s, %s: %s", path, m.name, difference)
+				difference := firstDifference(want, got.stdout)
+				if difference != "" && m.piped && s.misreads(t, path) {
+					t.Logf("%s, %s: left out: tshark takes it for another variant", path, m.name)
+				} else if difference != "" {
+					t.Errorf("%s, %s: %s\n%v: %s", path, m.name, difference, got.err, got.stderr)
 				}
 			}
 		}
@@ -163,13 +166,27 @@ func TestSameVerdicts(t *testing.T) {
 // through a pipe.
 var unreadable = regexp.MustCompile("isn't a capture file in a format|can't be read from a pipe")
 
+// misreads tells whether tshark by itself sees other frames when a capture comes
+// through a pipe, where it cannot look ahead to tell variants of pcap apart.
+func (s *shark) misreads(t testing.TB, path string) bool {
+	t.Helper()
+	piped := *s
+	piped.wrap = slices.Concat(s.wrap, pipe(path))
+	return piped.bare(t, "-r", "-").stdout != s.bare(t, "-r", path).stdout
+}
+
+// pipe is what runs a program with a file as its standard input, through a pipe.
+func pipe(path string) []string {
+	return []string{"sh", "-c", `file=$0; cat "$file" | "$@"`, path}
+}
+
 // inMode runs tshark in a mode; it prints the verdicts in the form of expected.
 func (s *shark) inMode(t testing.TB, path string, m mode) output {
 	t.Helper()
 	with := *s
 	with.env = slices.Concat(s.env, m.env)
 	if m.piped {
-		with.wrap = slices.Concat(s.wrap, []string{"sh", "-c", `file=$0; cat "$file" | "$@"`, path})
+		with.wrap = slices.Concat(s.wrap, pipe(path))
 		path = "-"
 	}
 	out := with.try(t, slices.Concat([]string{"-r", path}, patient, m.options, verdictArgs)...)
@@ -248,8 +265,8 @@ func run(t testing.TB, name string, args ...string) {
 	}
 }
 
-// maxLabelled is the largest labelled capture to read, in bytes: all but two.
-const maxLabelled = 5 << 20
+// maxLabelled is the largest labelled capture to read, in bytes; some two dozen are larger.
+const maxLabelled = 2_000_000
 
 // labelled returns a selection of the labelled captures, none where they are
 // missing: the smallest of each combination of file format and link types; with

@@ -101,6 +101,7 @@ func TestFilterVerdicts(t *testing.T) {
 		{"ai.expert.port_scan.error", severe},
 	}
 	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
 		for _, tt := range tests {
 			args := append([]string{"-r", path, "-Y", tt.filter, "-T", "fields", "-e", "frame.number"}, patient...)
 			if strings.Contains(tt.filter, "expert") { // nobody can tell that these are looked at
@@ -119,6 +120,7 @@ func TestReadFilterVerdicts(t *testing.T) {
 	path, list := demo(t)
 	want := renumbered(expected(t, path), numbers(list, flagged))
 	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
 		for _, env := range [][]string{nil, {"AMPULLA_READAHEAD=0"}} {
 			got := s.inMode(t, path, mode{options: []string{"-2", "-R", "ai.anomaly.score > 0.8"}, env: env})
 			if difference := firstDifference(want, got.stdout); difference != "" {
@@ -136,6 +138,7 @@ func TestColumnsOfVerdicts(t *testing.T) {
 		want += strings.TrimSpace(fmt.Sprintf("%d %s %s %s", i+1, f["ai.anomaly.score"], f["ai.class"], f["ai.anomaly.type"])) + "\n"
 	}
 	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
 		for _, pass := range []string{"-n", "-2"} {
 			got := ""
 			for line := range strings.Lines(s.run(t, append([]string{pass, "-r", path, "-o", columns}, patient...)...)) {
@@ -151,6 +154,7 @@ func TestColumnsOfVerdicts(t *testing.T) {
 func TestFormatsOfVerdicts(t *testing.T) {
 	path, list := demo(t)
 	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
 		for format, read := range map[string]func(testing.TB, string) []judged{"json": fromJSON, "ek": fromElastic, "pdml": fromPDML} {
 			got := read(t, s.run(t, append([]string{"-r", path, "-T", format, "-J", "ai"}, patient...)...))
 			if len(got) != len(list) {
@@ -272,6 +276,7 @@ func TestColoursOfVerdicts(t *testing.T) {
 		"@Suspicious@ai.anomaly.verdict == \"suspicious\"@[65535,65535,0][0,0,0]\n" +
 		"@Names@ai.class == \"dns\"@[0,65535,0][0,0,0]\n"
 	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
 		s.profile(t, "AI", map[string]string{"colorfilters": rules})
 		for _, pass := range []string{"-n", "-2"} {
 			args := append([]string{pass, "-C", "AI", "-r", path, "--color", "-T", "fields", "-e", "frame.number", "-e", "frame.coloring_rule.name"}, patient...)
@@ -301,6 +306,7 @@ func (s *shark) profile(t testing.TB, name string, files map[string]string) {
 func TestStatisticsOfVerdicts(t *testing.T) {
 	path, list := demo(t)
 	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
 		type second struct {
 			frames, flagged int
 			sum             float64
@@ -362,6 +368,7 @@ func TestExpertItems(t *testing.T) {
 		}
 	}
 	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
 		out := s.run(t, append([]string{"-r", path, "-q", "-z", "expert", "-o", "ai.always:TRUE"}, patient...)...)
 		got := map[string]int{}
 		heading := ""
@@ -383,6 +390,7 @@ func TestExpertItems(t *testing.T) {
 func TestCommunityID(t *testing.T) {
 	path, list := demo(t)
 	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
 		field := "communityid.hash"
 		if slices.Contains([]string{"4.0", "4.2", "4.4"}, s.version) {
 			field = "communityid"
@@ -425,6 +433,7 @@ func TestOtherScripts(t *testing.T) {
 		want += fmt.Sprintf("%d|%.3f|%s\n", i+1, f.score(), f["ai.anomaly.type"])
 	}
 	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
 		script := filepath.Join(t.TempDir(), "another.lua")
 		if err := os.WriteFile(script, []byte(another), 0o644); err != nil {
 			t.Fatal(err)

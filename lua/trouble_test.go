@@ -2,57 +2,80 @@ package lua_test
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
-	"net"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"ampulla/annotator/capturetest"
-	"ampulla/grpc/socket"
+	"ampulla/grpc/grpctest"
 )
+
+// The tests in this file have annotators that are of no use, or cease to be:
+// tshark must print what it prints without, end well, and say what is wrong.
+
+// hang is when a tshark counts as hanging. The slowest machine needs less; to
+// wait for an annotator with every frame takes more.
+const hang = time.Minute
+
+// ends is run for a tshark that might hang.
+func (s *shark) ends(t testing.TB, args ...string) string {
+	t.Helper()
+	cmd := s.command(append([]string{"-X", "lua_script:" + s.script}, args...)...)
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.WaitDelay = time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(hang, func() { _ = cmd.Process.Kill() })
+	err := cmd.Wait()
+	if !timer.Stop() {
+		t.Fatalf("tshark %q hangs", args)
+	}
+	output{stdout.String(), stderr.String(), err}.mustBeQuiet(t, args)
+	return stdout.String()
+}
 
 // looking makes tshark print what was wrong with each frame, and a field of
 // Wireshark's own.
 var looking = []string{"-T", "fields", "-E", "separator=|", "-e", "frame.number", "-e", "ai.class", "-e", "ai.status"}
 
-// TestTrouble has annotators that are of no use: tshark must print what it
-// prints without, end well, and say what is wrong.
-func TestTrouble(t *testing.T) {
-	programs(t)
-	path := own(t, "demo.pcapng")
-	tests := []struct {
-		name string
-		bad  func(t *testing.T, s *shark) // makes s ask such an annotator
-		want string                       // in each ai.status
-	}{
-		{"missing", func(t *testing.T, s *shark) {
+// trouble is an annotator, or a lack of one.
+type trouble struct {
+	name  string
+	begin func(t *testing.T, s *shark) // makes s ask it
+	want  string                       // in each ai.status
+}
+
+// troubles returns all of them, or a sample that has one of each kind.
+func troubles() []trouble {
+	program := func(path string) func(*testing.T, *shark) {
+		return func(t *testing.T, s *shark) {
 			s.asking(t, filepath.Join(t.TempDir(), "none.sock"))
-		}, "no such file"},
-		{"not installed", func(t *testing.T, s *shark) {
-			s.asking(t, filepath.Join(t.TempDir(), "none.sock"))
-			s.env = append(s.env, "AMPULLA_PROGRAM="+filepath.Join(s.home, "nothing"))
-		}, "no such file"},
-		{"ends at once", func(t *testing.T, s *shark) {
-			s.asking(t, filepath.Join(t.TempDir(), "none.sock"))
-			s.env = append(s.env, "AMPULLA_PROGRAM=/bin/false")
-		}, "annotator: "}, // exit status 1, where there is a /bin/false
-		{"stopped", func(t *testing.T, s *shark) {
-			a := startAnnotator(t)
-			if err := a.Process.Signal(syscall.SIGSTOP); err != nil {
+			s.env = append(s.env, "AMPULLA_PROGRAM="+path)
+		}
+	}
+	list := []trouble{
+		{"missing", program("-"), "no such file"},
+		{"not installed", program("/nowhere/ampulla"), "no such file"},
+		{"does not start", func(t *testing.T, s *shark) {
+			script := filepath.Join(t.TempDir(), "ampulla")
+			if err := os.WriteFile(script, []byte("#!/bin/sh\necho 'ampulla: error: models: gone' >&2; exit 1\n"), 0o755); err != nil {
 				t.Fatal(err)
 			}
+			program(script)(t, s)
+		}, "annotator: models: gone"},
+		{"stopped", func(t *testing.T, s *shark) {
+			a := startAnnotator(t)
+			a.signal(t, syscall.SIGSTOP)
 			s.asking(t, a.socket)
-		}, "annotator does not answer"},
-		{"garbage", func(t *testing.T, s *shark) {
-			s.asking(t, babble(t))
-		}, "annotator"},
+		}, "does not answer"},
 		{"module is none", func(t *testing.T, s *shark) {
 			s.asking(t, "")
 			file := filepath.Join(s.home, "broken.so")
@@ -61,17 +84,49 @@ func TestTrouble(t *testing.T) {
 			}
 			s.env = append(s.env, "AMPULLA_NATIVE="+file)
 		}, "native module: "},
+		{"very slow", func(t *testing.T, s *shark) { s.asking(t, grpctest.Slow(time.Hour)(t)) }, "does not answer"},
 	}
+	for _, peer := range grpctest.Peers() {
+		if strings.HasPrefix(peer.Name, "refuses") && !strings.HasSuffix(peer.Name, "ResourceExhausted") && !capturetest.Full() {
+			continue
+		}
+		list = append(list, trouble{peer.Name, func(t *testing.T, s *shark) { s.asking(t, peer.Start(t)) }, peer.Says})
+	}
+	return list
+}
+
+func (a annotator) signal(t testing.TB, signal os.Signal) {
+	t.Helper()
+	if err := a.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTrouble has each trouble from the first frame on.
+func TestTrouble(t *testing.T) {
+	path := own(t, "port_scan_syn.pcapng")
 	eachShark(t, func(t *testing.T, s *shark) {
 		plain := map[string]string{"-n": s.run(t, "-n", "-r", path), "-2": s.run(t, "-2", "-r", path)}
 		frames := strings.Count(plain["-n"], "\n")
-		for _, tt := range tests {
+		for i, tt := range troubles() {
+			if s.version != "4.0" && i%3 != 0 && !capturetest.Full() {
+				continue
+			}
 			t.Run(tt.name, func(t *testing.T) {
 				s := *s
-				tt.bad(t, &s)
-				for _, pass := range []string{"-n", "-2"} {
+				tt.begin(t, &s)
+				for j, pass := range []string{"-n", "-2"} {
+					if i%2 != j && !capturetest.Full() {
+						continue
+					}
+					if got := s.ends(t, pass, "-r", path); got != plain[pass] {
+						t.Errorf("%s: other output when nobody looks", pass)
+					}
 					args := append([]string{pass, "-r", path}, looking...)
-					out := s.run(t, args...)
+					if !strings.Contains(tt.want, "does not answer") { // it does, be the machine ever so slow
+						args = append(args, patient...)
+					}
+					out := s.ends(t, args...)
 					if n := strings.Count(out, "\n"); n != frames {
 						t.Errorf("%s: %d frames instead of %d", pass, n, frames)
 					}
@@ -80,205 +135,180 @@ func TestTrouble(t *testing.T) {
 							t.Fatalf("%s: %q, want a status with %q", pass, line, tt.want)
 						}
 					}
-					if got := s.run(t, pass, "-r", path); got != plain[pass] {
-						t.Errorf("%s: other output when nobody looks", pass)
-					}
 				}
 			})
 		}
 	})
 }
 
-// babble listens at a socket and says what no gRPC server says.
-func babble(t *testing.T) string {
-	path := filepath.Join(t.TempDir(), "run", "a.sock")
-	listener, err := socket.Listen(path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func(conn net.Conn) {
-				_, _ = conn.Write([]byte("SSH-2.0-surprise\r\n" + strings.Repeat("\x00\xff", 1000)))
-				_ = conn.Close()
-			}(conn)
-		}
-	}()
-	return path
-}
-
-// TestKilled kills the annotator while tshark is at it: every frame is there,
-// with its right verdict or a reason why not.
-func TestKilled(t *testing.T) {
-	path := own(t, "flood_syn.pcapng")
+// TestSlow has an annotator that takes its time with every batch: whoever is
+// patient gets all verdicts, and whoever is not is not kept waiting.
+func TestSlow(t *testing.T) {
+	path := own(t, "port_scan_syn.pcapng")
 	eachShark(t, func(t *testing.T, s *shark) {
-		want := strings.Split(expected(t, path), "\n")
-		for _, mode := range []string{"AMPULLA_READAHEAD=1", "AMPULLA_READAHEAD=0"} {
-			a := startAnnotator(t)
-			s.asking(t, a.socket)
-			s.env = append(s.env, mode)
-			timer := time.AfterFunc(300*time.Millisecond, func() { _ = a.Process.Kill() })
-			lines := strings.Split(s.run(t, append([]string{"-r", path}, verdictArgs...)...), "\n")
-			timer.Stop()
-			if len(lines) != len(want) {
-				t.Fatalf("%d lines instead of %d", len(lines), len(want))
-			}
-			for i, line := range lines {
-				if line != want[i] && !strings.HasPrefix(line, fmt.Sprintf("%d||||||||", i+1)) {
-					t.Errorf("%q instead of %q", line, want[i])
-				}
-			}
+		s.asking(t, grpctest.Slow(300*time.Millisecond)(t))
+		frames := strings.Count(s.run(t, "-r", path), "\n")
+		out := s.ends(t, append(append([]string{"-r", path}, patient...), looking...)...)
+		if n := strings.Count(out, "|dns|\n"); n != frames {
+			t.Errorf("%d verdicts for %d frames", n, frames)
+		}
+		out = s.ends(t, append([]string{"-r", path, "-o", "ai.timeout:100"}, looking...)...)
+		verdicts, statuses := strings.Count(out, "|dns|\n"), strings.Count(out, "annotator does not answer\n")
+		if statuses == 0 || verdicts+statuses != frames {
+			t.Errorf("%d verdicts and %d reasons for %d frames", verdicts, statuses, frames)
 		}
 	})
 }
 
+// TestInTheMiddle takes the annotator away while tshark reads from a pipe: every
+// frame is there, with its right verdict or a reason why not.
+func TestInTheMiddle(t *testing.T) {
+	path := own(t, "demo.pcapng")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := len(data) / 2
+	eachShark(t, func(t *testing.T, s *shark) {
+		want := strings.Split(strings.TrimSuffix(expected(t, path), "\n"), "\n")
+		for _, tt := range []struct {
+			signal syscall.Signal
+			reason string // for the last frame
+		}{
+			{syscall.SIGKILL, "annotator has gone"}, {syscall.SIGTERM, "annotator has gone"}, {syscall.SIGSTOP, "annotator does not answer"},
+		} {
+			t.Run(tt.signal.String(), func(t *testing.T) {
+				s, a := *s, startAnnotator(t)
+				s.asking(t, a.socket)
+				f := s.feed(t, verdictArgs...)
+				resume := make(chan bool)
+				go func() {
+					defer f.stdin.Close()
+					_, _ = f.stdin.Write(data[:half])
+					<-resume
+					_, _ = f.stdin.Write(data[half:])
+				}()
+				lines := []string{f.line(t)}
+				a.signal(t, tt.signal)
+				if tt.signal != syscall.SIGSTOP {
+					_ = a.Wait()
+				}
+				close(resume)
+				lines = append(lines, f.rest(t)...)
+				if len(lines) != len(want) {
+					t.Fatalf("%d lines instead of %d", len(lines), len(want))
+				}
+				for i, line := range lines {
+					if reason := fmt.Sprintf("%d||||||||", i+1); line != want[i] && !strings.HasPrefix(line, reason) {
+						t.Errorf("%q instead of %q", line, want[i])
+					}
+				}
+				if last := lines[len(lines)-1]; !strings.Contains(last, tt.reason) {
+					t.Errorf("%q, want %q", last, tt.reason)
+				}
+			})
+		}
+	})
+}
+
+// TestRecovers stops the annotator for a while: when it goes on, so do the
+// verdicts.
+func TestRecovers(t *testing.T) {
+	data, err := os.ReadFile(own(t, "demo.pcapng"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eachAsking(t, func(t *testing.T, s *shark, a annotator) {
+		f := s.feed(t, append([]string{"-o", "ai.timeout:500"}, looking...)...)
+		enough := make(chan bool)
+		go func() { // a hundred frames now and then, over and over
+			defer f.stdin.Close()
+			for rest := data; ; rest = rest[min(10_000, len(rest)):] {
+				if len(rest) == 0 {
+					rest = data
+				}
+				_, _ = f.stdin.Write(rest[:min(10_000, len(rest))])
+				select {
+				case <-enough:
+					_, _ = f.stdin.Write(rest[min(10_000, len(rest)):])
+					return
+				case <-time.After(50 * time.Millisecond):
+				}
+			}
+		}()
+		until := func(status bool) {
+			for strings.HasSuffix(f.line(t), "|") == status { // no status
+			}
+		}
+		until(false)
+		a.signal(t, syscall.SIGSTOP)
+		until(true)
+		a.signal(t, syscall.SIGCONT)
+		until(false)
+		close(enough)
+		f.rest(t)
+	})
+}
+
+// fed is a tshark that reads a capture from its standard input.
+type fed struct {
+	*exec.Cmd
+	stdin  io.WriteCloser
+	lines  *bufio.Scanner
+	stderr strings.Builder
+	timer  *time.Timer
+}
+
+// feed starts one.
+func (s *shark) feed(t *testing.T, args ...string) *fed {
+	t.Helper()
+	f := &fed{Cmd: s.command(append([]string{"-X", "lua_script:" + s.script, "-l", "-r", "-"}, args...)...)}
+	f.Stderr = &f.stderr
+	var err error
+	if f.stdin, err = f.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := f.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.lines = bufio.NewScanner(stdout)
+	if err := f.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f.timer = time.AfterFunc(hang, func() { _ = f.Process.Kill() })
+	return f
+}
+
+// line returns the next line.
+func (f *fed) line(t *testing.T) string {
+	t.Helper()
+	if !f.lines.Scan() {
+		t.Fatalf("output ends: %v, %v: %s", f.lines.Err(), f.Wait(), f.stderr.String())
+	}
+	return f.lines.Text()
+}
+
+// rest returns all further lines, after which tshark must have ended well.
+func (f *fed) rest(t *testing.T) (lines []string) {
+	t.Helper()
+	for f.lines.Scan() {
+		lines = append(lines, f.lines.Text())
+	}
+	err := f.Wait()
+	if !f.timer.Stop() {
+		t.Fatal("tshark hangs")
+	}
+	output{stderr: f.stderr.String(), err: err}.mustBeQuiet(t, f.Args)
+	return lines
+}
+
 // TestModuleMissing has the Lua file alone: nothing is shown, and nobody nagged.
 func TestModuleMissing(t *testing.T) {
-	programs(t)
 	eachShark(t, func(t *testing.T, s *shark) {
 		out := s.run(t, "-r", own(t, "demo.pcapng"), "-V")
 		if strings.Contains(out, "\n[AI") {
 			t.Error("verdicts, or a status, without a module")
 		}
 	})
-}
-
-// TestManyRuns lets tshark end again and again while Go is at work in it.
-func TestManyRuns(t *testing.T) {
-	runs := 10
-	if capturetest.Full() {
-		runs = 200
-	}
-	path := own(t, "port_scan_syn.pcapng")
-	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
-		for i := range runs {
-			args := [][]string{
-				{"-r", path, "-Y", "ai.anomaly.score > 0.8"}, {"-r", path, "-2", "-Y", "ai"},
-				{"-r", path, "-c", "3", "-V"}, {"-r", path},
-			}[i%4]
-			s.run(t, args...)
-		}
-	})
-}
-
-// TestTogether has several tsharks at once, which all start the annotator: one
-// of the annotators stays.
-func TestTogether(t *testing.T) {
-	path := own(t, "port_scan_syn.pcapng")
-	want := expected(t, path)
-	eachShark(t, func(t *testing.T, s *shark) {
-		if s.version != "4.0" {
-			t.Skip("the fetched ones see no annotator to start")
-		}
-		dir := t.TempDir()
-		log := filepath.Join(dir, "started")
-		starter := filepath.Join(dir, "starter")
-		script := "#!/bin/sh\n" + `HOME="` + os.Getenv("HOME") + `" "` + filepath.Join(programs(t), "ampulla") +
-			`" "$@" --idle 2s && echo ended >>"` + log + `"` + "\n"
-		if err := os.WriteFile(starter, []byte(script), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		s.asking(t, filepath.Join(dir, "run", "a.sock"))
-		s.env = append(s.env, "AMPULLA_PROGRAM="+starter)
-		var all sync.WaitGroup
-		for range 4 {
-			all.Go(func() {
-				if got := s.verdicts(t, path); got != want {
-					t.Error(firstDifference(want, got))
-				}
-			})
-		}
-		all.Wait()
-		for range 200 { // until they have ended
-			if out, _ := os.ReadFile(log); strings.Count(string(out), "ended") >= 4 {
-				return
-			}
-			time.Sleep(50 * time.Millisecond)
-		}
-	})
-}
-
-// TestSharkd asks sharkd, which loads scripts and forks later.
-func TestSharkd(t *testing.T) {
-	program, err := exec.LookPath("sharkd")
-	if err != nil {
-		t.Skip("no sharkd")
-	}
-	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
-		if s.version != "4.0" {
-			t.Skip("sharkd is not among what wireshark.sh fetches")
-		}
-		plugins := filepath.Join(s.home, ".local/lib/wireshark/plugins")
-		if err := os.MkdirAll(plugins, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		script, err := os.ReadFile(s.script)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(plugins, "ai.lua"), script, 0o644)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(s.home, "sharkd.sock")
-		daemon := exec.Command(program, "-a", "unix:"+path)
-		daemon.Env = append(os.Environ(), "HOME="+s.home, "XDG_CONFIG_HOME="+s.home+"/.config")
-		daemon.Env = append(daemon.Env, s.env...)
-		daemon.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it goes into the background
-		if err := daemon.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = syscall.Kill(-daemon.Process.Pid, syscall.SIGTERM); _ = daemon.Wait() })
-		for range 2 {
-			if got := sharkdFrames(t, path, own(t, "port_scan_syn.pcapng")); got != 291 {
-				t.Errorf("%d flagged frames, want 291", got)
-			}
-		}
-	})
-}
-
-// sharkdFrames counts the frames that sharkd shows with a filter.
-func sharkdFrames(t *testing.T, socket, capture string) int {
-	t.Helper()
-	var conn net.Conn
-	var err error
-	for range 200 {
-		if conn, err = net.Dial("unix", socket); err == nil {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
-	answers := bufio.NewReader(conn)
-	var result json.RawMessage
-	for i, call := range []string{
-		`"load","params":{"file":"` + capture + `"}`,
-		`"frames","params":{"filter":"ai.anomaly.score > 0.8"}`,
-	} {
-		if _, err := fmt.Fprintf(conn, `{"jsonrpc":"2.0","id":%d,"method":%s}`+"\n", i+1, call); err != nil {
-			t.Fatal(err)
-		}
-		line, err := answers.ReadBytes('\n')
-		if err != nil {
-			t.Fatal(err)
-		}
-		var answer struct{ Result json.RawMessage }
-		if err := json.Unmarshal(line, &answer); err != nil || answer.Result == nil {
-			t.Fatalf("%v: %s", err, line)
-		}
-		result = answer.Result
-	}
-	var frames []any
-	if err := json.Unmarshal(result, &frames); err != nil {
-		t.Fatalf("%v: %s", err, result)
-	}
-	return len(frames)
 }

@@ -27,6 +27,11 @@ type Config struct {
 	LinkType      string // by name; empty: the first one of the interface
 	TimestampType string // by name; empty: that of the interface
 	BufferMB      int    // kernel buffer, MiB; 0: dumpcap's choice, which is 2
+
+	// The capture ends by itself after so many packets, so many bytes of pcapng
+	// (counted by the thousand) or so many seconds, whatever comes first; 0: it
+	// does not.
+	MaxPackets, MaxBytes, MaxSeconds int
 }
 
 // args returns the command line. What applies to all interfaces comes before
@@ -49,6 +54,13 @@ func (c Config) args() []string {
 	add("-y", c.LinkType)
 	add("--time-stamp-type", c.TimestampType)
 	add("-B", strconv.Itoa(c.BufferMB))
+	add("-c", strconv.Itoa(c.MaxPackets))
+	if c.MaxBytes > 0 {
+		add("-a", fmt.Sprintf("filesize:%d", (c.MaxBytes+999)/1000))
+	}
+	if c.MaxSeconds > 0 {
+		add("-a", fmt.Sprintf("duration:%d", c.MaxSeconds))
+	}
 	for _, netif := range c.Interfaces {
 		args = append(args, "-i", netif)
 	}
@@ -64,6 +76,7 @@ type Capture struct {
 	out     *os.File // what it captures
 	said    complaints
 	first   []byte // bytes already taken from out
+	limited bool   // it may end by itself
 	stopped sync.Once
 	asked   chan struct{} // closed by Stop
 	ended   chan struct{} // closed when it has ended; then failure is valid
@@ -87,7 +100,8 @@ func (p Program) Start(ctx context.Context, cfg Config) (*Capture, error) {
 		return nil, err
 	}
 	enlarge(out, pipeLen)
-	c := &Capture{program: p, out: out, asked: make(chan struct{}), ended: make(chan struct{})}
+	limited := cfg.MaxPackets > 0 || cfg.MaxBytes > 0 || cfg.MaxSeconds > 0
+	c := &Capture{program: p, out: out, limited: limited, asked: make(chan struct{}), ended: make(chan struct{})}
 	c.command = exec.Command(string(p), cfg.args()...)
 	c.command.Env = environment()
 	c.command.Stdout, c.command.Stderr = in, &c.said
@@ -146,8 +160,9 @@ func (c *Capture) reason() error {
 	return c.failure
 }
 
-// Read reads the pcapng stream. After Stop it yields what is left, and then
-// io.EOF. When dumpcap ends before that, the error says why.
+// Read reads the pcapng stream. After Stop, or when a limit of Config is
+// reached, it yields what is left, and then io.EOF. When dumpcap ends before
+// that, the error says why.
 func (c *Capture) Read(p []byte) (int, error) {
 	if len(c.first) > 0 {
 		n := copy(p, c.first)
@@ -163,8 +178,11 @@ func (c *Capture) Read(p []byte) (int, error) {
 	case <-c.asked:
 		return n, io.EOF
 	default:
-		return n, c.reason()
 	}
+	if c.failure == nil && c.limited {
+		return n, io.EOF
+	}
+	return n, c.reason()
 }
 
 // Stop asks dumpcap to end. What it captured so far can still be read.

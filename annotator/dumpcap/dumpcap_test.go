@@ -94,6 +94,51 @@ func TestCapture(t *testing.T) {
 	}
 }
 
+// TestLimits lets captures end by themselves.
+func TestLimits(t *testing.T) {
+	program := installed(t)
+	for name, cfg := range map[string]dumpcap.Config{
+		"packets": {MaxPackets: 3},
+		"bytes":   {MaxBytes: 1},
+		"seconds": {MaxSeconds: 1},
+	} {
+		cfg.Interfaces, cfg.Filter = []string{"lo"}, "udp dst port 9"
+		capture, err := program.Start(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer capture.Close()
+		packets, over := 0, make(chan struct{})
+		go func() {
+			defer close(over)
+			for reader := pcapng.NewReader(capture); ; {
+				b, err := reader.Next()
+				if errors.Is(err, io.EOF) {
+					return
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if b.IsFrame() {
+					packets++
+				}
+			}
+		}()
+		for going := true; going; {
+			send(t, strings.Repeat("x", 1000))
+			select {
+			case <-over:
+				going = false
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+		if name == "packets" && packets != 3 || packets == 0 {
+			t.Errorf("%s: %d packets", name, packets)
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	program := installed(t)
 	for _, tt := range []struct {

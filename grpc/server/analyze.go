@@ -34,18 +34,16 @@ const (
 
 // Analyze judges a whole capture file.
 func (s *Server) Analyze(stream analyzeStream) error {
-	leave, err := s.admit()
-	if err != nil {
-		return err
-	}
-	defer leave()
 	first, err := receive[annotatorv1.AnalyzeRequest](stream)
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	options := first.GetOptions()
 	if options == nil {
-		return status.Error(codes.InvalidArgument, "the first message must carry the options")
+		return errNoOptions
+	}
+	if err := checkAnalysis(stream, options); err != nil {
+		return err
 	}
 	cfg := s.cfg.Engine
 	cfg.Workers = runtime.GOMAXPROCS(0) // somebody waits for it
@@ -53,15 +51,13 @@ func (s *Server) Analyze(stream analyzeStream) error {
 	if err != nil {
 		return err
 	}
-	if err := checkAnalysis(stream, options); err != nil {
-		return err
-	}
+	defer session.close()
 	a := &analysis{
 		session: session, stream: stream, options: options, input: &chunks{stream: stream}, total: options.GetSize(),
 		summary: &annotatorv1.AnalyzeSummary{FlaggedByType: map[string]uint64{}, FramesByClass: map[string]uint64{}},
 	}
 	if options.GetPath() != "" {
-		file, size, err := openCapture(options.GetPath())
+		file, size, err := openFile(options.GetPath())
 		if err != nil {
 			return err
 		}
@@ -105,9 +101,9 @@ func checkAnalysis(stream analyzeStream, options *annotatorv1.AnalyzeOptions) er
 	return nil
 }
 
-// openCapture opens a file, which must be a regular one: others could keep the
+// openFile opens a file, which must be a regular one: others could keep the
 // server waiting where nobody can cancel.
-func openCapture(path string) (file *os.File, size uint64, err error) {
+func openFile(path string) (file *os.File, size uint64, err error) {
 	if file, err = os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err != nil {
 		return nil, 0, fileError(err)
 	}
@@ -207,7 +203,7 @@ func (a *analysis) run() error {
 	}
 	a.summary.Flagged, a.summary.Uncommentable = counts.Flagged, counts.Uncommentable
 	if broken, ok := errors.AsType[*pcapng.Error](err); ok {
-		a.summary.Broken = &annotatorv1.Break{Block: broken.Block, Offset: uint64(broken.Offset), Cause: broken.Err.Error()}
+		a.summary.Broken = &annotatorv1.Break{Block: broken.Block, Offset: uint64(broken.Offset), Cause: valid(broken.Err.Error())}
 	}
 	if out == nil {
 		return nil

@@ -392,6 +392,47 @@ func TestAnalyzeCancelled(t *testing.T) {
 	}
 }
 
+// TestSharedLimit checks that analyses and captures count as sessions.
+func TestSharedLimit(t *testing.T) {
+	client := serve(t, func(c *server.Config) {
+		fakeDumpcap(t, "exit 1")(c)
+		c.MaxSessions = 1
+	})
+	if _, _, err := open(t, client, &annotatorv1.SessionOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := open(t, client, &annotatorv1.SessionOptions{})
+	checkStatus(t, err, codes.ResourceExhausted, "1 sessions are open already")
+	_, err = analyze(t, client, &annotatorv1.AnalyzeOptions{}, nil)
+	checkStatus(t, err, codes.ResourceExhausted, "1 sessions are open already")
+	_, err = client.StartCapture(t.Context(), &annotatorv1.CaptureOptions{
+		Interfaces: []string{"lo"}, Output: filepath.Join(t.TempDir(), "a.pcapng"),
+	})
+	checkStatus(t, err, codes.ResourceExhausted, "1 sessions are open already")
+}
+
+// TestAnalyzeStopped stops the server in the middle of an analysis.
+func TestAnalyzeStopped(t *testing.T) {
+	r := start(t, filepath.Join(t.TempDir(), "run", "a.sock"), func(c *server.Config) { c.Grace = time.Millisecond })
+	calls, err := annotatorv1.NewAnnotatorClient(dial(t, r.path)).Analyze(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	_ = calls.Send(analyzeOptions(&annotatorv1.AnalyzeOptions{Output: filepath.Join(dir, "out.pcapng")}))
+	_ = calls.Send(chunk(readFile(t, capturePath(t, "demo.pcapng"))))
+	if _, err := calls.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	if err := <-r.done; err != nil {
+		t.Error(err)
+	}
+	if names := folder(t, dir); len(names) != 0 {
+		t.Errorf("left behind: %v", names)
+	}
+}
+
 // waitVacant waits until no session is open.
 func waitVacant(t *testing.T, client annotatorv1.AnnotatorClient) {
 	t.Helper()
@@ -473,6 +514,14 @@ func TestRemote(t *testing.T) {
 	checkStatus(t, err, codes.PermissionDenied, "path is for callers at the unix socket only")
 	_, err = analyze(t, client, &annotatorv1.AnalyzeOptions{Output: filepath.Join(t.TempDir(), "x")}, nil)
 	checkStatus(t, err, codes.PermissionDenied, "output is for callers at the unix socket only")
+	_, err = client.ListInterfaces(t.Context(), &annotatorv1.ListInterfacesRequest{})
+	checkStatus(t, err, codes.PermissionDenied, "capturing is for callers at the unix socket only")
+	_, err = client.StartCapture(t.Context(), &annotatorv1.CaptureOptions{})
+	checkStatus(t, err, codes.PermissionDenied, "capturing is for callers at the unix socket only")
+	_, err = client.StopCapture(t.Context(), &annotatorv1.CaptureId{})
+	checkStatus(t, err, codes.PermissionDenied, "capturing is for callers at the unix socket only")
+	_, err = client.ListCaptures(t.Context(), &annotatorv1.ListCapturesRequest{})
+	checkStatus(t, err, codes.PermissionDenied, "capturing is for callers at the unix socket only")
 	if got, err := analyze(t, client, &annotatorv1.AnalyzeOptions{}, readFile(t, path)); err != nil || got.summary.GetFrames() == 0 {
 		t.Errorf("%v, %v", got.summary, err)
 	}

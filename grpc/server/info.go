@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"maps"
 	"runtime"
 	"time"
 
@@ -64,12 +65,13 @@ func (s *Server) metrics() *annotatorv1.Metrics {
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	s.mu.Lock()
-	open := s.open
+	open, clients := s.open, maps.Clone(s.clients)
 	s.mu.Unlock()
 	now := time.Now()
 	return &annotatorv1.Metrics{
 		TimeNs:             now.UnixNano(),
 		Sessions:           uint32(open),
+		SessionsByClient:   clients,
 		SessionsTotal:      s.sessions.Load(),
 		SessionsRefused:    s.refused.Load(),
 		StrangersTotal:     s.strangers.Load(),

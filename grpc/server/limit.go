@@ -11,8 +11,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// admit lets a session begin, and returns what ends it.
-func (s *Server) admit() (leave func(), err error) {
+// admit lets a session of that client begin, and returns what ends it.
+func (s *Server) admit(client string) (leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.retireIfReplaced() {
@@ -27,11 +27,15 @@ func (s *Server) admit() (leave func(), err error) {
 		return nil, err
 	}
 	s.open++
+	s.clients[client]++
 	s.sessions.Add(1)
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.open--
+		if s.clients[client]--; s.clients[client] == 0 {
+			delete(s.clients, client)
+		}
 		if s.retired && s.open == 0 {
 			close(s.vacant)
 		}

@@ -1,5 +1,5 @@
 // Package server is the annotator as a gRPC service: sessions, whole files,
-// information and metrics, with limits, an idle exit and a graceful stop.
+// captures, information and metrics, with limits, an idle exit and a graceful stop.
 package server
 
 import (
@@ -23,6 +23,7 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
+	"ampulla/annotator/dumpcap"
 	"ampulla/annotator/engine"
 	"ampulla/annotator/score"
 	annotatorv1 "ampulla/proto/annotator/v1"
@@ -35,9 +36,8 @@ type Config struct {
 	Engine engine.Config
 	Scorer score.Scorer
 
-	// MaxSessions is how many sessions may be open at once, analyses included.
-	// Each holds the state of one capture, up to a few hundred megabytes for
-	// the largest.
+	// MaxSessions is how many sessions may be open at once, analyses and
+	// captures included. Each holds the state of one capture, up to 250 MB.
 	MaxSessions int
 	// MaxMessage is the largest request, in bytes.
 	MaxMessage int
@@ -54,6 +54,10 @@ type Config struct {
 	// runs; nil for never. Such a server takes no more sessions and ends with
 	// its last one, so that the new program can be started.
 	Replaced func() bool
+	// Dumpcap is the program by which to capture; if empty, that of the
+	// installed Wireshark.
+	Dumpcap dumpcap.Program
+
 	// SocketKept means that the listener is somebody else's, such as systemd's,
 	// who starts the new program only once this one has ended. A replaced
 	// server then goes on taking sessions while any is open.
@@ -79,11 +83,13 @@ type Server struct {
 	cfg     Config
 	started time.Time
 	counters
+	captures captures
 
 	mu        sync.Mutex
-	active    int       // calls under way
-	since     time.Time // when active became 0
-	open      int       // sessions
+	active    int               // calls under way
+	since     time.Time         // when active became 0
+	open      int               // sessions
+	clients   map[string]uint32 // that opened them
 	listeners []net.Listener
 	retired   bool          // replaced, and no longer listening
 	vacant    chan struct{} // closed when retired and no session is open
@@ -101,7 +107,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("server: at least one session and messages of 64 KiB")
 	}
 	now := time.Now()
-	return &Server{cfg: cfg, started: now, since: now, vacant: make(chan struct{})}, nil
+	return &Server{cfg: cfg, started: now, since: now, clients: map[string]uint32{}, vacant: make(chan struct{})}, nil
 }
 
 // Stranger counts a connection that was refused because another user made it;
@@ -170,9 +176,11 @@ func (s *Server) Serve(ctx context.Context, endpoints ...Endpoint) error {
 	return cause
 }
 
-// wind lets calls finish for Config.Grace, and ends those that do not.
+// wind ends captures, lets calls finish for Config.Grace, and ends those that do
+// not.
 func (s *Server) wind(servers []*grpc.Server) {
 	var winding sync.WaitGroup
+	winding.Go(func() { s.captures.stop(s.cfg.Grace) })
 	for _, g := range servers {
 		winding.Go(func() {
 			hard := time.AfterFunc(s.cfg.Grace, g.Stop)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -179,6 +180,29 @@ func TestSessionOptions(t *testing.T) {
 				t.Errorf("started %v, want %v", started, want)
 			}
 		})
+	}
+}
+
+// TestClients checks that metrics tell whose sessions are open.
+func TestClients(t *testing.T) {
+	client := serve(t, nil)
+	var sessions []session
+	for _, name := range []string{"lua", "tool", "lua"} {
+		calls, _, err := open(t, client, &annotatorv1.SessionOptions{Client: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sessions = append(sessions, calls)
+	}
+	if diff := cmp.Diff(map[string]uint32{"lua": 2, "tool": 1}, metrics(t, client).GetSessionsByClient()); diff != "" {
+		t.Error(diff)
+	}
+	for _, calls := range sessions {
+		_ = calls.CloseSend()
+	}
+	waitVacant(t, client)
+	if n := len(metrics(t, client).GetSessionsByClient()); n != 0 {
+		t.Errorf("%d clients are left", n)
 	}
 }
 

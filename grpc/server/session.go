@@ -25,6 +25,8 @@ const (
 	maxData   = 262_144 // bytes of a frame
 )
 
+var errNoOptions = status.Error(codes.InvalidArgument, "the first message must carry the options")
+
 // checkBatch returns an error unless a batch may hold n frames.
 func checkBatch(n int) error {
 	if n < 1 || n > maxBatch {
@@ -35,22 +37,18 @@ func checkBatch(n int) error {
 
 // Session judges one capture.
 func (s *Server) Session(stream grpc.BidiStreamingServer[annotatorv1.SessionRequest, annotatorv1.SessionResponse]) error {
-	leave, err := s.admit()
-	if err != nil {
-		return err
-	}
-	defer leave()
 	first, err := receive[annotatorv1.SessionRequest](stream)
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	if first.GetOptions() == nil {
-		return status.Error(codes.InvalidArgument, "the first message must carry the options")
+		return errNoOptions
 	}
 	session, err := s.newSession(first.GetOptions(), s.cfg.Engine)
 	if err != nil {
 		return err
 	}
+	defer session.close()
 	started := &annotatorv1.SessionStarted{Version: s.cfg.Version, Model: s.cfg.Scorer.Manifest().Version, Contract: annotatorv1.Contract}
 	if err := stream.Send(&annotatorv1.SessionResponse{Message: &annotatorv1.SessionResponse_Started{Started: started}}); err != nil {
 		return err
@@ -76,6 +74,7 @@ func (s *Server) Session(stream grpc.BidiStreamingServer[annotatorv1.SessionRequ
 // session judges the frames of one capture, whichever call brings them.
 type session struct {
 	server     *Server
+	close      func() // makes room for another
 	engine     *engine.Engine
 	terseBelow float64
 	threshold  float64
@@ -84,34 +83,48 @@ type session struct {
 	verdicts   []verdict.Verdict
 }
 
-// newSession checks the options, which may be nil, and makes the engine.
+// newSession checks the options, which may be nil, and begins a session, which
+// has to be closed.
 func (s *Server) newSession(options *annotatorv1.SessionOptions, cfg engine.Config) (*session, error) {
 	threshold := verdict.AnomalousScore
 	if options != nil && options.Threshold != nil {
 		threshold = options.GetThreshold()
 	}
-	model := s.cfg.Scorer.Manifest().Version
-	switch {
-	case len(options.GetClient()) > maxName:
-		return nil, status.Errorf(codes.InvalidArgument, "client: %d bytes, more than %d", len(options.GetClient()), maxName)
-	case !(options.GetTerseBelow() >= 0 && options.GetTerseBelow() <= 1):
-		return nil, status.Errorf(codes.InvalidArgument, "terse_below: %v is not between 0 and 1", options.GetTerseBelow())
-	case !(threshold >= 0 && threshold <= 1):
-		return nil, status.Errorf(codes.InvalidArgument, "threshold: %v is not between 0 and 1", threshold)
-	case len(options.GetModels()) > maxModels:
-		return nil, status.Errorf(codes.InvalidArgument, "models: %d, more than %d", len(options.GetModels()), maxModels)
-	case slices.ContainsFunc(options.GetModels(), func(name string) bool { return len(name) > maxName }):
-		return nil, status.Errorf(codes.InvalidArgument, "models: a name of more than %d bytes", maxName)
-	case len(options.GetModels()) > 0 && !slices.Contains(options.GetModels(), model):
-		return nil, status.Errorf(codes.FailedPrecondition, "models: this annotator has %s, not %q", model, options.GetModels())
-	case options.GetBaseline() != "":
-		return nil, status.Error(codes.Unimplemented, "baseline: this annotator cannot measure against a baseline yet")
+	if err := s.checkOptions(options, threshold); err != nil {
+		return nil, err
+	}
+	leave, err := s.admit(options.GetClient())
+	if err != nil {
+		return nil, err
 	}
 	e, err := engine.New(cfg, s.cfg.Scorer)
 	if err != nil {
+		leave()
 		return nil, status.Error(codes.Internal, err.Error())
 	}
-	return &session{server: s, engine: e, terseBelow: options.GetTerseBelow(), threshold: threshold}, nil
+	return &session{server: s, close: leave, engine: e, terseBelow: options.GetTerseBelow(), threshold: threshold}, nil
+}
+
+// checkOptions checks what the contract says of a session's options.
+func (s *Server) checkOptions(options *annotatorv1.SessionOptions, threshold float64) error {
+	model := s.cfg.Scorer.Manifest().Version
+	switch {
+	case len(options.GetClient()) > maxName:
+		return status.Errorf(codes.InvalidArgument, "client: %d bytes, more than %d", len(options.GetClient()), maxName)
+	case !(options.GetTerseBelow() >= 0 && options.GetTerseBelow() <= 1):
+		return status.Errorf(codes.InvalidArgument, "terse_below: %v is not between 0 and 1", options.GetTerseBelow())
+	case !(threshold >= 0 && threshold <= 1):
+		return status.Errorf(codes.InvalidArgument, "threshold: %v is not between 0 and 1", threshold)
+	case len(options.GetModels()) > maxModels:
+		return status.Errorf(codes.InvalidArgument, "models: %d, more than %d", len(options.GetModels()), maxModels)
+	case slices.ContainsFunc(options.GetModels(), func(name string) bool { return len(name) > maxName }):
+		return status.Errorf(codes.InvalidArgument, "models: a name of more than %d bytes", maxName)
+	case len(options.GetModels()) > 0 && !slices.Contains(options.GetModels(), model):
+		return status.Errorf(codes.FailedPrecondition, "models: this annotator has %s, not %q", model, options.GetModels())
+	case options.GetBaseline() != "":
+		return status.Error(codes.Unimplemented, "baseline: this annotator cannot measure against a baseline yet")
+	}
+	return nil
 }
 
 // answer judges one batch of frames from a client.

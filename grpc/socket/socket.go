@@ -75,10 +75,10 @@ type Listener struct {
 
 // Listen opens the socket at path for this process alone: a lock beside the
 // socket, held until Close, keeps a second one off, whose Listen returns
-// ErrRunning. A socket left behind by a dead annotator is replaced. The folder
-// is made if need be (mode 0700) and must belong to the user; the socket has
-// mode 0600. refused, which may be nil, is called for each connection of
-// another user.
+// ErrRunning, as it does where systemd listens, which takes no lock. A socket
+// left behind by a dead annotator is replaced. The folder is made if need be
+// (mode 0700) and must belong to the user; the socket has mode 0600. refused,
+// which may be nil, is called for each connection of another user.
 func Listen(path string, refused func()) (*Listener, error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -98,16 +98,29 @@ func Listen(path string, refused func()) (*Listener, error) {
 		}
 		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		_ = lock.Close()
-		return nil, err
-	}
-	inner, err := listenPrivately(path)
+	inner, err := takeOver(path)
 	if err != nil {
 		_ = lock.Close()
 		return nil, err
 	}
 	return &Listener{Listener: inner, lock: lock, refused: refused}, nil
+}
+
+// takeOver listens at path in the place of somebody who has ended.
+func takeOver(path string) (net.Listener, error) {
+	conn, err := net.Dial("unix", path)
+	switch {
+	case err == nil:
+		_ = conn.Close()
+		return nil, ErrRunning
+	case errors.Is(err, syscall.ECONNREFUSED):
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	return listenPrivately(path)
 }
 
 // listenPrivately listens under a name of its own, closes the socket to others
@@ -120,7 +133,11 @@ func listenPrivately(path string) (net.Listener, error) {
 		return nil, err
 	}
 	listener.SetUnlinkOnClose(false)
+	n := &named{Listener: listener, path: path}
 	if err = os.Chmod(temporary, 0o600); err == nil {
+		n.socket, err = os.Lstat(temporary)
+	}
+	if err == nil {
 		err = os.Rename(temporary, path)
 	}
 	if err != nil {
@@ -128,17 +145,21 @@ func listenPrivately(path string) (net.Listener, error) {
 		_ = os.Remove(temporary)
 		return nil, err
 	}
-	return &named{listener, path}, nil
+	return n, nil
 }
 
-// named removes the socket when it is closed.
+// named removes its socket when it is closed, but not one that has taken the
+// name since: systemd listens wherever it is told to.
 type named struct {
 	net.Listener
-	path string
+	path   string
+	socket fs.FileInfo
 }
 
 func (n *named) Close() error {
-	_ = os.Remove(n.path)
+	if there, err := os.Lstat(n.path); err == nil && os.SameFile(there, n.socket) {
+		_ = os.Remove(n.path)
+	}
 	return n.Listener.Close()
 }
 

@@ -51,6 +51,35 @@ func TestListen(t *testing.T) {
 	_ = conn.Close()
 }
 
+// TestListenBesideSystemd has sockets that systemd opens: it takes no lock, and
+// replaces what lies in its way.
+func TestListenBesideSystemd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run", "a.sock")
+	first, err := socket.Listen(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	systemd, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer systemd.Close()
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := socket.Listen(path, nil); !errors.Is(err, socket.ErrRunning) {
+		t.Errorf("beside systemd: %v, want %v", err, socket.ErrRunning)
+	}
+	conn, err := socket.Dial(t.Context(), path)
+	if err != nil {
+		t.Fatalf("systemd's socket: %v", err)
+	}
+	_ = conn.Close()
+}
+
 // TestListenRefuses has folders in which others could put a socket of theirs.
 func TestListenRefuses(t *testing.T) {
 	dir := t.TempDir()

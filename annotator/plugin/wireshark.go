@@ -1,0 +1,144 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Wireshark is one installation of Wireshark, as its tshark describes it.
+type Wireshark struct {
+	// Program is the path of tshark.
+	Program string
+	// Version is such as "4.0.17".
+	Version string
+
+	personal, global folders
+	// settings is the folder of the user's own configuration.
+	settings string
+}
+
+// folders is where Wireshark looks for what extends it.
+type folders struct{ lua, extcap string }
+
+// What ai.lua and the native module, which it looks for beside itself, are called
+// there.
+const (
+	scriptName   = "ai.lua"
+	moduleTarget = "ampulla.so"
+)
+
+func (f folders) script() string { return filepath.Join(f.lua, "ampulla", scriptName) }
+func (f folders) module() string { return filepath.Join(f.lua, "ampulla", moduleTarget) }
+
+func (w Wireshark) folders(everyone bool) folders {
+	if everyone {
+		return w.global
+	}
+	return w.personal
+}
+
+// ForEveryone tells whether the plugin is installed for everyone.
+func (w Wireshark) ForEveryone() bool { return exists(w.global.script()) }
+
+// ErrNoWireshark means that there is no Wireshark to install into.
+var ErrNoWireshark = errors.New("no tshark found, which knows Wireshark's folders")
+
+// Find returns the Wiresharks of this machine: those whose tshark is in $PATH or
+// at one of the usual places, and works.
+func Find(ctx context.Context) ([]Wireshark, error) {
+	var sharks []Wireshark
+	seen, problem := map[string]bool{}, ErrNoWireshark
+	for _, folder := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/local/bin", "/usr/bin") {
+		program := filepath.Join(folder, "tshark")
+		real, err := filepath.EvalSymlinks(program)
+		if err != nil || seen[real] || !filepath.IsAbs(folder) {
+			continue
+		}
+		seen[real] = true
+		shark, err := ask(ctx, program)
+		if err != nil {
+			problem = err
+			continue
+		}
+		sharks = append(sharks, shark)
+	}
+	if len(sharks) == 0 {
+		return nil, problem
+	}
+	return sharks, nil
+}
+
+var versionLine = regexp.MustCompile(`\(Wireshark\) (\d+(?:\.\d+)*)`)
+
+// ask has tshark describe itself.
+func ask(ctx context.Context, program string) (Wireshark, error) {
+	version, err := run(ctx, program, "--version")
+	if err != nil {
+		return Wireshark{}, err
+	}
+	listing, err := run(ctx, program, "-G", "folders")
+	if err != nil {
+		return Wireshark{}, err
+	}
+	return describe(program, version, listing)
+}
+
+// describe reads what tshark says of its version and its folders. Wireshark 4.0
+// has a personal folder for extcaps, too, but does not list it.
+func describe(program, version, listing string) (Wireshark, error) {
+	paths := map[string]string{}
+	for line := range strings.Lines(listing) {
+		name, path, _ := strings.Cut(line, ":")
+		paths[name] = strings.TrimSpace(path)
+	}
+	shark := Wireshark{
+		Program:  program,
+		settings: paths["Personal configuration"],
+		personal: folders{paths["Personal Lua Plugins"], paths["Personal Extcap path"]},
+		global:   folders{paths["Global Lua Plugins"], paths["Global Extcap path"]},
+	}
+	if found := versionLine.FindStringSubmatch(version); found != nil {
+		shark.Version = found[1]
+	}
+	if shark.personal.extcap == "" {
+		shark.personal.extcap = filepath.Join(shark.settings, "extcap")
+	}
+	if shark.global.extcap == "" {
+		shark.global.extcap = paths["Extcap path"]
+	}
+	for _, path := range []string{shark.settings, shark.personal.lua, shark.global.lua, shark.global.extcap} {
+		if !filepath.IsAbs(path) {
+			return Wireshark{}, fmt.Errorf("%s -G folders names no folder for Lua plugins or extcaps: was it built without?", program)
+		}
+	}
+	return shark, nil
+}
+
+// loads tells whether Wireshark runs this script when it starts.
+func (w Wireshark) loads(ctx context.Context, script string) (bool, error) {
+	listing, err := run(ctx, w.Program, "-G", "plugins")
+	if err != nil {
+		return false, err
+	}
+	lines := strings.Split(listing, "\n")
+	return slices.ContainsFunc(lines, func(line string) bool { return strings.HasSuffix(line, "\t"+script) }), nil
+}
+
+// run returns what a program prints.
+func run(ctx context.Context, program string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, args...).Output()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w", program, strings.Join(args, " "), err)
+	}
+	return string(out), nil
+}

@@ -1,0 +1,57 @@
+package plugin
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestDescribe reads what tshark of Debian 12, 13 and sid print.
+func TestDescribe(t *testing.T) {
+	const begin = "Temp:                \t/tmp\n" +
+		"Personal configuration:\t/home/u/.config/wireshark\n" +
+		"Global configuration:\t/usr/share/wireshark\n" +
+		"Personal Plugins:    \t/home/u/.local/lib/wireshark/plugins/4.x\n" +
+		"Personal Lua Plugins:\t/home/u/.local/lib/wireshark/plugins\n" +
+		"Global Lua Plugins:  \t/usr/lib/x86_64-linux-gnu/wireshark/plugins\n"
+	const end = "MaxMind database path:\t/usr/share/GeoIP\nMaxMind database path:\t/var/lib/GeoIP\n"
+	const personalLua, globalLua = "/home/u/.local/lib/wireshark/plugins", "/usr/lib/x86_64-linux-gnu/wireshark/plugins"
+	for _, test := range []struct {
+		version, extcap  string
+		want             string
+		personal, global string
+	}{
+		{
+			"TShark (Wireshark) 4.0.17 (Git v4.0.17 packaged as 4.0.17-0+deb12u3).\n\nCopyright",
+			"Extcap path:         \t/usr/lib/x86_64-linux-gnu/wireshark/extcap\n",
+			"4.0.17", "/home/u/.config/wireshark/extcap", "/usr/lib/x86_64-linux-gnu/wireshark/extcap",
+		},
+		{
+			"TShark (Wireshark) 4.4.19.\n",
+			"Personal Extcap path:\t/home/u/.local/lib/wireshark/extcap\nGlobal Extcap path:  \t/usr/lib/x86_64-linux-gnu/wireshark/extcap\n",
+			"4.4.19", "/home/u/.local/lib/wireshark/extcap", "/usr/lib/x86_64-linux-gnu/wireshark/extcap",
+		},
+		{
+			"TShark (Wireshark) 4.6.9.\n",
+			"Personal Extcap path:\t/home/u/.local/lib/wireshark/extcap\nGlobal Extcap path:  \t/usr/libexec/wireshark/extcap\n",
+			"4.6.9", "/home/u/.local/lib/wireshark/extcap", "/usr/libexec/wireshark/extcap",
+		},
+	} {
+		got, err := describe("/usr/bin/tshark", test.version, begin+test.extcap+end)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := Wireshark{
+			Program: "/usr/bin/tshark", Version: test.want, settings: "/home/u/.config/wireshark",
+			personal: folders{personalLua, test.personal}, global: folders{globalLua, test.global},
+		}
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(Wireshark{}, folders{})); diff != "" {
+			t.Errorf("%s", diff)
+		}
+	}
+	withoutLua := strings.ReplaceAll(begin, "Lua Plugins", "Other Plugins")
+	if got, err := describe("/usr/bin/tshark", "TShark (Wireshark) 4.4.19.", withoutLua+end); err == nil {
+		t.Errorf("a Wireshark without Lua is %+v", got)
+	}
+}
