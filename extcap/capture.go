@@ -26,6 +26,9 @@ const maxBlock = 262_144
 const (
 	// readiness bounds how long a capture may take to begin.
 	readiness = 10 * time.Second
+	// readerTimeout bounds how long an error waits for Wireshark to be able to
+	// show it.
+	readerTimeout = 3 * time.Second
 	// drain is how long Wireshark may take to accept what is left at the end.
 	drain = 3 * time.Second
 	// refresh is how often the toolbar shows new figures, and how soon we notice
@@ -35,7 +38,12 @@ const (
 
 // capture captures until Wireshark wants it to end. All that can go wrong is
 // tried before the fifo is opened, since errors are shown best then.
-func capture(ctx context.Context, flags arguments) error {
+func capture(ctx context.Context, flags arguments) (err error) {
+	defer func() {
+		if err != nil {
+			awaitReader(flags["fifo"])
+		}
+	}()
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
 	signal.Ignore(syscall.SIGPIPE) // a reader that is gone is an error of the write
@@ -67,6 +75,21 @@ func capture(ctx context.Context, flags arguments) error {
 	}
 	defer fifo.Close()
 	return carry(ctx, src, b, fifo, bar)
+}
+
+// awaitReader waits until Wireshark reads the fifo, for a while. It learns of a
+// capture program that ends only after it has begun to read, and otherwise waits
+// for ever.
+func awaitReader(fifo string) {
+	for end := time.Now().Add(readerTimeout); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		file, err := os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if err == nil {
+			_ = file.Close()
+		}
+		if !errors.Is(err, syscall.ENXIO) { // nobody reads yet
+			return
+		}
+	}
 }
 
 // open starts the source.

@@ -15,7 +15,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	play()
+	testscript.Main(tidy{m}, map[string]func(){
 		"ampulla-extcap": func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
 	})
 }
