@@ -73,7 +73,8 @@ func capture(ctx context.Context, flags arguments) (err error) {
 	if err != nil {
 		return err
 	}
-	defer fifo.Close()
+	// It is closed by the end of the process: Wireshark shows an error only if it
+	// comes before the end of the fifo.
 	return carry(ctx, src, b, fifo, bar)
 }
 
