@@ -26,9 +26,8 @@ const maxBlock = 262_144
 const (
 	// readiness bounds how long a capture may take to begin.
 	readiness = 10 * time.Second
-	// readerTimeout bounds how long an error waits for Wireshark to be able to
-	// show it.
-	readerTimeout = 3 * time.Second
+	// readerTimeout bounds how long an error waits until Wireshark can show it.
+	readerTimeout = 5 * time.Second
 	// drain is how long Wireshark may take to accept what is left at the end.
 	drain = 3 * time.Second
 	// refresh is how often the toolbar shows new figures, and how soon we notice
@@ -39,16 +38,15 @@ const (
 // capture captures until Wireshark wants it to end. All that can go wrong is
 // tried before the fifo is opened, since errors are shown best then.
 func capture(ctx context.Context, flags arguments) (err error) {
-	defer func() {
-		if err != nil {
-			awaitReader(flags["fifo"])
-		}
-	}()
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
 	signal.Ignore(syscall.SIGPIPE) // a reader that is gone is an error of the write
-	// Wireshark sends to these, swapped: our "in" is what it calls control-in.
 	bar := toolbar.Open(flags["extcap-control-in"], flags["extcap-control-out"])
+	defer func() {
+		if err != nil {
+			awaitWireshark(ctx, bar, flags["fifo"])
+		}
+	}()
 	s, err := readSettings(flags)
 	if err != nil {
 		return usageError(err.Error())
@@ -78,11 +76,17 @@ func capture(ctx context.Context, flags arguments) (err error) {
 	return carry(ctx, src, b, fifo, bar)
 }
 
-// awaitReader waits until Wireshark reads the fifo, for a while. It learns of a
-// capture program that ends only after it has begun to read, and otherwise waits
-// for ever.
-func awaitReader(fifo string) {
-	for end := time.Now().Add(readerTimeout); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+// awaitWireshark waits until Wireshark has opened the pipes and reads the fifo,
+// for a while. It learns of a capture program that ends only after it has begun
+// to read, and otherwise waits for ever.
+func awaitWireshark(ctx context.Context, bar *toolbar.Toolbar, fifo string) {
+	ctx, cancel := context.WithTimeout(ctx, readerTimeout)
+	defer cancel()
+	select {
+	case <-bar.Opened():
+	case <-ctx.Done():
+	}
+	for ctx.Err() == nil {
 		file, err := os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0)
 		if err == nil {
 			_ = file.Close()
@@ -90,6 +94,7 @@ func awaitReader(fifo string) {
 		if !errors.Is(err, syscall.ENXIO) { // nobody reads yet
 			return
 		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 

@@ -43,7 +43,7 @@ func answer(ctx context.Context, flags arguments, stdout io.Writer) error {
 
 func listInterfaces(w io.Writer) error {
 	sentences := []sentence.Sentence{
-		sentence.Extcap{Version: version, Display: "Ampulla"},
+		sentence.Extcap{Version: version, Display: "AI capture"},
 		sentence.Interface{Value: interfaceName, Display: "AI capture"},
 	}
 	for _, c := range toolbar.Controls() {

@@ -42,7 +42,7 @@ func Controls() []sentence.Control {
 	}
 }
 
-const help = `A frame is flagged if its score is above the threshold. A score of 0.8 means that about one benign frame in a thousand scores as high; every tenth of 0.27 more or less is a factor of ten.
+const help = `A frame is flagged if its score is above the threshold. A score of 0.8 means that about one benign frame in a thousand scores as high; 0.27 more is a factor of ten.
 
 Flagged frames carry their verdict as a comment. Display filters: ai.anomaly.score > 0.8, ai.anomaly.type == "port_scan", frame.comment contains "AI:".
 
@@ -60,6 +60,7 @@ type Capture interface {
 // Toolbar is the toolbar of one capture. Its methods never wait, and are safe
 // for concurrent use.
 type Toolbar struct {
+	opened chan struct{} // closed when Wireshark has opened its end, or will not
 	gone   chan struct{} // closed when Wireshark closed its end
 	toSend chan Message
 
@@ -79,15 +80,21 @@ const maxQueued = 256
 // Wireshark waits until somebody reads what it sends. Without pipes, that is with
 // empty names, there is a Toolbar all the same, which does nothing.
 func Open(in, out string) *Toolbar {
-	t := &Toolbar{gone: make(chan struct{}), toSend: make(chan Message, maxQueued)}
+	t := &Toolbar{opened: make(chan struct{}), gone: make(chan struct{}), toSend: make(chan Message, maxQueued)}
 	if in != "" {
 		go t.receive(in)
+	} else {
+		close(t.opened)
 	}
 	if out != "" {
 		go t.send(out)
 	}
 	return t
 }
+
+// Opened is closed when Wireshark has opened its end, and at once if there is no
+// toolbar. Whoever ends before that leaves Wireshark waiting for ever.
+func (t *Toolbar) Opened() <-chan struct{} { return t.opened }
 
 // Gone is closed when Wireshark has closed its end, as it does when the capture
 // is to stop.
@@ -96,6 +103,7 @@ func (t *Toolbar) Gone() <-chan struct{} { return t.gone }
 // receive obeys Wireshark until it closes the pipe.
 func (t *Toolbar) receive(path string) {
 	pipe, err := os.OpenFile(path, os.O_RDONLY, 0) // waits for Wireshark
+	close(t.opened)
 	if err != nil {
 		return // no toolbar is no reason not to capture
 	}

@@ -135,6 +135,7 @@ func open(t *testing.T) (*toolbar.Toolbar, *wireshark) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.out.Close(); _ = w.in.Close() })
+	<-bar.Opened()
 	return bar, w
 }
 
@@ -222,6 +223,7 @@ func TestNonsense(t *testing.T) {
 func TestNoToolbar(t *testing.T) {
 	for _, bar := range []*toolbar.Toolbar{toolbar.Open("", ""), toolbar.Open("/nonexistent/in", "/nonexistent/out")} {
 		bar.Attach(&capture{})
+		<-bar.Opened()
 		for range 1000 {
 			bar.Log("line")
 			bar.Refresh()
