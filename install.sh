@@ -347,12 +347,22 @@ install_files() {
 
 # install_library installs nothing but ONNX Runtime.
 install_library() {
-  local target=$lib/libonnxruntime.so
+  local target=$lib/libonnxruntime.so made=()
   [[ $library ]] || return 0
-  mkdir -p "$lib" "$(dirname "$manifest")"
-  grep -qxF "file $target" "$manifest" 2>/dev/null || printf 'file %s\n' "$target" >>"$manifest"
+  make_dir "$lib"
+  make_dir "$(dirname "$manifest")"
+  { ((${#made[@]} == 0)) || printf 'dir %s\n' "${made[@]}"; } >>"$manifest"
+  grep -qxF "file $target" "$manifest" || printf 'file %s\n' "$target" >>"$manifest"
   install -m 644 "$library" "$target.new"
   mv -f "$target.new" "$target"
+}
+
+# make_dir makes a folder and those above it, and notes them in made.
+make_dir() {
+  [[ ! -d $1 ]] || return 0
+  make_dir "$(dirname "$1")"
+  mkdir -- "$1"
+  made+=("$1")
 }
 
 # demonstrate runs the main job on a bundled capture, with what was installed.
@@ -414,7 +424,7 @@ remove() {
   done
   "$bin/ampulla" plugin remove >/dev/null 2>&1 || true # it ends what systemd has started
   rm -f -- "${files[@]}" "$manifest"
-  rmdir -- "${dirs[@]}" "$lib" "$(dirname "$manifest")" 2>/dev/null || true
+  ((${#dirs[@]} == 0)) || rmdir -- "${dirs[@]}" 2>/dev/null || true
   say "removed $count files. Debian packages that were installed for the build stay."
 }
 

@@ -238,6 +238,12 @@ func runningItem(ctx context.Context) plugin.Item {
 		var info *annotatorv1.Info
 		if info, err = client.Info(ctx, conn); err == nil {
 			item.Detail = "version " + info.GetVersion()
+			switch {
+			case info.GetReplaced():
+				item.Detail += ", which gives way to an update with the next capture"
+			case info.GetVersion() != version:
+				item.Detail += ", not this program's; it ends when idle, or by: pkill -f 'ampulla serve'"
+			}
 			return item
 		}
 	}

@@ -114,16 +114,16 @@ func connect(ctx context.Context, s settings, bar *toolbar.Toolbar) (*bridge.Bri
 	defer cancel()
 	conn, err := client.Dial(ctx, client.Config{Address: s.annotator, StartTimeout: readiness})
 	if err != nil {
-		return nil, noAnnotator(err)
+		return nil, s.noAnnotator(err)
 	}
 	options := bridge.SessionOptions("ampulla-extcap " + version)
 	session, err := client.Open(ctx, conn, options)
 	if err != nil {
-		return nil, noAnnotator(err)
+		return nil, s.noAnnotator(err)
 	}
 	info, err := client.Info(ctx, conn)
 	if err != nil {
-		return nil, noAnnotator(err)
+		return nil, s.noAnnotator(err)
 	}
 	bar.Log(fmt.Sprintf("annotator %s with models %s", info.GetVersion(), info.GetModel()))
 	return bridge.New(bridge.Config{
@@ -138,8 +138,14 @@ func connect(ctx context.Context, s settings, bar *toolbar.Toolbar) (*bridge.Bri
 	}), nil
 }
 
-func noAnnotator(err error) error {
-	return hintError{fmt.Errorf("cannot score: %w", err), "ampulla serve --idle 10s, in a terminal, shows why the annotator does not start"}
+// noAnnotator says that there is no annotator, and how to find out why if it is
+// the user's own.
+func (s settings) noAnnotator(err error) error {
+	h := ""
+	if s.annotator == "" {
+		h = "ampulla serve --idle 10s, in a terminal, shows why the annotator does not start"
+	}
+	return hintError{fmt.Errorf("cannot score: %w", err), h}
 }
 
 // carry runs the bridge until the source ends, Wireshark lets go of the fifo, or

@@ -328,7 +328,7 @@ func TestErrorsInTshark(t *testing.T) {
 		"extcap.ai.filter:tcp foo":        `Invalid capture filter "tcp foo"`,
 		"extcap.ai.threshold:7":           "--threshold 7: not a number from 0 to 1",
 		"extcap.ai.replay:/nonexistent":   "open /nonexistent: no such file or directory",
-		"extcap.ai.annotator:http://here": "begins with neither unix: nor tcp:",
+		"extcap.ai.annotator:http://here": "is neither unix:<path> nor tcp:",
 	} {
 		if strings.Contains(option, "filter") && os.Geteuid() != 0 {
 			continue // only those who may capture learn it

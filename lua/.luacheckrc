@@ -2,6 +2,6 @@
 -- 4.0) and 5.4 (4.4 and later), see TestLuacheck.
 read_globals = {
     "Dissector", "Field", "base", "Pref", "Proto", "ProtoExpert", "ProtoField",
-    "expert", "gui_enabled", "register_postdissector", "set_plugin_info",
+    "expert", "gui_enabled", "register_postdissector", "set_plugin_info", "TreeItem", "Tvb",
 }
 max_line_length = 110

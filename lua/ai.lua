@@ -222,33 +222,31 @@ ai.prefs.timeout = Pref.uint("Patience in ms", 1500,
     "How long Wireshark may wait for an annotator that does not answer")
 ai.prefs.always = Pref.bool("Annotate always", false,
     "Even where nobody seems to look: expert items need this in the Expert Information dialog")
-ai.prefs.ahead = Pref.bool("Read ahead", true,
-    "Let the annotator have the capture file before it is dissected")
 ai.prefs.expert = Pref.string("Expert items from score", "0.5",
     "Scores from this one on get an expert item: a number from 0 to 1; 0.5 if it is anything else")
 ai.prefs.column = Pref.bool("Class as protocol column", false,
-    "Show the class in the Protocol column instead of what Wireshark's dissectors wrote there")
+    "In the place of what Wireshark's dissectors wrote there; tshark needs Annotate always for it, too")
 
 -- What preferences say; reading those is slow.
-local enabled, asking, always, expert_from = true, true, false, SUSPICIOUS
-local plain_below = SUSPICIOUS -- scores that are no more than a number to those who look at that
+local enabled, asking, always, column, expert_from = true, true, false, false, SUSPICIOUS
 
--- A view is what somebody looks at in a frame: look (at anything of ours)
--- and some (of it other than the score). In tshark it stays the same for all
--- frames of a pass, and is found out once.
+-- A view is what somebody looks at in a frame: look (at anything of ours) and
+-- some (of it other than the score, expert items included). In tshark it stays
+-- the same for all frames of a pass, and is found out once.
 local views = {}
-local idle -- pinfo.visited of a pass of tshark in which nobody looks
+-- pinfo.visited of a pass of tshark in which nobody looks, or only at the score
+local idle, quick
 local this -- the dissector below
 
 local function forget_views()
-    views, idle = {}, nil
+    views, idle, quick = {}, nil, nil
 end
 
 local function view_of(tree, visited)
     this = this or Dissector.get("ai")
     local all = tree.visible
-    local view = { look = all or always or tree:referenced(this), some = all }
-    for _, field in ipairs(view.look and not all and fields or {}) do
+    local view = { look = all or always or tree:referenced(this), some = all or always or column }
+    for _, field in ipairs(view.look and not view.some and fields or {}) do
         view.some = view.some or field[1] ~= "score" and tree:referenced(field[2])
     end
     views[visited] = view
@@ -256,22 +254,82 @@ local function view_of(tree, visited)
 end
 
 function ai.prefs_changed()
-    enabled, asking, always = ai.prefs.enable, ai.prefs.ask, ai.prefs.always
+    enabled, asking, always, column = ai.prefs.enable, ai.prefs.ask, ai.prefs.always, ai.prefs.column
     expert_from = share((ai.prefs.expert:gsub(",", "."))) or SUSPICIOUS
-    plain_below = ai.prefs.column and 0 or expert_from
     forget_views()
 end
 
-local frame_comment = Field.new("frame.comment")
-local frame_time = Field.new("frame.time_epoch")
-local frame_encap = Field.new("frame.encap_type")
+-- command_line returns what this tshark was told: the file to read, whether in
+-- two passes, whether with a read filter, and whether to ask the annotator.
+-- Empty for anything but tshark.
+local function command_line()
+    local told, takes = {}, nil
+    local file = not gui_enabled() and io.open("/proc/self/cmdline", "rb")
+    local all = file and file:read("*a") or ""
+    if file then
+        file:close()
+    end
+    for argument in (all:match("^[^\0]*tshark\0(.*)") or ""):gmatch("[^\0]+") do
+        if takes then
+            told[takes], takes = argument, nil
+        else
+            local flags, option, value = argument:match("^%-([2ghIlLnpPqQSvVx]*)(%a?)(.*)")
+            told.ask = told.ask or argument:match("^ai%.ask:(.*)")
+            told.twice = told.twice or flags and flags:find("2") ~= nil
+            if option == "r" or option == "R" then
+                told[option] = value
+                takes = value == "" and option
+            end
+        end
+    end
+    return told
+end
 
--- from_comment returns the verdict in a comment of the frame being dissected,
--- or nil and what is wrong with it. The last comment with a verdict counts:
--- since 4.4 Wireshark hands out each line of a comment by itself, and then the
--- whole.
-local function from_comment()
-    local comments, problem = { frame_comment() }, nil
+-- readable tells whether a path is that of a capture file which the module can
+-- read by itself. Only what is surely a file is opened: it might be a pipe.
+local function readable(path)
+    local file = path and os.execute("test -f '" .. path:gsub("'", "'\\''") .. "'") and io.open(path, "rb")
+    if not file then
+        return false
+    end
+    local head = file:read(4096) or ""
+    file:close()
+    -- A file that we have annotated says so at its beginning; its comments are
+    -- there even if nobody looks.
+    local magic = head:sub(1, 4)
+    return (magic == "\10\13\13\10" and not head:find("ai/" .. GRAMMAR, 1, true))
+        or magic == "\212\195\178\161" or magic == "\161\178\195\212"
+        or magic == "\77\60\178\161" or magic == "\161\178\60\77"
+end
+
+-- The annotator is asked through a module of native code, see native/. It is
+-- loaded with the first packet: sharkd forks after it has loaded scripts, which
+-- the module would not survive.
+local MODULE = os.getenv("AMPULLA_NATIVE")
+    or (debug.getinfo(1, "S").source:match("^@(.*[/\\])") or "./") .. "ampulla.so"
+
+local function exists(path)
+    local file = io.open(path, "rb")
+    return file and file:close()
+end
+
+-- Each of these fields makes every packet of every capture a tenth slower. alone
+-- means that the module can do without.
+local frame_comment, frame_time, frame_encap
+local told = command_line()
+local alone = exists(MODULE) and not told.ask and os.getenv("AMPULLA_READAHEAD") ~= "0" and readable(told.r)
+local skip_first = alone and told.twice and not told.R -- nothing comes of the first pass
+if not alone then
+    frame_comment = Field.new("frame.comment")
+    frame_time = Field.new("frame.time_epoch")
+    frame_encap = Field.new("frame.encap_type")
+end
+
+-- from_comment returns the verdict in the comments of a frame, or nil and what
+-- is wrong with it. The last comment with a verdict counts: since 4.4 Wireshark
+-- hands out each line of a comment by itself, and then the whole.
+local function from_comment(comments)
+    local problem
     for i = #comments, 1, -1 do
         local verdict, why = parse(comments[i].value)
         if verdict then
@@ -283,28 +341,23 @@ local function from_comment()
     return nil, problem
 end
 
--- The annotator is asked through a module of native code, see native/. It is
--- loaded with the first packet: sharkd forks after it has loaded scripts, which
--- the module would not survive.
 local SNAP = 512 -- bytes of a packet that the annotator looks at
 local native, trouble -- nil, then the module or false; why it is not there
 local fresh = true -- another capture begins
 local exact -- the module wants what only fields tell
+local kept -- the first pass of tshark -2 knew no fields; all frames go in the second
 local tshark -- this is tshark: nobody begins to look in the middle of a pass
 
 function ai.init() -- runs twice when Wireshark starts
     fresh = true
+    forget_views()
 end
 
 local function load_native()
-    local folder = debug.getinfo(1, "S").source:match("^@(.*[/\\])") or "./"
-    local path = os.getenv("AMPULLA_NATIVE") or folder .. "ampulla.so"
-    local file = io.open(path, "rb")
-    if not file then
+    if not exists(MODULE) then
         return false -- comments only, which is nothing wrong
     end
-    file:close()
-    local open, problem = package.loadlib(path, "luaopen_ampulla")
+    local open, problem = package.loadlib(MODULE, "luaopen_ampulla")
     if not open then
         trouble = "native module: " .. problem
         return false
@@ -319,35 +372,40 @@ local function begin()
         native = load_native()
     end
     if native and fresh then
-        local ahead = ai.prefs.ahead and os.getenv("AMPULLA_READAHEAD") ~= "0"
+        local ahead = os.getenv("AMPULLA_READAHEAD") ~= "0"
         tshark = native.open(ai.prefs.address, os.getenv("AMPULLA_PROGRAM") or "", "ai.lua " .. VERSION,
-            ai.prefs.timeout, ahead, gui_enabled())
-        fresh, exact = false, false
-        forget_views()
+            ai.prefs.timeout, ahead, gui_enabled(), alone)
+        fresh, exact, kept = false, false, false
     end
     return native
 end
 
+-- What is looked up once is not looked up for every frame.
+local add, captured, reported, bytes = TreeItem.add, Tvb.len, Tvb.reported_len, Tvb.raw
+local number_of, time_of
+
 -- ask takes the frame to the annotator, in order, and returns its score if
--- somebody looks, after which native.verdict tells more; nil and what is wrong
--- if there is none.
+-- somebody looks, after which native.verdict tells more, or a comment that has
+-- its verdict; nil and what is wrong if there is none.
 local function ask(tvb, pinfo, visited, look)
-    local number, caught = pinfo.number, tvb:len()
-    local data = caught > 0 and tvb:raw(0, caught < SNAP and caught or SNAP) or ""
-    local time, length = pinfo.abs_ts, tvb:reported_len()
+    local number, time, caught = number_of(pinfo), time_of(pinfo), captured(tvb)
+    local data = caught > 0 and bytes(tvb, 0, caught < SNAP and caught or SNAP) or ""
     if not exact or visited then
-        local score, problem = native.frame(number, time, length, visited, look, caught, data)
+        local score, problem = native.frame(number, time, visited, look, caught, data)
         if score ~= false then
             return score, problem
+        elseif alone then
+            return nil, "frame could not be found in the capture file"
         end
         exact = true
     end
     local stamp, encap = frame_time(), frame_encap()
     if not stamp and not encap then
-        return nil -- the first pass of tshark -2 knows no fields; the second will do
+        kept = true
+        return nil
     end
     stamp = stamp and stamp.value
-    return native.frame(number, time, length, visited, look, caught, data,
+    return native.frame(number, time, visited, look, caught, data, reported(tvb),
         stamp and stamp.secs or 0, stamp and stamp.nsecs or 0, encap and encap.value or -1)
 end
 
@@ -379,36 +437,52 @@ local function show(pinfo, tree, verdict)
     if verdict.score and verdict.score >= expert_from then
         add_expert(item, verdict)
     end
-    if ai.prefs.column and verdict.class and verdict.class ~= "unknown" then
+    if column and verdict.class and verdict.class ~= "unknown" then
         pinfo.cols.protocol = verdict.class:upper()
     end
 end
 
 local score_field = fields[3][2]
 
+-- answer makes a verdict of what ask returned, or nil and what is wrong.
+local function answer(score, problem)
+    if type(score) == "string" then
+        return from_comment({ { value = score } })
+    elseif score then
+        local verdict = native.verdict()
+        verdict.source = "annotator"
+        return verdict
+    end
+    return nil, problem
+end
+
 -- dissect shows the verdict in a comment, or else the annotator's, to which
 -- every frame has to go.
 local function dissect(tvb, pinfo, tree, visited)
     local verdict, problem
-    if frame_comment() then
-        verdict, problem = from_comment()
+    if frame_comment and frame_comment() then
+        verdict, problem = from_comment({ frame_comment() })
     end
     if asking and (native and not fresh or begin()) then
         local view = tshark and views[visited] or view_of(tree, visited)
         local look = view.look and not verdict
-        if not look and (visited or native.pass(pinfo.number)) then
+        if not look and not kept and (visited or native.pass(number_of(pinfo))) then
             if tshark and not view.look then
                 idle = visited
             end
         else
             local score, why = ask(tvb, pinfo, visited, look)
-            if score and score < plain_below and not view.some and not problem then
-                tree:add(ai):add(score_field, score)
+            if type(score) == "number" and not view.some and not problem then
+                if alone and tshark then
+                    quick = visited
+                end
+                add(add(tree, ai), score_field, score)
                 return
             end
-            if score then
-                verdict = native.verdict()
-                verdict.source, verdict.status = "annotator", problem
+            local found
+            found, why = answer(score, why)
+            if found then
+                verdict, found.status = found, problem
             end
             problem = problem or why
         end
@@ -421,15 +495,46 @@ local function dissect(tvb, pinfo, tree, visited)
     end
 end
 
+local visited_of
+
+-- getter returns what pinfo[name] calls.
+local function getter(pinfo, name)
+    local getters = (debug.getmetatable(pinfo) or {}).__getters
+    return getters and getters[name] or function(of) return of[name] end
+end
+
 -- A bug here must not cost the packet's other details, nor raise on every one.
-function ai.dissector(tvb, pinfo, tree)
-    local visited = pinfo.visited
-    if not enabled or visited == idle and not frame_comment() then
-        return
-    end
-    local ok, problem = pcall(dissect, tvb, pinfo, tree, visited)
+local function guarded(tree, work, ...)
+    local ok, problem = pcall(work, ...)
     if not ok then
         pcall(add_fields, tree:add(ai), { status = "bug in ai.lua: " .. tostring(problem) })
+    end
+end
+
+local function show_answer(pinfo, tree, score, problem)
+    local verdict, why = answer(score, problem)
+    if verdict or why then
+        show(pinfo, tree, verdict or { status = why })
+    end
+end
+
+function ai.dissector(tvb, pinfo, tree)
+    if not visited_of then
+        visited_of, number_of = getter(pinfo, "visited"), getter(pinfo, "number")
+        time_of = getter(pinfo, "abs_ts")
+    end
+    local visited = visited_of(pinfo)
+    if skip_first and not visited then
+        return
+    elseif visited == quick then -- tshark, where all that counts is the score
+        local score, problem = ask(tvb, pinfo, visited, true)
+        if type(score) == "number" then
+            add(add(tree, ai), score_field, score)
+        else
+            guarded(tree, show_answer, pinfo, tree, score, problem)
+        end
+    elseif enabled and (visited ~= idle or frame_comment and frame_comment()) then
+        guarded(tree, dissect, tvb, pinfo, tree, visited)
     end
 end
 

@@ -208,7 +208,7 @@ func TestParseOdd(t *testing.T) {
 // TestSource runs the compilers and the linter for both versions of Lua.
 func TestSource(t *testing.T) {
 	// It stays one file, as that is what a colleague drops into a folder.
-	if lines := strings.Count(lua.Script, "\n"); lines > 450 {
+	if lines := strings.Count(lua.Script, "\n"); lines > 550 {
 		t.Errorf("ai.lua has %d lines", lines)
 	}
 	for _, command := range [][]string{

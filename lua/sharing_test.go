@@ -31,7 +31,7 @@ func (s *shark) starting(t *testing.T, program string) (address string) {
 	}
 	t.Cleanup(func() {
 		pids, _ := os.ReadFile(log)
-		for _, pid := range strings.Fields(string(pids)) {
+		for pid := range strings.FieldsSeq(string(pids)) {
 			_ = exec.Command("kill", pid).Run() // those that came second have ended
 		}
 	})

@@ -59,6 +59,7 @@ func TestFields(t *testing.T) {
 		args = append(args, "-e", f)
 	}
 	eachShark(t, func(t *testing.T, s *shark) {
+		t.Parallel()
 		args := append([]string{"-r", capture(t, mixed...)}, args...)
 		if diff := cmp.Diff(want, s.run(t, args...)); diff != "" {
 			t.Errorf("one pass: %s", diff)
@@ -106,6 +107,7 @@ func TestFilters(t *testing.T) {
 		{"udp.port == 4097 && !ai", "2,5"},
 	}
 	eachShark(t, func(t *testing.T, s *shark) {
+		t.Parallel()
 		path := capture(t, mixed...)
 		for _, tt := range tests {
 			numbers := s.run(t, "-r", path, "-Y", tt.filter, "-T", "fields", "-e", "frame.number")
@@ -124,6 +126,7 @@ func TestFilters(t *testing.T) {
 func TestSummary(t *testing.T) {
 	const columns = `gui.column.format:"Protocol","%p","Score","%Cus:ai.anomaly.score:0:R","Class","%Cus:ai.class:0:U"`
 	eachShark(t, func(t *testing.T, s *shark) {
+		t.Parallel()
 		path := capture(t, mixed...)
 		read := func(args ...string) string {
 			args = append([]string{"-r", path, "-o", columns, "-Y", "frame.number in {1,2,3}"}, args...)
@@ -165,6 +168,7 @@ func TestTree(t *testing.T) {
         [Group: Security]
 `
 	eachShark(t, func(t *testing.T, s *shark) {
+		t.Parallel()
 		got := s.run(t, "-r", capture(t, mixed...), "-Y", "frame.number == 4", "-O", "ai")
 		_, got, _ = strings.Cut(got, "\n[AI")
 		if diff := cmp.Diff(want, strings.TrimRight("[AI"+got, "\n")+"\n"); diff != "" {
@@ -175,6 +179,7 @@ func TestTree(t *testing.T) {
 
 func TestMachineFormats(t *testing.T) {
 	eachShark(t, func(t *testing.T, s *shark) {
+		t.Parallel()
 		path := capture(t, mixed...)
 		var packets []struct {
 			Source struct {
@@ -220,6 +225,7 @@ func TestMachineFormats(t *testing.T) {
 
 func TestStatistics(t *testing.T) {
 	eachShark(t, func(t *testing.T, s *shark) {
+		t.Parallel()
 		path := capture(t, mixed...)
 		out := s.run(t, "-r", path, "-q", "-z", "io,stat,0,ai.anomaly.score>0.8,MAX(ai.anomaly.score)ai.anomaly.score")
 		if row := "|      2 |"; !strings.Contains(out, row) {
@@ -251,6 +257,7 @@ func TestStatistics(t *testing.T) {
 
 func TestExpertThreshold(t *testing.T) {
 	eachShark(t, func(t *testing.T, s *shark) {
+		t.Parallel()
 		path := capture(t, mixed...)
 		for preference, want := range map[string]string{
 			"0": "1,3,4,6", "0.5": "1,4,6", "0.62": "1,4,6", "0,9": "1", "1": "", "": "1,4,6", "high": "1,4,6", "7": "1,4,6",
@@ -265,6 +272,7 @@ func TestExpertThreshold(t *testing.T) {
 
 func TestColourRules(t *testing.T) {
 	eachShark(t, func(t *testing.T, s *shark) {
+		t.Parallel()
 		dir := filepath.Join(s.home, ".config/wireshark")
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
@@ -316,6 +324,7 @@ func TestOddComments(t *testing.T) {
 		frames[i] = tt.frame
 	}
 	eachShark(t, func(t *testing.T, s *shark) {
+		t.Parallel()
 		path := capture(t, frames...)
 		out := s.run(t, "-r", path, "-T", "fields", "-E", "separator=|", "-e", "ai.anomaly.score", "-e", "ai.status")
 		lines := strings.Split(out, "\n")
@@ -343,6 +352,7 @@ func TestOddComments(t *testing.T) {
 // what is wrong.
 func TestBug(t *testing.T) {
 	eachShark(t, func(t *testing.T, s *shark) {
+		t.Parallel()
 		broken := strings.Replace(lua.Script, "local verdict, problem\n    if", "local verdict, problem = fields.nothing.there\n    if", 1)
 		if broken == lua.Script {
 			t.Fatal("no place found for a bug")
@@ -366,6 +376,7 @@ func TestBug(t *testing.T) {
 // TestPluginFolder has ai.lua where an installer puts it, and more than once.
 func TestPluginFolder(t *testing.T) {
 	eachShark(t, func(t *testing.T, s *shark) {
+		t.Parallel()
 		dir := filepath.Join(s.home, ".local/lib/wireshark/plugins")
 		if err := os.MkdirAll(filepath.Join(dir, "old"), 0o755); err != nil {
 			t.Fatal(err)

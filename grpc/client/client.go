@@ -40,7 +40,7 @@ type Config struct {
 	StartTimeout time.Duration
 }
 
-// NoStart, as Config.Program, means that the annotator is not to be started.
+// NoStart is the Config.Program that keeps the annotator from being started.
 const NoStart = "-"
 
 // Conn is the way to one annotator, over which calls and any number of sessions
@@ -57,12 +57,14 @@ type Conn struct {
 // do.
 func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	set(&cfg.StartTimeout, 3*time.Second)
-	c := &Conn{cfg: cfg, path: socket.Path()}
-	if cfg.Address != "" {
-		var ok bool
-		if c.path, ok = strings.CutPrefix(cfg.Address, "unix:"); !ok && !c.remote() {
-			return nil, fmt.Errorf("address %q begins with neither unix: nor tcp:", cfg.Address)
-		}
+	c := &Conn{cfg: cfg}
+	switch path, unix := strings.CutPrefix(cfg.Address, "unix:"); {
+	case unix && path != "":
+		c.path = path
+	case cfg.Address == "":
+		c.path = socket.Path()
+	case !strings.HasPrefix(cfg.Address, "tcp:"):
+		return nil, fmt.Errorf("address %q is neither unix:<path> nor tcp:<host>:<port>", cfg.Address)
 	}
 	if err := c.reach(ctx); err != nil {
 		return nil, err
@@ -72,7 +74,7 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	return c, err
 }
 
-func (c *Conn) remote() bool { return strings.HasPrefix(c.cfg.Address, "tcp:") }
+func (c *Conn) remote() bool { return c.path == "" }
 
 // connect returns a connection that is made when it is first used.
 func (c *Conn) connect() (*grpc.ClientConn, error) {

@@ -221,18 +221,32 @@ func TestPatience(t *testing.T) {
 	}
 }
 
+// TestQueueIsBounded checks that nobody can queue more than MaxQueued frames
+// before the annotator has taken some.
 func TestQueueIsBounded(t *testing.T) {
 	frames, _ := capture(t, "port_scan_syn.pcapng")
 	gate := make(chan struct{})
-	defer close(gate)
 	address := serve(t, func(c *server.Config) { c.Scorer = slow{gate: gate}; c.Grace = time.Millisecond })
 	s := open(t, address, client.Options{MaxQueued: 100})
-	for range 1_000_000 {
-		if err := s.Queue(frames[0]); errors.Is(err, client.ErrFull) {
-			return
+	last := uint64(0)
+	for s.Queue(frames[0]) == nil {
+		if last++; last == 1_000_000 {
+			t.Fatal("the queue never fills")
 		}
 	}
-	t.Error("the queue never filled")
+	if err := s.Queue(frames[0]); !errors.Is(err, client.ErrFull) || !s.Has(last) || s.Has(last+1) {
+		t.Errorf("error %v, has %d: %v, has the next: %v", err, last, s.Has(last), s.Has(last+1))
+	}
+	if err := s.AwaitRoom(10 * time.Millisecond); !errors.Is(err, client.ErrTimeout) {
+		t.Errorf("waiting for room: %v, want %v", err, client.ErrTimeout)
+	}
+	close(gate)
+	if err := s.AwaitRoom(patient); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Queue(frames[0]); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestLimits(t *testing.T) {
@@ -296,7 +310,8 @@ func TestBadRequests(t *testing.T) {
 func TestDialErrors(t *testing.T) {
 	for address, want := range map[string]string{
 		"unix:" + filepath.Join(t.TempDir(), "none.sock"): "no such file or directory",
-		"http://localhost": "begins with neither unix: nor tcp:",
+		"unix:":            "is neither unix:<path> nor tcp:",
+		"http://localhost": "is neither unix:<path> nor tcp:",
 	} {
 		_, err := client.Dial(t.Context(), client.Config{Address: address, Program: client.NoStart})
 		if err == nil || !strings.Contains(err.Error(), want) {

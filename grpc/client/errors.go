@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -24,18 +25,26 @@ var (
 	ErrForgotten = errors.New("verdict is no longer kept")
 )
 
-// refusal is what an annotator answers in the place of verdicts, in its words.
+// refusal is what an annotator answers in the place of verdicts.
 type refusal struct{ *status.Status }
 
-func (r refusal) Error() string {
-	if r.Message() == "" {
-		return "annotator: " + r.Code().String()
-	}
-	return "annotator: " + r.Message()
-}
+func (r refusal) Error() string { return "annotator: " + words(r.Status) }
 
 // GRPCStatus lets [status.Code] tell the code.
 func (r refusal) GRPCStatus() *status.Status { return r.Status }
+
+// words returns what the annotator said, of which there may be any amount.
+func words(st *status.Status) string {
+	const enough = 300 // bytes
+	message := st.Message()
+	switch {
+	case message == "":
+		return st.Code().String()
+	case len(message) > enough:
+		return strings.ToValidUTF8(message[:enough], "") + "..."
+	}
+	return message
+}
 
 // explain says why there is no session.
 func (c *Conn) explain(err error, heard bool) error {
@@ -43,21 +52,21 @@ func (c *Conn) explain(err error, heard bool) error {
 	case errors.Is(err, io.EOF):
 		return ErrGone
 	case !heard && !c.remote():
-		return fmt.Errorf("what listens at %s is no annotator: %s", c.path, status.Convert(err).Message())
+		return fmt.Errorf("what listens at %s is no annotator: %s", c.path, words(status.Convert(err)))
 	}
 	return refusal{status.Convert(err)}
 }
 
 // broken says why a session is over.
 func broken(err error) error {
-	st, ok := status.FromError(err)
+	st := status.Convert(err)
 	switch {
 	case errors.Is(err, io.EOF):
 		return ErrGone
-	case ok && (st.Code() == codes.Unavailable || st.Code() == codes.Canceled):
-		return fmt.Errorf("%w: %s", ErrGone, st.Message())
+	case st.Code() == codes.Unavailable || st.Code() == codes.Canceled:
+		return fmt.Errorf("%w: %s", ErrGone, words(st))
 	}
-	return refusal{status.Convert(err)}
+	return refusal{st}
 }
 
 // expired says that ctx has ended.

@@ -2,25 +2,33 @@ package client
 
 import "time"
 
-// Patience is a circuit breaker: it bounds how long a caller is kept waiting,
-// in all, by an annotator that does not answer. Waits use up what it has; when
-// that is nothing they end at once, so that an annotator that is stopped costs
-// its callers Full once and not with every frame. Verdicts that come, asked for
-// or not, give some of it back: an annotator that is at work is waited for, and
-// one that recovers is noticed without anybody trying.
+// Patience is a circuit breaker: it bounds how long a caller is kept waiting in
+// all. Waits use up what it has; when that is nothing they end at once, so that
+// an annotator that is stopped costs its callers Full once and not with every
+// frame. Verdicts that come, asked for or not, give some of it back: an
+// annotator that keeps up is waited for without end, a slow one is not, and one
+// that recovers is noticed without anybody trying.
 //
 // It may outlive sessions. It is not safe for concurrent use.
 type Patience struct {
 	left, full time.Duration
 	session    *Session
-	judged     uint64 // verdicts of session that were accounted for
+	judged     uint64    // verdicts of session that were accounted for
+	since      time.Time // when the last of them were
 }
 
-// perVerdict is how much patience a verdict gives back.
-const perVerdict = time.Millisecond
+// What verdicts give back. The first two are what an annotator may need that has
+// to share the machine; one that has it for itself needs a fifth.
+const (
+	perVerdict = 50 * time.Microsecond // for each verdict
+	perWait    = time.Millisecond      // for each wait that succeeds
+	share      = 10                    // and one in so many of the time that has passed
+)
 
 // NewPatience returns a Patience that is full.
-func NewPatience(full time.Duration) *Patience { return &Patience{left: full, full: full} }
+func NewPatience(full time.Duration) *Patience {
+	return &Patience{left: full, full: full, since: time.Now()}
+}
 
 // Spend calls wait with the time that it may take, or returns ErrTimeout when
 // there is none left. The verdicts of s, which may be nil, count.
@@ -32,6 +40,9 @@ func (p *Patience) Spend(s *Session, wait func(time.Duration) error) error {
 	begin := time.Now()
 	err := wait(p.left)
 	p.left = max(0, p.left-time.Since(begin))
+	if err == nil {
+		p.add(perWait)
+	}
 	p.earn(s)
 	return err
 }
@@ -46,7 +57,11 @@ func (p *Patience) earn(s *Session) {
 	if s != p.session {
 		p.session, p.judged = s, 0
 	}
-	n := s.Judged()
-	p.left = min(p.full, p.left+time.Duration(min(n-p.judged, 1<<20))*perVerdict)
-	p.judged = n
+	n, now := s.Judged(), time.Now()
+	if n > p.judged {
+		p.add(time.Duration(min(n-p.judged, 1<<20))*perVerdict + now.Sub(p.since)/share)
+		p.judged, p.since = n, now
+	}
 }
+
+func (p *Patience) add(d time.Duration) { p.left = min(p.full, p.left+d) }

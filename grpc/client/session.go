@@ -27,6 +27,10 @@ type Options struct {
 	// Keep is how many verdicts are kept; 2 million if zero, which take about
 	// 100 MB and their texts up to 200. Up to twice as many may be there.
 	Keep int
+	// Scores, if set, gets the scores of verdicts as they come, in order and in
+	// thousandths, before whoever awaits them gets on. It must neither block nor
+	// call the session, nor keep what it gets.
+	Scores func(permille []uint16)
 }
 
 func (o *Options) defaults() {
@@ -52,7 +56,7 @@ type Session struct {
 	counters *counters
 	conn     *grpc.ClientConn
 	cancel   context.CancelFunc
-	started  *annotatorv1.SessionStarted
+	model    string        // version of the annotator's models
 	kick     chan struct{} // tells the sender to send what there is
 
 	mu       sync.Mutex
@@ -61,12 +65,10 @@ type Session struct {
 	sent     uint64 // of these
 	hurry    bool   // somebody waits: send what there is
 	verdicts verdicts
+	scores   []uint16      // for Options.Scores
 	changed  chan struct{} // closed and replaced when frames left, verdicts arrived or the session failed
 	err      error         // sticky
 }
-
-// Model returns the version of the annotator's models.
-func (s *Session) Model() string { return s.started.GetModel() }
 
 // Queue takes the next frame in, copying what is needed of it, without ever
 // waiting. After an error the frame was not taken in; as verdicts depend on all
@@ -112,7 +114,7 @@ func (s *Session) Poll(n uint64) (v verdict.Verdict, ok bool, err error) {
 	case n > s.verdicts.count():
 		return v, false, s.err
 	}
-	v, ok = s.verdicts.get(n, s.started.GetModel())
+	v, ok = s.verdicts.get(n, s.model)
 	if !ok {
 		return v, false, ErrForgotten
 	}
@@ -160,7 +162,10 @@ func (s *Session) until(d time.Duration, done func() bool) error {
 		s.mu.Lock()
 		over, changed, err := done(), s.changed, s.err
 		s.mu.Unlock()
-		if over || err != nil {
+		switch {
+		case over:
+			return nil
+		case err != nil:
 			return err
 		}
 		select {

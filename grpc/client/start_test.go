@@ -145,6 +145,9 @@ func TestRedial(t *testing.T) {
 	if !errors.Is(err, client.ErrGone) || !errors.Is(first.Err(), client.ErrGone) {
 		t.Errorf("%v, and later %v, want %v", err, first.Err(), client.ErrGone)
 	}
+	if err := first.Await(10, 0); err != nil {
+		t.Errorf("waiting for a verdict of an old session: %v", err)
+	}
 	if v, ok, err := first.Poll(10); !ok || err != nil || v != want[9] {
 		t.Errorf("verdict of an old session: %v, %v, %v", v, ok, err)
 	}
@@ -255,4 +258,40 @@ func TestStartAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = conn.Close()
+}
+
+func TestFindProgram(t *testing.T) {
+	home := t.TempDir()
+	installed := filepath.Join(home, ".local", "bin", "ampulla")
+	if err := os.MkdirAll(filepath.Dir(installed), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AMPULLA", "")
+	t.Setenv("HOME", home)
+	if err := os.WriteFile(installed, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := client.FindProgram(); got == installed {
+		t.Errorf("%s, %v: it cannot be run", got, err)
+	}
+	if err := os.Chmod(installed, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := client.FindProgram(); got != installed {
+		t.Errorf("%s, %v, want %s", got, err, installed)
+	}
+	t.Setenv("AMPULLA", "/elsewhere/ampulla")
+	if got, err := client.FindProgram(); got != "/elsewhere/ampulla" {
+		t.Errorf("%s, %v, want $AMPULLA", got, err)
+	}
+}
+
+// TestOpenIsCancelled ends the caller's context while nobody greets.
+func TestOpenIsCancelled(t *testing.T) {
+	conn := dial(t, "unix:"+grpctest.Annotator(func(calls grpctest.Calls) error { <-calls.Context().Done(); return nil })(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	if _, err := client.Open(ctx, conn, client.Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want %v", err, context.Canceled)
+	}
 }

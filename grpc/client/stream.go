@@ -90,6 +90,13 @@ func (s *Session) store(batch []*annotatorv1.Verdict) error {
 			return err
 		}
 	}
+	if s.options.Scores != nil {
+		s.scores = s.scores[:0]
+		for _, v := range batch {
+			s.scores = append(s.scores, uint16(v.GetScorePermille()))
+		}
+		s.options.Scores(s.scores)
+	}
 	s.counters.judged.Add(uint64(len(batch)))
 	return nil
 }

@@ -61,6 +61,9 @@ func Peers() []Peer {
 			return status.Error(codes.Internal, "the model is broken")
 		}), "annotator: the model is broken"},
 	}
+	peers = append(peers, Peer{"refuses in many words", Annotator(func(Calls) error {
+		return status.Error(codes.PermissionDenied, strings.Repeat("word ", 1000))
+	}), "annotator: word word"})
 	for code := codes.Canceled; code <= codes.Unauthenticated; code++ {
 		refuse := Annotator(func(Calls) error { return status.Error(code, "turned away") })
 		peers = append(peers, Peer{"refuses: " + code.String(), refuse, "annotator: turned away"})

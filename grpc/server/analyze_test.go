@@ -445,7 +445,7 @@ func waitVacant(t *testing.T, client annotatorv1.AnnotatorClient) {
 	t.Fatal("the session never ends")
 }
 
-// TestAnalyzeMemory sends 200 MB of a capture, in blocks of 1 MB, and checks
+// TestAnalyzeMemory sends 150 MB of a capture, in blocks of 1 MB, and checks
 // that the server holds but a part of it.
 func TestAnalyzeMemory(t *testing.T) {
 	client := serve(t, nil)
@@ -462,7 +462,7 @@ func TestAnalyzeMemory(t *testing.T) {
 	_ = calls.Send(analyzeOptions(&annotatorv1.AnalyzeOptions{Output: filepath.Join(t.TempDir(), "out.pcapng")}))
 	go func() {
 		_ = calls.Send(chunk(section))
-		for range 200 {
+		for range 150 {
 			if calls.Send(chunk(block)) != nil {
 				return
 			}
@@ -486,7 +486,7 @@ func TestAnalyzeMemory(t *testing.T) {
 		runtime.ReadMemStats(&memory)
 		peak = max(peak, memory.HeapAlloc)
 	}
-	if peak > 120<<20 {
+	if peak > 100<<20 {
 		t.Errorf("%d MB", peak>>20)
 	}
 }

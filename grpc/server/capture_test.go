@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	"ampulla/annotator/dumpcap"
 	"ampulla/annotator/pcapng"
@@ -139,10 +140,13 @@ func TestCapture(t *testing.T) {
 		t.Fatal(err)
 	}
 	for err == nil {
-		last, err = watch.Recv()
+		var state *annotatorv1.Capture
+		if state, err = watch.Recv(); err == nil {
+			last = state
+		}
 	}
-	if !errors.Is(err, io.EOF) {
-		t.Error(err)
+	if !errors.Is(err, io.EOF) || !proto.Equal(last, ended) {
+		t.Errorf("last seen: %v, %v", last, err)
 	}
 	info, err := os.Stat(started.GetOptions().GetOutput())
 	if err != nil {
@@ -219,6 +223,29 @@ func awaitEnd(t *testing.T, client annotatorv1.AnnotatorClient, c *annotatorv1.C
 			t.Fatal(err)
 		}
 		c = state
+	}
+}
+
+// TestForgottenCaptures checks that the server remembers some captures that are
+// over, and not all.
+func TestForgottenCaptures(t *testing.T) {
+	client := serve(t, fakeDumpcap(t, "cat "+capturePath(t, "arp_spoof.pcapng")))
+	dir := t.TempDir()
+	const count = 103
+	for i := range count {
+		started, err := client.StartCapture(t.Context(), &annotatorv1.CaptureOptions{
+			Interfaces: []string{"any"}, Output: filepath.Join(dir, fmt.Sprint(i, ".pcapng")), MaxSeconds: 1,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ended := awaitEnd(t, client, started); ended.GetState() != annotatorv1.Capture_STATE_DONE {
+			t.Fatal(ended)
+		}
+	}
+	list, err := client.ListCaptures(t.Context(), &annotatorv1.ListCapturesRequest{})
+	if got := list.GetCaptures(); err != nil || len(got) != 101 || got[0].GetId() != count-100 || got[100].GetId() != count {
+		t.Errorf("%d captures from %d on, %v", len(got), got[0].GetId(), err)
 	}
 }
 
@@ -356,7 +383,7 @@ func (g gated) Anomaly(rows, out []float32) error {
 // TestCaptureOverload captures 28 MB while the engine does not move, so that most
 // of it is waiting: nothing is lost, and what could not be judged is counted.
 func TestCaptureOverload(t *testing.T) {
-	capture := capturePath(t, "demo.pcapng")
+	capture := capturePath(t, "icmp_tunnel.pcapng")
 	one, _ := framesOf(t, capture)
 	size := len(readFile(t, capture))
 	copies := 28 << 20 / size

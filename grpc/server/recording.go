@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -213,13 +214,18 @@ func (l *captures) add(c *capture) bool {
 	c.state.Id = l.last
 	l.list = append(l.list, c)
 	over := 0
-	for i := len(l.list) - 1; i >= 0; i-- {
-		if l.list[i].over() {
-			if over++; over > maxOver {
-				l.list = append(l.list[:i:i], l.list[i+1:]...)
-			}
+	for _, c := range l.list {
+		if c.over() {
+			over++
 		}
 	}
+	l.list = slices.DeleteFunc(l.list, func(c *capture) bool {
+		forget := over > maxOver && c.over()
+		if forget {
+			over--
+		}
+		return forget
+	})
 	return true
 }
 
@@ -236,7 +242,7 @@ func (c *capture) over() bool {
 func (l *captures) all() []*capture {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.list[:len(l.list):len(l.list)]
+	return slices.Clone(l.list)
 }
 
 // stop ends all captures, by force if they do not end within grace, and lets no

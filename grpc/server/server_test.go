@@ -320,7 +320,6 @@ func TestMemoryLimit(t *testing.T) {
 		t.Errorf("%d sessions refused", n)
 	}
 	runtime.KeepAlive(ballast)
-	ballast = nil
 	runtime.GC()
 	if _, _, err = open(t, client, &annotatorv1.SessionOptions{}); err != nil {
 		t.Errorf("when the memory is free again: %v", err)

@@ -1,30 +1,12 @@
 package socket
 
-import (
-	"net"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-)
-
-// peerUID asks the kernel who is at the other end (LOCAL_PEERCRED). Not run on
-// its platform yet.
-func peerUID(conn *net.UnixConn) (int, error) {
-	raw, err := conn.SyscallConn()
+// uidOfPeer asks with LOCAL_PEERCRED. Not run on its platform yet.
+func uidOfPeer(fd int) (int, error) {
+	cred, err := unix.GetsockoptXucred(fd, unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
 	if err != nil {
 		return 0, err
-	}
-	var (
-		cred   *unix.Xucred
-		asking error
-	)
-	err = raw.Control(func(fd uintptr) {
-		cred, asking = unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
-	})
-	if err != nil {
-		return 0, err
-	}
-	if asking != nil {
-		return 0, asking
 	}
 	return int(cred.Uid), nil
 }

@@ -44,6 +44,16 @@ func Path() string {
 	return filepath.Join(os.TempDir(), "ampulla-"+uid, name)
 }
 
+// fits returns an error if a path is too long for the address of a socket, which
+// the kernel would call an invalid argument.
+func fits(path string) error {
+	const most = len(syscall.RawSockaddrUnix{}.Path) - 1
+	if len(path) > most {
+		return fmt.Errorf("%s: %d bytes, a socket's path has at most %d", path, len(path), most)
+	}
+	return nil
+}
+
 // ownedBy returns an error unless path is a folder of uid that nobody else can
 // write to.
 func ownedBy(path string, uid int) error {
@@ -80,6 +90,9 @@ type Listener struct {
 // (mode 0700) and must belong to the user; the socket has mode 0600. refused,
 // which may be nil, is called for each connection of another user.
 func Listen(path string, refused func()) (*Listener, error) {
+	if err := fits(path); err != nil {
+		return nil, err
+	}
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -126,7 +139,7 @@ func takeOver(path string) (net.Listener, error) {
 // listenPrivately listens under a name of its own, closes the socket to others
 // and only then gives it its name: at no moment can anybody else connect.
 func listenPrivately(path string) (net.Listener, error) {
-	temporary := fmt.Sprintf("%s.%d", path, os.Getpid())
+	temporary := filepath.Join(filepath.Dir(path), "."+strconv.Itoa(os.Getpid())) // short, see fits
 	_ = os.Remove(temporary)
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
 	if err != nil {
@@ -200,6 +213,9 @@ func (l *Listener) Close() error {
 // Dial connects to the annotator at path and makes sure that it is run by the
 // same user or by root.
 func Dial(ctx context.Context, path string) (net.Conn, error) {
+	if err := fits(path); err != nil {
+		return nil, err
+	}
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "unix", path)
 	if err != nil {

@@ -107,6 +107,21 @@ func TestListenRefuses(t *testing.T) {
 	}
 }
 
+// TestLongPath has a path that no socket can have.
+func TestLongPath(t *testing.T) {
+	path := filepath.Join(t.TempDir(), strings.Repeat("x", 100))
+	listener, err := socket.Listen(path, nil)
+	if err == nil {
+		_ = listener.Close()
+	}
+	_, dialing := socket.Dial(t.Context(), path)
+	for _, err := range []error{err, dialing} {
+		if err == nil || !strings.Contains(err.Error(), "a socket's path has at most") {
+			t.Errorf("error %v", err)
+		}
+	}
+}
+
 func TestPath(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", "/run/somewhere")
 	if got, want := socket.Path(), "/run/somewhere/ampulla/annotator.sock"; got != want {

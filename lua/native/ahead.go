@@ -15,7 +15,7 @@ import (
 // findFile returns the capture whose first frame is s among the files that
 // this process has open for reading, opened anew; nil if there is none. It
 // needs /proc, which Linux has.
-func findFile(s *shot, keys keeper) *os.File {
+func findFile(s *shot, t *table) *os.File {
 	const dir = "/proc/self/fd"
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -34,7 +34,7 @@ func findFile(s *shot, keys keeper) *os.File {
 		if err != nil {
 			continue
 		}
-		if beginsWith(file, s, keys) {
+		if beginsWith(file, s, t) {
 			return file
 		}
 		_ = file.Close()
@@ -55,7 +55,7 @@ func openForReading(fd string) bool {
 }
 
 // beginsWith tells whether s is the first frame of a file.
-func beginsWith(file *os.File, s *shot, keys keeper) bool {
+func beginsWith(file *os.File, s *shot, t *table) bool {
 	r := pcapng.NewReader(io.NewSectionReader(file, 0, 1<<62))
 	for {
 		b, err := r.Next()
@@ -63,8 +63,8 @@ func beginsWith(file *os.File, s *shot, keys keeper) bool {
 			return false
 		}
 		if b.IsFrame() {
-			first := record{b.Time, keys.ofFrame(b.Frame(), b.Captured, b.Data())}
-			return first.key == keys.of(s.length, s.caught, s.data) && first.near(s)
+			first := t.rowOf(b.Frame(), b.Captured, b.Data())
+			return first.key == t.row(s).key && first.near(s)
 		}
 	}
 }

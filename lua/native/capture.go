@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"strings"
@@ -23,6 +21,8 @@ type config struct {
 	// ahead allows to read the capture file; eager does so from the first frame
 	// on, and not only when somebody looks.
 	ahead, eager bool
+	// notes lets a comment of the file stand for a verdict.
+	notes bool
 }
 
 // answer says what there is to know about a frame.
@@ -31,6 +31,7 @@ type answer int
 const (
 	nothing answer = iota // nobody looks
 	judged                // a verdict
+	noted                 // a comment with a verdict
 	exactly               // the exact time and the link type are needed: ask again
 	wrong                 // there is no verdict, and a reason
 )
@@ -42,10 +43,19 @@ var (
 
 func errPanic(problem any) error { return fmt.Errorf("bug in the native module: %v", problem) }
 
+// found is what there is to know.
+type found struct {
+	answer
+	position uint64 // if judged
+	score    float64
+	note     string // if noted
+	err      error  // if wrong
+}
+
+func failed(err error) found { return found{answer: wrong, err: err} }
+
 // capture knows the verdicts of one capture. Frames are dissected in order the
-// first time, and in any order afterwards. They have positions, from 1, in the
-// file and in the session; Wireshark numbers them otherwise when a read filter
-// drops some.
+// first time, and in any order afterwards.
 //
 // The file is looked for among those that this process has open. If it is
 // found, its frames go to the annotator ahead of the dissection, or at the
@@ -56,19 +66,17 @@ func errPanic(problem any) error { return fmt.Errorf("bug in the native module: 
 // It is not safe for concurrent use.
 type capture struct {
 	config
-	keys    keeper
-	file    *os.File // nil if frames go as they are dissected
-	feed    *feed    // nil until there is something to send
-	passed  uint64   // position of the last frame dissected for the first time
-	numbers []uint32 // position by Wireshark's number
-	last    uint64   // position of the last frame found by a search
-	second  bool     // the first pass kept frames to itself, they go in the second
-	wanted  uint64   // the feed knows that up to here somebody looks
-	wait    patience
+	*table
+	file   *os.File // nil if frames go as they are dissected
+	feed   *feed    // nil until there is something to send
+	last   uint64   // position of the last frame found by a search
+	wanted uint64   // the feed knows that up to here somebody looks
+	wait   *client.Patience
 }
 
-func newCapture(cfg config) *capture {
-	return &capture{config: cfg, keys: newKeeper(), wait: patience{left: cfg.patience, full: cfg.patience}}
+func newCapture(cfg config) (*capture, error) {
+	t, err := newTable()
+	return &capture{config: cfg, table: t, wait: client.NewPatience(cfg.patience)}, err
 }
 
 // close ends the session.
@@ -92,61 +100,65 @@ func (c *capture) pass(number uint64) bool {
 	return true
 }
 
-// step notes that the frame at a position has a number now. The number of a
-// frame that a read filter drops is given again to the next one.
-func (c *capture) step(position, number uint64) {
-	c.passed = position
-	if number >= maxRecords || position > math.MaxUint32 {
-		return
+// shown takes in what Wireshark shows, and returns what there is to know if
+// somebody looks.
+func (c *capture) shown(s *shot) found {
+	if c.passed == 0 && s.visited {
+		c.second = 1
 	}
-	for uint64(len(c.numbers)) <= number {
-		c.numbers = append(c.numbers, 0)
-	}
-	c.numbers[number] = uint32(position)
-}
-
-// shown takes in what Wireshark shows, and returns the verdict if somebody
-// looks.
-func (c *capture) shown(s *shot) (verdict.Verdict, answer, error) {
-	if c.passed == 0 {
-		c.second = s.visited
-	}
-	if s.visited && !(c.second && s.number > c.passed) {
+	if s.visited && !(c.second != 0 && s.number > c.passed) {
 		if !s.look {
-			return verdict.Verdict{}, nothing, nil
+			return found{}
 		}
 		return c.again(s)
 	}
 	if c.passed == 0 && c.ahead && c.file == nil {
-		c.file = findFile(s, c.keys)
+		c.file = findFile(s, c.table)
 	}
 	if c.file != nil && c.feed == nil && !s.look && !c.eager {
 		c.step(c.passed+1, s.number)
-		return verdict.Verdict{}, nothing, nil
+		return found{}
 	}
 	n, err := c.follow(s)
 	if n == 0 && err == nil {
 		if !s.exact {
-			return verdict.Verdict{}, exactly, nil
+			return found{answer: exactly}
 		}
 		n = c.passed + 1
-		err = c.feed.queue(s.frame(), record{s.nanos, c.keys.of(s.length, s.caught, s.data)}, &c.wait)
+		err = c.feed.queue(s.frame(), c.row(s), c.wait)
 	}
 	c.step(max(n, c.passed+1), s.number)
 	switch {
 	case !s.look:
-		return verdict.Verdict{}, nothing, nil
+		return found{}
 	case err != nil:
-		return verdict.Verdict{}, wrong, err
+		return failed(err)
 	}
-	return c.verdict(n)
+	return c.judge(n)
 }
 
-// begin starts the feed, unless it is.
+// begin starts the feed, unless it is there. One that was lost is replaced: the
+// file has all frames still, and the annotator may be back.
 func (c *capture) begin() {
-	if c.feed == nil {
-		c.feed = newFeed(c.config, c.keys, c.file, math.MaxUint64)
+	switch {
+	case c.feed == nil:
+		c.feed = newFeed(c.config, c.table, c.file, math.MaxUint64)
+	case c.file != nil && c.feed.failed():
+		c.restart(math.MaxUint64)
 	}
+}
+
+// restart begins anew, with the first limit frames of the file.
+func (c *capture) restart(limit uint64) {
+	c.feed.stop()
+	t, err := newTable()
+	if err != nil {
+		return // the old feed says what was wrong with it
+	}
+	t.passed, t.second = c.passed, c.second
+	copy(t.numbers[:], c.numbers[:min(c.passed+1, maxRows)])
+	c.table, c.wanted = t, 0
+	c.feed = newFeed(c.config, t, c.file, limit)
 }
 
 // follow returns the position of the next frame in the file, 0 if it is not
@@ -157,94 +169,100 @@ func (c *capture) follow(s *shot) (uint64, error) {
 		return 0, nil
 	}
 	next := c.passed + 1
-	r, ok := c.feed.record(next, &c.wait)
+	r, ok := c.feed.row(next, c.wait)
 	if !ok {
 		if err := c.state(next); !errors.Is(err, errLost) {
 			return 0, err
 		}
 		return 0, nil // behind the end of the file
 	}
-	key := c.keys.of(s.length, s.caught, s.data)
+	key := c.row(s).key
 	if r.key == key && r.near(s) {
 		return next, nil
 	}
-	if n, ok := c.feed.find(key, s, next, &c.wait); ok {
+	if n, ok := c.feed.find(key, s, next, c.wait); ok {
 		return n, nil // Wireshark kept some to itself
 	}
-	// Not the file that is shown: only up to here.
-	c.feed.stop()
-	c.feed, c.wanted = newFeed(c.config, c.keys, c.file, c.passed), 0
+	c.restart(c.passed) // not the file that is shown: only up to here
 	return 0, nil
 }
 
-// again returns the verdict of a frame that was dissected before.
-func (c *capture) again(s *shot) (verdict.Verdict, answer, error) {
+// again returns what there is to know of a frame that was dissected before.
+func (c *capture) again(s *shot) found {
 	c.begin()
-	n := s.number
-	if n < uint64(len(c.numbers)) && c.numbers[n] != 0 {
-		n = uint64(c.numbers[n])
-	}
-	key := c.keys.of(s.length, s.caught, s.data)
-	r, ok := c.feed.record(n, &c.wait)
+	n := c.position(s.number)
+	key := c.row(s).key
+	r, ok := c.feed.row(n, c.wait)
 	if ok && r.key == key && r.near(s) {
-		return c.verdict(n)
+		return c.judge(n)
 	}
 	// Of frames that look alike, the next one.
-	m, found := c.feed.search(key, s, c.last+1)
-	if !found {
-		m, found = c.feed.find(key, s, 1, &c.wait)
+	m, known := c.feed.search(key, s, c.last+1)
+	if !known {
+		m, known = c.feed.find(key, s, 1, c.wait)
 	}
-	if found {
+	if known {
 		c.last = m
-		return c.verdict(m)
+		return c.judge(m)
 	}
 	if ok && r.key == key {
-		return c.verdict(n) // its time was shifted
+		return c.judge(n) // its time was shifted
 	}
-	return verdict.Verdict{}, wrong, c.state(n)
+	return failed(c.state(n))
 }
 
 // state returns why a position is not known.
 func (c *capture) state(n uint64) error {
 	err := c.feed.state(n)
-	if errors.Is(err, errBehind) && c.wait.over() {
+	if errors.Is(err, errBehind) && c.wait.Over() {
 		return client.ErrTimeout
 	}
 	return err
 }
 
-// verdict returns the verdict of a position, waiting for it if need be.
-func (c *capture) verdict(n uint64) (verdict.Verdict, answer, error) {
+// judge returns what there is to know of a position, waiting for it if need be.
+func (c *capture) judge(n uint64) found {
 	f := c.feed
+	if r, ok := c.at(n); ok && r.noted {
+		return found{answer: noted, note: f.noteOf(n)}
+	}
 	if n > c.wanted {
 		c.wanted = n + maxAhead/4
 		f.want(c.wanted)
 	}
 	session := f.current()
 	if session == nil {
-		err := f.until(&c.wait, func() bool { return f.session != nil })
+		err := f.until(c.wait, func() bool { return f.session != nil })
 		if session = f.current(); session == nil {
-			return verdict.Verdict{}, wrong, err
+			return failed(err)
 		}
 	}
-	v, ok, err := session.Poll(n)
-	if errors.Is(err, client.ErrUnknownFrame) { // held back still
-		_ = f.until(&c.wait, func() bool { return session.Has(n) })
-		v, ok, err = session.Poll(n)
+	if !session.Has(n) { // held back still
+		_ = f.until(c.wait, func() bool { return session.Has(n) })
 	}
+	v, ok, err := session.Poll(n)
 	if !ok && err == nil {
-		err = c.wait.spend(session, func(d time.Duration) error { return session.Await(n, d) })
+		err = c.wait.Spend(session, func(d time.Duration) error { return session.Await(n, d) })
 		if err == nil {
 			v, ok, err = session.Poll(n)
 		}
 	}
 	switch {
 	case ok:
-		return v, judged, nil
+		return found{answer: judged, position: n, score: v.Score}
 	case errors.Is(err, client.ErrUnknownFrame):
 		err = f.state(n)
 	}
-	return v, wrong, err
+	return failed(err)
+}
+
+// verdict returns the verdict of a position that was judged.
+func (c *capture) verdict(n uint64) (v verdict.Verdict) {
+	if c.feed == nil || c.feed.current() == nil {
+		return v
+	}
+	v, _, _ = c.feed.current().Poll(n)
+	return v
 }
 
 // inWords returns an error in a few words.
@@ -252,9 +270,9 @@ func inWords(err error) string {
 	switch {
 	case err == nil:
 		return errBehind.Error()
-	case errors.Is(err, io.EOF) || errors.Is(err, context.Canceled):
-		return "annotator has gone"
+	case errors.Is(err, client.ErrGone):
+		return client.ErrGone.Error()
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
-	return text[:min(len(text), 300)]
+	return text[:min(len(text), 600)]
 }

@@ -2,7 +2,10 @@
 
 package main
 
+// #cgo LDFLAGS: -lm
+// #include <stddef.h>
 // #include "shim.h"
+// enum { offset_of_noted = offsetof(struct row, noted) };
 import "C"
 
 import (
@@ -11,28 +14,32 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unsafe"
 
 	"ampulla/annotator/packet"
-	"ampulla/annotator/verdict"
 	"ampulla/grpc/client"
 )
 
-// current is the capture that Wireshark's one thread has open, nil for none,
-// and latest the verdict it was told last. The functions below are called from
-// that thread only.
+// What the shim reads of Go's has the same shape on both sides.
 var (
-	current *capture
-	latest  verdict.Verdict
+	_ = [1]struct{}{}[unsafe.Sizeof(cells{})-C.sizeof_struct_table]
+	_ = [1]struct{}{}[unsafe.Offsetof(row{}.noted)-C.offset_of_noted]
+	_ = [1]struct{}{}[packet.SnapLen-C.SNAP]
 )
+
+// current is the capture that Wireshark's one thread has open, nil for none.
+// The functions below are called from that thread only.
+var current *capture
 
 // goOpen begins another capture; nothing is opened yet. It returns whether this
 // is tshark, in which nobody begins to look in the middle.
 //
 //export goOpen
-func goOpen(o *C.struct_options) (tshark C.int) {
+func goOpen(o *C.struct_options, table **C.struct_table) (tshark C.int) {
 	defer survive(nil)
 	goClose()
-	current = newCapture(config{
+	var err error
+	current, err = newCapture(config{
 		dial: client.Config{
 			Address: C.GoString(o.address), Program: C.GoString(o.program), StartTimeout: openTimeout,
 		},
@@ -40,12 +47,21 @@ func goOpen(o *C.struct_options) (tshark C.int) {
 		patience: time.Duration(o.patience_ms) * time.Millisecond,
 		ahead:    o.ahead != 0,
 		eager:    o.eager != 0,
+		notes:    o.notes != 0,
 	})
+	if err != nil {
+		current = nil
+		return 0
+	}
+	*table = current.shared()
 	if program, err := os.Executable(); err == nil && strings.HasPrefix(filepath.Base(program), "tshark") {
 		return 1
 	}
 	return 0
 }
+
+// shared returns the table as the shim sees it.
+func (c *capture) shared() *C.struct_table { return (*C.struct_table)(unsafe.Pointer(c.cells)) }
 
 // goPass is capture.pass.
 //
@@ -61,45 +77,53 @@ func goPass(number C.double) (known C.int) {
 // goFrame is capture.shown.
 //
 //export goFrame
-func goFrame(s *C.struct_shot, r *C.struct_reply) {
+func goFrame(s *C.struct_shot, r *C.struct_reply, table **C.struct_table) {
 	defer survive(r)
 	r.answer = C.ANSWER_NOTHING
 	if current == nil {
 		return
 	}
-	v, answer, err := current.shown(&shot{
-		number: whole(s.number), visited: s.visited != 0, look: s.look != 0, time: float64(s.time),
-		length: uint32(whole(s.length)), caught: uint32(whole(s.caught)),
-		data:  C.GoStringN(s.data, min(s.data_len, packet.SnapLen)),
-		exact: s.exact != 0, nanos: int64(s.secs)*1e9 + int64(s.nsecs), encap: int(s.encap),
+	what := current.shown(&shot{
+		number: whole(s.number), visited: s.visited != 0, look: s.look != 0,
+		time: float64(s.time), caught: uint32(whole(s.caught)),
+		data:  C.GoBytes(unsafe.Pointer(s.data), min(s.data_len, packet.SnapLen)),
+		exact: s.exact != 0, length: uint32(whole(s.length)), nanos: nanoseconds(s.secs, s.nsecs), encap: int(s.encap),
 	})
-	r.answer = C.int(answer)
-	switch answer {
-	case judged:
-		latest, r.score = v, C.double(v.Score)
+	*table = current.shared()
+	r.answer = C.int(what.answer)
+	r.position, r.score = C.uint64_t(what.position), C.double(what.score)
+	switch what.answer {
+	case noted:
+		r.len[0] = C.int(put(r, 0, what.note, maxNote))
 	case wrong:
-		r.len[0] = C.int(put(r, 0, inWords(err)))
+		r.len[0] = C.int(put(r, 0, inWords(what.err), maxText))
 	}
 }
 
-// goVerdict fills in the verdict that goFrame has found last.
+// goVerdict fills in the verdict of r.position.
 //
 //export goVerdict
 func goVerdict(r *C.struct_reply) {
 	defer survive(r)
-	v := &latest
-	r.score, r.confidence, r.flow = C.double(v.Score), C.double(v.Confidence), C.double(v.Flow)
+	if current == nil {
+		return
+	}
+	v := current.verdict(uint64(r.position))
+	r.confidence, r.flow = C.double(v.Confidence), C.double(v.Flow)
 	at := 0
 	for i, text := range [...]string{v.Class, string(v.Level), string(v.Type), v.Reason, v.CommunityID, v.Model} {
-		n := put(r, at, text)
+		n := put(r, at, text, maxText)
 		r.len[i] = C.int(n)
 		at += n
 	}
 }
 
-// put copies a text to a place in r, cut to 600 bytes, and returns its length.
-func put(r *C.struct_reply, at int, text string) int {
-	text = text[:min(len(text), C.TEXT_MAX/C.TEXTS)]
+const maxText = C.TEXT_MAX / C.TEXTS // bytes
+
+// put copies a text to a place in r, cut to so many bytes, and returns its
+// length.
+func put(r *C.struct_reply, at int, text string, most int) int {
+	text = text[:min(len(text), most)]
 	for i := range len(text) {
 		r.text[at+i] = C.char(text[i])
 	}
@@ -125,10 +149,22 @@ func whole(x C.double) uint64 {
 	return uint64(x)
 }
 
+// nanoseconds returns a time in nanoseconds, or the nearest one that there is.
+func nanoseconds(secs, nsecs C.double) int64 {
+	const most = math.MaxInt64 / 1_000_000_000
+	switch {
+	case secs >= most:
+		return math.MaxInt64
+	case secs <= -most:
+		return math.MinInt64
+	}
+	return int64(secs)*1e9 + int64(nsecs)
+}
+
 // survive keeps a panic from ending Wireshark.
 func survive(r *C.struct_reply) {
 	if problem := recover(); problem != nil && r != nil {
 		r.answer = C.ANSWER_WRONG
-		r.len[0] = C.int(put(r, 0, inWords(errPanic(problem))))
+		r.len[0] = C.int(put(r, 0, inWords(errPanic(problem)), maxText))
 	}
 }

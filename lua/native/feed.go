@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -15,11 +16,16 @@ import (
 
 // Bounds of one feed.
 const (
-	maxRecords = 1 << 22 // frames to remember; the older half goes
-	maxAhead   = 1 << 20 // frames to read beyond the last one that somebody asked for
-	maxEarly   = 10_000  // frames to hold back until the session is open
+	maxAhead = 1 << 20  // frames to read beyond the last one that somebody asked for
+	batch    = 1024     // frames to send at once
+	maxEarly = 10_000   // frames to hold back until the session is open
+	maxNote  = 3000     // bytes of a comment; ours have a few hundred
+	maxNotes = 64 << 20 // bytes of all comments
+)
 
+const (
 	openTimeout = 10 * time.Second
+	retryAfter  = 5 * time.Second // that an annotator was lost
 )
 
 // feed takes the frames of a capture to a session of its own: first those of a
@@ -27,27 +33,28 @@ const (
 // the session, and starts the annotator, in the background.
 type feed struct {
 	config
-	keys keeper
-	life context.Context
-	stop context.CancelFunc
+	table *table
+	life  context.Context
+	stop  context.CancelFunc
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when anything below changes
 	session *client.Session
-	early   []packet.Frame // frames that came before session was there
-	err     error          // why no frame is taken any more
-	done    bool           // nothing more comes from the file
-	flushed bool           // early is in the session
-	horizon uint64         // the file may be read up to this position
-	records []record       // the last ones
-	gone    uint64         // those before
+	early   []packet.Frame    // frames that came before session was there
+	err     error             // why no frame is taken any more
+	lost    time.Time         // since when
+	done    bool              // nothing more comes from the file
+	flushed bool              // early is in the session
+	horizon uint64            // the file may be read up to this position
+	notes   map[uint64]string // comments with a verdict, by position
+	noted   int               // their bytes
 	index   map[uint64][]uint64
 	indexed uint64 // position up to which index, by key, reaches
 }
 
 // newFeed begins to take the first limit frames of a file, which may be nil.
-func newFeed(cfg config, keys keeper, file *os.File, limit uint64) *feed {
-	f := &feed{config: cfg, keys: keys, changed: make(chan struct{}), done: file == nil, horizon: maxAhead}
+func newFeed(cfg config, t *table, file *os.File, limit uint64) *feed {
+	f := &feed{config: cfg, table: t, notes: make(map[uint64]string), changed: make(chan struct{}), done: file == nil, horizon: maxAhead}
 	f.life, f.stop = context.WithCancel(context.Background())
 	go func() {
 		defer f.survive()
@@ -82,12 +89,9 @@ func (f *feed) open() (io.Closer, *client.Session, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	session, err := client.Open(ctx, conn, client.Options{Client: f.client, MaxQueued: 2 * maxEarly})
+	session, err := client.Open(ctx, conn, client.Options{Client: f.client, Batch: batch, MaxQueued: 2 * maxEarly, Scores: f.table.rate})
 	if err != nil {
 		_ = conn.Close()
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			err = client.ErrTimeout
-		}
 		return nil, nil, err
 	}
 	f.mu.Lock()
@@ -117,9 +121,38 @@ func (f *feed) read(session *client.Session, file io.Reader, limit uint64) {
 			f.fail(err)
 			return
 		}
-		f.remember(record{frame.Time, f.keys.ofFrame(frame, b.Captured, b.Data())})
+		r := f.table.rowOf(frame, b.Captured, b.Data())
+		r.noted = f.config.notes && b.HasOptions() && f.note(n, b)
+		f.remember(r)
 		n++
 	}
+}
+
+// note keeps the comment of a frame that has a verdict, if there is one: the last
+// one. What it says is ai.lua's business.
+func (f *feed) note(n uint64, b *pcapng.Block) bool {
+	text := ""
+	options := b.Options()
+	for o, ok := options.Next(); ok; o, ok = options.Next() {
+		if o.Code == pcapng.OptComment && len(o.Value) <= maxNote && bytes.Contains(o.Value, []byte("ai/")) {
+			text = string(o.Value)
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if text == "" || f.noted+len(text) > maxNotes {
+		return false
+	}
+	f.notes[n] = text
+	f.noted += len(text)
+	return true
+}
+
+// noteOf returns the comment of a frame that has a verdict.
+func (f *feed) noteOf(n uint64) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.notes[n]
 }
 
 // push queues a frame, waiting for room.
@@ -157,7 +190,7 @@ func (f *feed) opened(session *client.Session) {
 	defer f.mu.Unlock()
 	for _, frame := range f.early {
 		if err := session.Queue(frame); err != nil && f.err == nil {
-			f.err = err
+			f.err, f.lost = err, time.Now()
 		}
 	}
 	f.early, f.done, f.flushed = nil, true, true
@@ -165,7 +198,7 @@ func (f *feed) opened(session *client.Session) {
 }
 
 // queue takes the next frame in, waiting for room as long as wait has it.
-func (f *feed) queue(frame packet.Frame, r record, wait *patience) error {
+func (f *feed) queue(frame packet.Frame, r row, wait *client.Patience) error {
 	held, err := f.hold(frame)
 	if err == nil && !held {
 		err = f.until(wait, func() bool { return f.flushed })
@@ -173,7 +206,7 @@ func (f *feed) queue(frame packet.Frame, r record, wait *patience) error {
 	if err == nil && !held {
 		session := f.current()
 		if err = session.Queue(frame); errors.Is(err, client.ErrFull) {
-			if err = wait.spend(session, session.AwaitRoom); err == nil {
+			if err = wait.Spend(session, session.AwaitRoom); err == nil {
 				err = session.Queue(frame)
 			}
 		}
@@ -217,14 +250,14 @@ func (f *feed) want(n uint64) {
 
 // until waits until done, which is called with the lock held, or the feed has
 // failed.
-func (f *feed) until(wait *patience, done func() bool) error {
+func (f *feed) until(wait *client.Patience, done func() bool) error {
 	f.mu.Lock()
 	ok, err, session := done(), f.err, f.session
 	f.mu.Unlock()
 	if ok || err != nil {
 		return err
 	}
-	return wait.spend(session, func(d time.Duration) error {
+	return wait.Spend(session, func(d time.Duration) error {
 		deadline := time.NewTimer(d)
 		defer deadline.Stop()
 		for {
@@ -248,9 +281,20 @@ func (f *feed) fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err == nil {
-		f.err = err
+		f.err, f.lost = err, time.Now()
 	}
 	f.announce()
+}
+
+// failed tells whether the feed has failed, or its session has, and long enough
+// ago for another try.
+func (f *feed) failed() bool {
+	if s := f.current(); s != nil && s.Err() != nil {
+		f.fail(s.Err())
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err != nil && time.Since(f.lost) > retryAfter
 }
 
 // announce wakes all who wait. The lock is held.

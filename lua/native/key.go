@@ -1,7 +1,6 @@
 package main
 
 import (
-	"hash/maphash"
 	"math"
 
 	"ampulla/annotator/packet"
@@ -13,29 +12,13 @@ type shot struct {
 	visited bool    // false the first time
 	look    bool    // somebody wants the verdict
 	time    float64 // seconds since 1970-01-01 UTC, good for a microsecond
-	length  uint32  // on the wire, bytes
 	caught  uint32  // captured, bytes
-	data    string  // the first packet.SnapLen captured bytes
+	data    []byte  // the first packet.SnapLen captured bytes
 
-	exact bool  // the next two are known
-	nanos int64 // time, nanoseconds since 1970-01-01 UTC
-	encap int   // Wireshark's number of the link type, -1 for none
-}
-
-// record is what is remembered of a frame, to know it again.
-type record struct {
-	time int64 // nanoseconds since 1970-01-01 UTC
-	key  uint64
-}
-
-// keeper makes the keys of one capture.
-type keeper struct{ seed maphash.Seed }
-
-func newKeeper() keeper { return keeper{maphash.MakeSeed()} }
-
-// of returns a key of what a frame holds.
-func (k keeper) of(length, caught uint32, data string) uint64 {
-	return maphash.String(k.seed, data) ^ (uint64(length)<<32|uint64(caught))*0x9e3779b97f4a7c15
+	exact  bool   // what follows is known
+	length uint32 // on the wire, bytes
+	nanos  int64  // time, nanoseconds since 1970-01-01 UTC
+	encap  int    // Wireshark's number of the link type, -1 for none
 }
 
 // pseudoHeaders are the bytes at the start of a frame that Wireshark takes for
@@ -44,19 +27,26 @@ var pseudoHeaders = map[uint16]uint32{
 	123: 4, 139: 4, 144: 16, 177: 16, 201: 4, 204: 1, 220: 48, 189: 64, 254: 4,
 }
 
-// ofFrame returns the key of a frame of a file.
-func (k keeper) ofFrame(f packet.Frame, caught uint32, data []byte) uint64 {
+// rowOf returns the row of a frame of a file.
+func (t *table) rowOf(f packet.Frame, caught uint32, data []byte) row {
 	n := uint32(0)
 	if f.LinkType > 122 {
 		n = min(pseudoHeaders[f.LinkType], caught, f.Length)
 	}
-	data = data[n:]
-	return maphash.Bytes(k.seed, data[:min(len(data), packet.SnapLen)]) ^
-		(uint64(f.Length-n)<<32|uint64(caught-n))*0x9e3779b97f4a7c15
+	return row{time: f.Time, key: t.keyOf(caught-n, data[n:])}
 }
 
-// near tells whether r was taken at the time of s, as far as s knows it.
-func (r record) near(s *shot) bool {
+// row returns the row of s.
+func (t *table) row(s *shot) row {
+	return row{time: s.nanos, key: t.keyOf(s.caught, s.data)}
+}
+
+// near tells whether r was taken at the time of s, as far as s knows it: not
+// at all if the capture does not say.
+func (r row) near(s *shot) bool {
+	if s.time == 0 {
+		return true
+	}
 	if s.exact {
 		return r.time == s.nanos
 	}
@@ -82,5 +72,5 @@ func (s *shot) frame() packet.Frame {
 	case !ok:
 		link = unknownLink
 	}
-	return packet.Frame{Time: s.nanos, LinkType: link, Length: s.length, Data: []byte(s.data)}
+	return packet.Frame{Time: s.nanos, LinkType: link, Length: s.length, Data: s.data}
 }

@@ -1,55 +1,41 @@
 package main
 
+import "ampulla/grpc/client"
+
 // remember notes the next frame.
-func (f *feed) remember(r record) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.records) == maxRecords {
-		const half = maxRecords / 2
-		f.gone += half
-		f.records = f.records[:copy(f.records, f.records[half:])]
-		f.index, f.indexed = nil, f.gone
-	}
-	f.records = append(f.records, r)
-	if n := len(f.records); n&63 == 0 || n < 64 {
+func (f *feed) remember(r row) {
+	f.table.add(r)
+	if n := f.table.known.Load(); n&63 == 0 || n < 64 {
+		f.mu.Lock()
+		defer f.mu.Unlock()
 		f.announce()
 	}
 }
 
-// count returns how many frames were taken so far. The lock is held.
-func (f *feed) count() uint64 { return f.gone + uint64(len(f.records)) }
-
-// record returns what is remembered of a position, waiting for the reader if
-// it is still to come.
-func (f *feed) record(n uint64, wait *patience) (r record, ok bool) {
-	f.mu.Lock()
-	come := n <= f.count()
-	f.mu.Unlock()
-	if !come {
+// row returns what is remembered of a position, waiting for the reader if it is
+// still to come.
+func (f *feed) row(n uint64, wait *client.Patience) (row, bool) {
+	if n > f.table.known.Load() {
 		f.want(n)
-		_ = f.until(wait, func() bool { return f.done || n <= f.count() })
+		_ = f.until(wait, func() bool { return f.done || n <= f.table.known.Load() })
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if n <= f.gone || n > f.count() {
-		return r, false
-	}
-	return f.records[n-1-f.gone], true
+	return f.table.at(n)
 }
 
 // search returns the first position from a given one at which s was.
 func (f *feed) search(key uint64, s *shot, from uint64) (uint64, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	t := f.table
 	if f.index == nil {
 		f.index = make(map[uint64][]uint64)
 	}
-	for ; f.indexed < f.count(); f.indexed++ {
-		k := f.records[f.indexed-f.gone].key
-		f.index[k] = append(f.index[k], f.indexed+1)
+	f.indexed = max(f.indexed, t.gone())
+	for ; f.indexed < t.known.Load(); f.indexed++ {
+		if r, ok := t.at(f.indexed + 1); ok {
+			f.index[r.key] = append(f.index[r.key], f.indexed+1)
+		}
 	}
 	for _, n := range f.index[key] {
-		if n >= from && n > f.gone && f.records[n-1-f.gone].near(s) {
+		if r, ok := t.at(n); n >= from && ok && r.near(s) {
 			return n, true
 		}
 	}
@@ -57,16 +43,16 @@ func (f *feed) search(key uint64, s *shot, from uint64) (uint64, bool) {
 }
 
 // find is search, with the frames that are still to be read from the file.
-func (f *feed) find(key uint64, s *shot, from uint64, wait *patience) (uint64, bool) {
+func (f *feed) find(key uint64, s *shot, from uint64, wait *client.Patience) (uint64, bool) {
 	for {
 		f.mu.Lock()
-		seen, end := f.count(), f.done
+		seen, end := f.table.known.Load(), f.done
 		f.mu.Unlock()
 		n, ok := f.search(key, s, from)
 		if ok || end {
 			return n, ok
 		}
-		if f.until(wait, func() bool { return f.done || f.count() > seen }) != nil {
+		if f.until(wait, func() bool { return f.done || f.table.known.Load() > seen }) != nil {
 			return 0, false
 		}
 	}
@@ -79,7 +65,7 @@ func (f *feed) state(n uint64) error {
 	switch {
 	case f.err != nil:
 		return f.err
-	case !f.done && n > f.count():
+	case !f.done && n > f.table.known.Load():
 		return errBehind
 	}
 	return errLost

@@ -1,15 +1,18 @@
 /*
- * The Lua module "ampulla": takes the arguments off the Lua stack, calls Go, and
- * pushes what it returns. Lua raises errors by jumping, which Go does not
- * survive; so all that may raise happens before Go is entered or after it has
- * returned.
+ * The Lua module "ampulla": takes the arguments off the Lua stack, looks into
+ * the table of frames, or else calls Go, and pushes what there is. Lua raises
+ * errors by jumping, which Go does not survive; so all that may raise happens
+ * before Go is entered or after it has returned.
  *
  * Lua's functions are declared here, and only those that 5.2, 5.3 and 5.4
  * share: one module serves Wireshark 4.0 to 4.6, whose process has them. They
  * are weak so that the Go tests link without Lua.
  */
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
-#include <unistd.h>
+#include <string.h>
 #include "shim.h"
 #include "_cgo_export.h"
 
@@ -30,14 +33,22 @@ extern double luaL_checknumber(lua_State *, int) WEAK;
 extern const char *luaL_checklstring(lua_State *, int, size_t *) WEAK;
 extern int luaL_error(lua_State *, const char *, ...) WEAK;
 
-static pid_t owner; /* the process that Go was started in */
+static int forked; /* this process is a child of the one that Go was started in */
+
+static void note_fork(void)
+{
+	forked = 1;
+}
 
 /* Go does not work in a child made by fork: its threads are not there. */
 static void check_process(lua_State *L)
 {
-	if (getpid() != owner)
+	if (forked)
 		luaL_error(L, "loaded before a fork");
 }
+
+static struct table *table; /* of the capture that is open; NULL for none */
+static struct reply last;   /* what was found last */
 
 static int open_capture(lua_State *L)
 {
@@ -48,9 +59,11 @@ static int open_capture(lua_State *L)
 		.patience_ms = (int)luaL_checknumber(L, 4),
 		.ahead = lua_toboolean(L, 5),
 		.eager = lua_toboolean(L, 6),
+		.notes = lua_toboolean(L, 7),
 	};
 	check_process(L);
-	lua_pushboolean(L, goOpen(&o));
+	table = NULL;
+	lua_pushboolean(L, goOpen(&o, &table));
 	return 1;
 }
 
@@ -61,8 +74,6 @@ static int pass(lua_State *L)
 	lua_pushboolean(L, goPass(number));
 	return 1;
 }
-
-static struct reply last; /* what Go said */
 
 /* verdict() returns the verdict whose score frame() has just returned. */
 static int verdict(lua_State *L)
@@ -90,35 +101,95 @@ static int verdict(lua_State *L)
 	return 1;
 }
 
+/* key_of is table.keyOf. */
+static uint64_t key_of(const struct table *t, const struct shot *s)
+{
+	const char *data = s->data;
+	size_t left = (size_t)s->data_len;
+	uint64_t h = t->seed ^ (uint32_t)s->caught;
+
+	if (left > SNAP)
+		left = SNAP;
+	while (left > 0) {
+		size_t n = left < 8 ? left : 8;
+		uint64_t word = 0;
+		memcpy(&word, data, n);
+		h = (h ^ word) * UINT64_C(0xa0761d6478bd642f);
+		h = h << 29 | h >> 35;
+		data += n;
+		left -= n;
+	}
+	return h ^ h >> 32;
+}
+
 /*
- * frame(number, time, length, visited, look, caught, data [, secs, nsecs, encap])
- * returns a score; nil; nil and what is wrong; or false if the last three
- * arguments are needed.
+ * look_up answers for a frame without Go, if it is the one that is expected and
+ * all is known of it that is asked for. What position that is, and what is the
+ * same frame, are as in capture.shown and row.near.
+ */
+static int look_up(struct table *t, const struct shot *s)
+{
+	uint64_t n, end;
+	const struct row *r;
+	int numbered = s->number >= 0 && s->number < ROWS;
+	int again = s->visited && !(t->second && s->number > (double)t->passed);
+
+	if (again)
+		n = numbered ? t->numbers[(size_t)s->number] : 0;
+	else
+		n = t->passed + 1;
+	end = atomic_load_explicit(s->look ? &t->judged : &t->known, memory_order_acquire);
+	if (n == 0 || n > end || end - n >= ROWS / 4)
+		return 0;
+	r = &t->rows[n % ROWS];
+	if (r->noted || (s->time != 0 && fabs((double)r->time / 1e9 - s->time) > 1.5e-6) || r->key != key_of(t, s))
+		return 0;
+	if (!again) {
+		t->passed = n;
+		if (numbered && n <= UINT32_MAX)
+			t->numbers[(size_t)s->number] = (uint32_t)n;
+	}
+	last.answer = s->look ? ANSWER_JUDGED : ANSWER_NOTHING;
+	last.position = n;
+	last.score = r->score / 1000.0;
+	return 1;
+}
+
+#define MOST_SECONDS 9223372036.854775807 /* that fit into 64 bits of nanoseconds */
+
+/*
+ * frame(number, time, visited, look, caught, data [, length, secs, nsecs, encap])
+ * returns a score; nil; nil and what is wrong; the comment that has the verdict;
+ * or false if the last four arguments are needed.
  */
 static int frame(lua_State *L)
 {
 	size_t len;
 	struct shot s = {
 		.number = luaL_checknumber(L, 1),
-		.time = luaL_checknumber(L, 2),
-		.length = luaL_checknumber(L, 3),
-		.visited = lua_toboolean(L, 4),
-		.look = lua_toboolean(L, 5),
-		.caught = luaL_checknumber(L, 6),
-		.data = luaL_checklstring(L, 7, &len),
+		.time = fmin(fmax(luaL_checknumber(L, 2), -MOST_SECONDS), MOST_SECONDS),
+		.visited = lua_toboolean(L, 3),
+		.look = lua_toboolean(L, 4),
+		.caught = luaL_checknumber(L, 5),
+		.data = luaL_checklstring(L, 6, &len),
 		.exact = lua_gettop(L) >= 10,
 	};
 	if (s.exact) {
+		s.length = luaL_checknumber(L, 7);
 		s.secs = luaL_checknumber(L, 8);
 		s.nsecs = luaL_checknumber(L, 9);
 		s.encap = luaL_checknumber(L, 10);
 	}
 	s.data_len = len < TEXT_MAX ? (int)len : TEXT_MAX;
 	check_process(L);
-	goFrame(&s, &last);
+	if (!table || !look_up(table, &s))
+		goFrame(&s, &last, &table);
 	switch (last.answer) {
 	case ANSWER_JUDGED:
 		lua_pushnumber(L, last.score);
+		return 1;
+	case ANSWER_NOTED:
+		lua_pushlstring(L, last.text, (size_t)last.len[0]);
 		return 1;
 	case ANSWER_EXACTLY:
 		lua_pushboolean(L, 0);
@@ -136,6 +207,7 @@ static int frame(lua_State *L)
 static int close_capture(lua_State *L)
 {
 	check_process(L);
+	table = NULL;
 	goClose();
 	return 0;
 }
@@ -147,10 +219,12 @@ int luaopen_ampulla(lua_State *L)
 		lua_CFunction function;
 	} functions[] = {{"open", open_capture}, {"pass", pass}, {"frame", frame}, {"verdict", verdict}, {"close", close_capture}};
 
-	if (owner == 0)
-		owner = getpid();
+	static int watching;
+
 	check_process(L);
-	lua_createtable(L, 0, 4);
+	if (!watching)
+		watching = pthread_atfork(NULL, NULL, note_fork) == 0;
+	lua_createtable(L, 0, 5);
 	for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
 		lua_pushcclosure(L, functions[i].function, 0);
 		lua_setfield(L, -2, functions[i].name);

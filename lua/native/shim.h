@@ -1,9 +1,14 @@
-/* What goes between the C shim and Go: plain data, owned by the shim. */
+/*
+ * What the C shim and Go share: plain data. Requests and replies are the shim's
+ * own; the table is memory that Go has mapped, see table.go, which says the same
+ * in Go.
+ */
 #pragma once
+#include <stdint.h>
 
 struct options {
 	const char *address, *program, *client; /* NUL-terminated; "" for the standard ones */
-	int patience_ms, ahead, eager;
+	int patience_ms, ahead, eager, notes;
 };
 
 struct shot {
@@ -17,13 +22,33 @@ struct shot {
 
 enum { TEXTS = 6, TEXT_MAX = 4096 };
 
-enum { ANSWER_NOTHING, ANSWER_JUDGED, ANSWER_EXACTLY, ANSWER_WRONG }; /* as in capture.go */
+enum { ANSWER_NOTHING, ANSWER_JUDGED, ANSWER_NOTED, ANSWER_EXACTLY, ANSWER_WRONG }; /* as in capture.go */
 
 struct reply {
 	int answer;
+	uint64_t position; /* of the frame, if it is judged */
 	double score, confidence, flow;
 	/* class, level, type, reason, Community ID and model behind one another;
-	   for an error just the text. */
+	   for a comment or an error just the text. */
 	int len[TEXTS];
 	char text[TEXT_MAX];
+};
+
+enum { SNAP = 512, ROWS = 1 << 22 };
+
+struct row {
+	int64_t time;   /* nanoseconds since 1970-01-01 UTC */
+	uint64_t key;   /* of its bytes */
+	uint16_t score; /* thousandths */
+	uint8_t noted;  /* there is a comment to show */
+};
+
+struct table {
+	_Atomic uint64_t known;  /* rows that are there */
+	_Atomic uint64_t judged; /* of these, with a score */
+	uint64_t passed;         /* position of the last frame dissected for the first time */
+	uint64_t second;         /* not 0: the first pass kept frames to itself, they come in the second */
+	uint64_t seed;
+	uint32_t numbers[ROWS]; /* position by Wireshark's number */
+	struct row rows[ROWS];  /* by position; of those that share a row, the last */
 };

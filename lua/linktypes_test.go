@@ -1,0 +1,60 @@
+package lua_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestLinkTypes has frames of every link type that editcap can write, in one
+// capture of many sections. The bytes are those of Ethernet frames, which is good enough: each
+// has to reach the annotator with its link type, and without what Wireshark
+// takes for a header of the capture file.
+func TestLinkTypes(t *testing.T) {
+	out, _ := exec.Command("editcap", "-T").CombinedOutput() // lists them, and fails
+	types := regexp.MustCompile(`(?m)^ +(\S+) - `).FindAllStringSubmatch(string(out), -1)
+	if len(types) < 200 {
+		t.Fatalf("%d link types: %s", len(types), out)
+	}
+	dir := t.TempDir()
+	few, one, path := filepath.Join(dir, "few.pcapng"), filepath.Join(dir, "one.pcapng"), filepath.Join(dir, "all.pcapng")
+	run(t, "editcap", "-r", own(t, "demo.pcapng"), few, "480-483")
+	var all []byte
+	for _, match := range types {
+		if slices.Contains(notYet, match[1]) || exec.Command("editcap", "-T", match[1], few, one).Run() != nil {
+			continue
+		}
+		section, err := os.ReadFile(one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, section...)
+	}
+	if err := os.WriteFile(path, all, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want := expected(t, path)
+	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
+		for _, m := range modes {
+			if m.drops || m.piped { // the same, and no multiple link types
+				continue
+			}
+			if difference := firstDifference(want, s.inMode(t, path, m).stdout); difference != "" {
+				t.Errorf("%s: %s", m.name, difference)
+			}
+		}
+	})
+}
+
+// notYet are link types that the module knows nothing of, or that have headers
+// it does not expect.
+var notYet = strings.Fields(`
+	arcnet arcnet_linux bluetooth-h4 bluetooth-h4-linux bluetooth-le-ll bluetooth-le-ll-rf bluetooth-linux-monitor docsis
+	erf fc2 fc2sof fddi fddi-nettl fddi-swapped i2c-linux netlink nfc-llcp sita-wan socketcan usb-20 usb-20-full
+	usb-20-high usb-20-low usb-darwin usb-freebsd usb-linux usb-linux-mmap usb-usbpcap wpan wpan-nofcs wpan-nonask-phy
+	wpan-tap`)

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"ampulla/annotator/packet"
+)
+
+// maxRows is how many frames a table remembers.
+const maxRows = 1 << 22
+
+// table is what is known of the frames of one capture. Frames have positions,
+// from 1, in the file and in the session; Wireshark numbers them otherwise when
+// a read filter drops some.
+//
+// The C shim reads it too (struct table in shim.h): it answers for most frames
+// without entering Go, which costs more than a look-up, and much more while
+// Go's threads are at work. So a table is memory outside of Go's heap, 16 MB
+// for numbers and 24 bytes for each frame remembered, taken as it is used.
+//
+// One goroutine appends rows, and another one scores, while Wireshark's thread
+// looks; passed and numbers are that thread's own.
+type table struct{ *cells }
+
+type cells struct {
+	known   atomic.Uint64
+	judged  atomic.Uint64
+	passed  uint64 // position of the last frame dissected for the first time
+	second  uint64 // not 0: the first pass kept frames to itself, they come in the second
+	seed    uint64
+	numbers [maxRows]uint32 // position by Wireshark's number
+	rows    [maxRows]row
+}
+
+// row is what is remembered of a frame, to know it again.
+type row struct {
+	time  int64 // nanoseconds since 1970-01-01 UTC
+	key   uint64
+	score uint16 // thousandths
+	noted bool   // it has a comment with a verdict
+}
+
+// newTable returns an empty table. Its memory goes when it does.
+func newTable() (*table, error) {
+	memory, err := syscall.Mmap(-1, 0, int(unsafe.Sizeof(cells{})),
+		syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		return nil, fmt.Errorf("no memory for verdicts: %w", err)
+	}
+	t := &table{(*cells)(unsafe.Pointer(unsafe.SliceData(memory)))}
+	t.seed = rand.Uint64()
+	runtime.AddCleanup(t, func(memory []byte) { _ = syscall.Munmap(memory) }, memory)
+	return t, nil
+}
+
+// add appends a row.
+func (t *table) add(r row) {
+	n := t.known.Load() + 1
+	t.rows[n%maxRows] = r
+	t.known.Store(n)
+}
+
+// rate appends scores, of rows that are there.
+func (t *table) rate(scores []uint16) {
+	n := t.judged.Load()
+	for _, score := range scores {
+		n++
+		t.rows[n%maxRows].score = score
+	}
+	t.judged.Store(n)
+}
+
+// at returns the row of a position; false if it is not there, or not any more.
+func (t *table) at(n uint64) (row, bool) {
+	if n < 1 || n > t.known.Load() || n <= t.gone() {
+		return row{}, false
+	}
+	return t.rows[n%maxRows], true
+}
+
+// gone is the last position that is forgotten. Some rows are given up before
+// they are overwritten, so that nobody reads them just then.
+func (t *table) gone() uint64 {
+	const kept = maxRows / 2
+	return max(t.known.Load(), kept) - kept
+}
+
+// step notes that the frame at a position has a number now. The number of a
+// frame that a read filter drops is given again to the next one.
+func (t *table) step(position, number uint64) {
+	t.passed = position
+	if number < maxRows && position <= 1<<32-1 {
+		t.numbers[number] = uint32(position)
+	}
+}
+
+// position returns where the frame of a number is, as far as that is known.
+func (t *table) position(number uint64) uint64 {
+	if number < maxRows && t.numbers[number] != 0 {
+		return uint64(t.numbers[number])
+	}
+	return number
+}
+
+// keyOf returns a key of what a frame holds: its captured length and its first
+// bytes, up to packet.SnapLen. It is the key of shim.c. What it is mixed with,
+// by multiplication and rotation, are the words of wyhash; nobody gains by
+// making two frames alike.
+func (t *table) keyOf(caught uint32, data []byte) uint64 {
+	const prime = 0xa0761d6478bd642f
+	data = data[:min(len(data), packet.SnapLen)]
+	h := t.seed ^ uint64(caught)
+	for ; len(data) >= 8; data = data[8:] {
+		h = bits.RotateLeft64((h^binary.NativeEndian.Uint64(data))*prime, 29)
+	}
+	if len(data) > 0 {
+		var last [8]byte
+		copy(last[:], data)
+		h = bits.RotateLeft64((h^binary.NativeEndian.Uint64(last[:]))*prime, 29)
+	}
+	return h ^ h>>32
+}
