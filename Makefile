@@ -26,7 +26,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: help
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the programs into ./bin
@@ -96,6 +96,10 @@ soak: build ## annotate one capture that goes on for SOAK_MINUTES (60), in bound
 	done; \
 	wait $$pid; \
 	echo "peak memory: $$((peak / 1024)) MB of $(SOAK_MB)"; ((peak < $(SOAK_MB) * 1024))
+
+.PHONY: soak-capture
+soak-capture: build ## capture with AI for SOAK_MINUTES (60) at 5,000 packets/s (root); see extcap/soak.sh
+	extcap/soak.sh $(SOAK_MINUTES)
 
 .PHONY: models
 models: ## train the models again (Python, some minutes); see models/train

@@ -16,61 +16,8 @@ seconds=${1:-5}
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- 10000 25000 50000 75000 100000
 
-dir=$(mktemp -d) a=ampulla-load-a-$$ b=ampulla-load-b-$$
-tidy() {
-    ip netns pids "$a" | xargs -r kill 2>/dev/null || true
-    ip netns del "$a" || true
-    ip netns del "$b" || true
-    rm -rf "$dir"
-}
-trap tidy EXIT
-
-mkdir -p "$dir/.config/wireshark/extcap" "$dir/.local/lib/wireshark/extcap" "$dir/run"
-chmod 700 "$dir/run"
-for folder in .config .local/lib; do
-    cp bin/ampulla-extcap "$dir/$folder/wireshark/extcap/"
-done
-export AMPULLA=$PWD/bin/ampulla XDG_RUNTIME_DIR=$dir/run
-
-ip netns add "$a"
-ip netns add "$b"
-ip link add veth0 netns "$a" type veth peer name veth0 netns "$b"
-for host in "$a 10.77.0.1" "$b 10.77.0.2"; do
-    read -r name address <<<"$host"
-    ip netns exec "$name" sysctl -qw net.ipv6.conf.all.disable_ipv6=1
-    ip -n "$name" addr add "$address/24" dev veth0
-    ip -n "$name" link set veth0 up
-done
-mac_a=$(ip netns exec "$a" cat /sys/class/net/veth0/address)
-mac_b=$(ip netns exec "$b" cat /sys/class/net/veth0/address)
-ethernet="eth(da=$mac_a, sa=$mac_b), ipv4(saddr=10.77.0.2, daddr=10.77.0.1)"
-echo "{ $ethernet, udp(sport=5000, dport=9), fill('x', 58) }" >"$dir/udp"
-echo "{ $ethernet, tcp(sport=drnd(), dport=80, syn, win=64240) }" >"$dir/tcp"
-# What host a would answer takes time that a sniffer does not have to share.
-ip -n "$a" addr del 10.77.0.1/24 dev veth0
-
-# sent prints how many packets host b has sent.
-sent() { ip netns exec "$b" cat /sys/class/net/veth0/statistics/tx_packets; }
-
-# flood KIND RATE sends for so many seconds, and prints how many it sent.
-flood() {
-    local before
-    before=$(sent)
-    ip netns exec "$b" trafgen -i "$dir/$1" -o veth0 -P 1 -b "${2}pps" -n $(($2 * seconds)) -q >/dev/null 2>&1
-    echo $(($(sent) - before))
-}
-
-# count FILE prints how many packets a capture holds.
-count() { capinfos -M -c "$1" 2>/dev/null | awk '/Number of packets:/ { print $NF }'; }
-
-# settle FILE waits until a capture no longer grows.
-settle() {
-    local size=-1
-    while [ "$size" != "$(stat -c %s "$1")" ]; do
-        size=$(stat -c %s "$1")
-        sleep 1.5
-    done
-}
+# shellcheck source-path=SCRIPTDIR source=lab.sh
+. extcap/lab.sh
 
 # percent PART WHOLE
 percent() { awk -v part="$1" -v whole="$2" 'BEGIN { printf "%.2f %%", (whole > 0 ? 100 * part / whole : 0) }'; }
@@ -82,7 +29,7 @@ for kind in udp tcp; do
         ip netns exec "$a" dumpcap -q -B 16 -i veth0 -w "$file" 2>/dev/null &
         capture=$!
         sleep 1
-        plain_sent=$(flood "$kind" "$rate")
+        plain_sent=$(flood "$kind" "$rate" "$seconds")
         settle "$file"
         kill -INT "$capture"
         wait "$capture" || true
@@ -90,13 +37,10 @@ for kind in udp tcp; do
         rm -f "$file"
 
         file=$dir/ai.pcapng
-        HOME=$dir ip netns exec "$a" tshark -q -i ai -o extcap.ai.interface:veth0 -o extcap.ai.comments:all -w "$file" 2>"$dir/said" &
-        capture=$!
-        until [ -s "$file" ]; do sleep 0.1; done
-        sleep 1
-        ai_sent=$(flood "$kind" "$rate")
+        ai "$file" -o extcap.ai.comments:all
+        ai_sent=$(flood "$kind" "$rate" "$seconds")
         settle "$file"
-        memory=$(awk '/VmHWM/ { printf "%d MB", $2 / 1024 }' "/proc/$(pgrep -x ampulla-extcap --ns "$capture" --nslist net)/status")
+        memory=$(awk '/VmHWM/ { printf "%d MB", $2 / 1024 }' "/proc/$(program)/status")
         kill -INT "$capture"
         wait "$capture" || true
         ai=$(count "$file")
