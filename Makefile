@@ -12,11 +12,13 @@ SOAK_MB ?= 1024
 VERSION ?= 0.1.0-dev$(shell git rev-parse --short HEAD 2>/dev/null | sed 's/^/+/')
 
 # Packages that start goroutines or are called by several; the rest would only be slow.
-RACE := ./annotator/engine ./annotator/eval ./annotator/score/ort ./grpc/... ./lua/native
+RACE := ./annotator/dumpcap ./annotator/engine ./annotator/eval ./annotator/score/ort \
+	./extcap/bridge ./extcap/toolbar ./grpc/... ./lua/native
 
 # What the tests call, as program:package of Debian.
 TOOLS := tshark:tshark editcap:wireshark-common gcc:gcc zstd:zstd lua5.2:lua5.2 lua5.4:lua5.4 \
-	luacheck:lua-check shellcheck:shellcheck jq:jq
+	luacheck:lua-check shellcheck:shellcheck jq:jq \
+	ip:iproute2 nmap:nmap
 
 # Wiresharks of other releases that the tests in lua/ use, where they can be had.
 WIRESHARKS ?= 4.4
@@ -25,7 +27,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: help
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the programs into ./bin
@@ -95,6 +97,10 @@ soak: build ## annotate one capture that goes on for SOAK_MINUTES (60), in bound
 	done; \
 	wait $$pid; \
 	echo "peak memory: $$((peak / 1024)) MB of $(SOAK_MB)"; ((peak < $(SOAK_MB) * 1024))
+
+.PHONY: soak-capture
+soak-capture: build ## capture with AI for SOAK_MINUTES (60) at 5,000 packets/s (root); see extcap/soak.sh
+	extcap/soak.sh $(SOAK_MINUTES)
 
 .PHONY: models
 models: ## train the models again (Python, some minutes); see models/train

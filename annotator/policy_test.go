@@ -46,6 +46,10 @@ var mayImport = map[string][]string{
 	"annotator/rewrite": {"annotator/pcapng", "annotator/packet", "annotator/engine", "annotator/verdict"},
 	"annotator/eval": {"annotator/pcapng", "annotator/packet", "annotator/flow", "annotator/feature",
 		"annotator/score", "annotator/detect", "annotator/engine", "annotator/verdict", "annotator/rewrite"},
+	"extcap/sentence":    {},
+	"extcap/toolbar":     {"extcap/sentence"},
+	"extcap/source":      {"annotator/dumpcap", "annotator/pcapng"},
+	"extcap/bridge":      {"annotator/packet", "annotator/rewrite", "annotator/verdict", "grpc/client"},
 	"annotator/plugin":   {"lua"}, // installs ai.lua
 	"proto/annotator/v1": {},
 	"grpc/socket":        {},
@@ -63,7 +67,7 @@ var mayImport = map[string][]string{
 }
 
 // mains may import everything of ours but each other.
-var mains = []string{"annotator"}
+var mains = []string{"extcap", "annotator"}
 
 // onlyImporters names the packages that alone may import something, and why.
 var onlyImporters = []struct {

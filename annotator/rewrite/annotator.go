@@ -30,6 +30,9 @@ type annotator struct {
 	frames   []packet.Frame
 	verdicts []verdict.Verdict
 	edited   []byte
+
+	nearby nearby
+	time   int64 // of the last frame
 }
 
 func (a *annotator) run(ctx context.Context) error {
@@ -42,7 +45,7 @@ func (a *annotator) run(ctx context.Context) error {
 		if reading == nil && !full && a.reader.Buffered() > 0 {
 			continue
 		}
-		if err := a.flush(); err != nil {
+		if err := a.flush(reading != nil); err != nil {
 			return err
 		}
 		if errors.Is(reading, io.EOF) {
@@ -71,8 +74,12 @@ func (a *annotator) read() error {
 	return nil
 }
 
-// flush judges and writes what is in the queue.
-func (a *annotator) flush() error {
+// flush judges and writes what is in the queue. The end tells that nothing
+// follows.
+func (a *annotator) flush(end bool) error {
+	if a.Adjust != nil {
+		a.Threshold = a.Adjust()
+	}
 	if err := a.judge(); err != nil {
 		return err
 	}
@@ -97,10 +104,19 @@ func (a *annotator) flush() error {
 		}
 	}
 	a.queued, a.bytes, a.frames = 0, 0, a.frames[:0]
-	if a.w != nil {
-		if err := a.w.Flush(); err != nil {
-			return fmt.Errorf("write capture: %w", err)
-		}
+	if a.w == nil {
+		return nil
+	}
+	if err := a.writeStatistics(end); err != nil {
+		return err
+	}
+	return writing(a.w.Flush())
+}
+
+// writing says what an error of the output was about.
+func writing(err error) error {
+	if err != nil {
+		return fmt.Errorf("write capture: %w", err)
 	}
 	return nil
 }
@@ -125,7 +141,11 @@ func (a *annotator) judge() error {
 
 func (a *annotator) count(v *verdict.Verdict) error {
 	a.counts.Frames++
-	if a.flagged(v) {
+	a.time = v.Time
+	switch {
+	case v.Level == "":
+		a.counts.Unjudged++
+	case a.flagged(v):
 		a.counts.Flagged++
 	}
 	if a.OnVerdict == nil {
@@ -134,7 +154,20 @@ func (a *annotator) count(v *verdict.Verdict) error {
 	return a.OnVerdict(v)
 }
 
-func (a *annotator) flagged(v *verdict.Verdict) bool { return v.Score > a.Threshold }
+func (a *annotator) flagged(v *verdict.Verdict) bool {
+	return v.Level != "" && v.Score > a.Threshold
+}
+
+// comments tells whether the frame of v is to get a comment.
+func (a *annotator) comments(v *verdict.Verdict) bool {
+	switch a.Comments {
+	case CommentAll:
+		return v.Level != ""
+	case CommentFlagged:
+		return a.flagged(v)
+	}
+	return false
+}
 
 // write writes one block; v is nil unless it is a frame.
 func (a *annotator) write(b *pcapng.Block, v *verdict.Verdict) error {
@@ -142,17 +175,47 @@ func (a *annotator) write(b *pcapng.Block, v *verdict.Verdict) error {
 	switch {
 	case b.Type == pcapng.TypeSection:
 		comment = a.provenance(b)
-	case v != nil && (a.Comments == CommentAll || a.Comments == CommentFlagged && a.flagged(v)):
+	case v != nil && a.comments(v):
 		comment = v.Comment()
 	}
 	raw, err := a.edit(b, comment)
 	if err != nil {
 		return fmt.Errorf("block %d at offset %d: %w", b.Index, b.Offset, err)
 	}
-	if _, err := a.w.Write(raw); err != nil {
-		return fmt.Errorf("write capture: %w", err)
+	if b.Type == pcapng.TypeSection {
+		a.nearby.forget()
 	}
-	return nil
+	switch {
+	case v != nil && a.OnlyFlagged:
+		a.counts.Omitted++ // for now
+		err = a.nearby.add(raw, a.flagged(v), func(raw []byte) error {
+			a.counts.Omitted--
+			_, err := a.w.Write(raw)
+			return err
+		})
+	default:
+		_, err = a.w.Write(raw)
+	}
+	return writing(err)
+}
+
+// writeStatistics writes a statistics block if one is due.
+func (a *annotator) writeStatistics(end bool) error {
+	if a.Statistics == nil {
+		return nil
+	}
+	comment := a.Statistics(a.counts, end)
+	if comment == "" {
+		return nil
+	}
+	block, ok := a.reader.AppendStatistics(a.edited[:0], pcapng.Statistics{
+		Time: a.time, Received: a.counts.Frames, Delivered: a.counts.Frames - a.counts.Omitted, Comment: comment})
+	if !ok {
+		return nil
+	}
+	a.edited = block
+	_, err := a.w.Write(block)
+	return writing(err)
 }
 
 // provenance makes the comment of a section header. As the section is about to

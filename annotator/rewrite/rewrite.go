@@ -27,7 +27,8 @@ const (
 )
 
 // Engine judges frames. Process appends one verdict per frame to out, in order.
-// What it says must not depend on how the capture is divided into calls.
+// What it says must not depend on how the capture is divided into calls. A
+// verdict without a Level is none: the frame could not be judged.
 type Engine interface {
 	Process(frames []packet.Frame, out []verdict.Verdict) ([]verdict.Verdict, error)
 }
@@ -50,12 +51,25 @@ type Config struct {
 	Comments  Comments
 	Threshold float64
 
+	// Adjust, if set, is asked for the Threshold before each batch of frames,
+	// so that people can move it while they look.
+	Adjust func() float64
+	// OnlyFlagged leaves out all frames but the flagged ones and as many as
+	// Context right before and behind each of them.
+	OnlyFlagged bool
+	Context     int
+
+	// Statistics, if set, is asked behind each batch, and at the end of the
+	// input, for the comment of a statistics block, which is written there if
+	// the section has an interface. None is written if the comment is empty.
+	Statistics func(c Counts, end bool) string
+
 	// Provenance becomes a comment of each section header. Its SectionLength
 	// is filled in here.
 	Provenance verdict.Provenance
 
-	// OnVerdict, if set, is called for each frame in order. The verdict is valid
-	// during the call; an error ends the work.
+	// OnVerdict, if set, is called for each frame in order, judged or not. The
+	// verdict is valid during the call; an error ends the work.
 	OnVerdict func(*verdict.Verdict) error
 
 	// MaxFrames is how many frames at most are held back for the engine to
@@ -75,6 +89,8 @@ type Config struct {
 // Counts is what was done.
 type Counts struct {
 	Frames    uint64 // as Wireshark counts them
+	Unjudged  uint64 // frames for which the engine had no verdict
+	Omitted   uint64 // frames left out, see Config.OnlyFlagged
 	Flagged   uint64 // frames with a score above the threshold
 	Commented uint64 // frames that got a comment
 	// Uncommentable are frames that should have got a comment and could not,
@@ -104,7 +120,7 @@ func Annotate(ctx context.Context, r io.Reader, w io.Writer, cfg Config) (Counts
 	if cfg.MaxBlock <= 0 {
 		cfg.MaxBlock = pcapng.DefaultMaxBlock
 	}
-	a := annotator{Config: cfg, reader: pcapng.NewReader(r)}
+	a := annotator{Config: cfg, reader: pcapng.NewReader(r), nearby: nearby{size: cfg.Context}}
 	if w != nil {
 		a.w = bufio.NewWriterSize(w, bufferLen)
 	}

@@ -21,8 +21,7 @@ var (
 	ErrFull = errors.New("annotator is too slow: queue is full")
 	// ErrUnknownFrame means that no such frame was queued.
 	ErrUnknownFrame = errors.New("frame was not queued")
-	// ErrForgotten means that the frame is too far back: a session keeps the
-	// verdicts of its last 2 to 4 million frames.
+	// ErrForgotten means that the frame is too far back, see Options.Keep.
 	ErrForgotten = errors.New("verdict is no longer kept")
 )
 

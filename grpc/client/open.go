@@ -75,7 +75,7 @@ func (c *Conn) open(ctx context.Context, options Options) (s *Session, heard boo
 	}
 	s = &Session{
 		options: options, counters: &c.counters, conn: conn, cancel: cancel, model: started.GetModel(),
-		kick: make(chan struct{}, 1), changed: make(chan struct{}),
+		kick: make(chan struct{}, 1), changed: make(chan struct{}), verdicts: verdicts{keep: options.Keep},
 	}
 	go s.send(life, calls)
 	go s.receive(calls)

@@ -24,6 +24,9 @@ type Options struct {
 	Linger time.Duration
 	// MaxQueued is how many frames may wait for being sent; 10,000 if zero.
 	MaxQueued int
+	// Keep is how many verdicts are kept; 2 million if zero, which take about
+	// 100 MB and their texts up to 200. Up to twice as many may be there.
+	Keep int
 	// Scores, if set, gets the scores of verdicts as they come, in order and in
 	// thousandths, before whoever awaits them gets on. It must neither block nor
 	// call the session, nor keep what it gets.
@@ -34,6 +37,7 @@ func (o *Options) defaults() {
 	set(&o.Batch, 256)
 	set(&o.Linger, 5*time.Millisecond)
 	set(&o.MaxQueued, 10_000)
+	set(&o.Keep, 1<<21)
 }
 
 func set[T int | time.Duration](value *T, standard T) {

@@ -10,7 +10,8 @@ import (
 // verdicts holds the verdicts of a session in 24 bytes each: what repeats
 // (classes, types, Community IDs, most reasons) is kept once.
 type verdicts struct {
-	rows  []row  // the last ones
+	keep  int    // see Options.Keep
+	rows  []row  // the last ones, less than twice as many
 	gone  uint64 // those before, which are forgotten
 	texts []string
 	index map[string]uint32 // of texts
@@ -25,9 +26,6 @@ type row struct {
 	confidence              uint8  // hundredths
 	level                   uint8
 }
-
-// maxRows bounds the verdicts that are kept; the older half goes.
-const maxRows = 1 << 22
 
 // maxBytes bounds the distinct texts, about a million as they usually are;
 // beyond it reasons and Community IDs are left out. perText is what keeping one
@@ -48,16 +46,27 @@ func (l *verdicts) add(v *annotatorv1.Verdict) error {
 		return fmt.Errorf("verdict of frame %d: score %d, confidence %d, level %d are out of range",
 			v.GetFrame(), v.GetScorePermille(), v.GetConfidencePercent(), v.GetLevel())
 	}
-	if len(l.rows) == maxRows {
-		const half = maxRows / 2
-		l.gone += half
-		l.rows = l.rows[:copy(l.rows, l.rows[half:])]
+	if len(l.rows) >= 2*l.keep {
+		l.forget()
 	}
 	l.rows = append(l.rows, row{
 		class: l.text(v.GetClass()), kind: l.text(v.GetType()), reason: l.text(v.GetReason()), id: l.text(v.GetCommunityId()),
 		flow: v.GetFlow(), score: uint16(v.GetScorePermille()), confidence: uint8(v.GetConfidencePercent()), level: uint8(v.GetLevel()),
 	})
 	return nil
+}
+
+// forget drops the older half, and the texts that only it had.
+func (l *verdicts) forget() {
+	l.gone += uint64(l.keep)
+	l.rows = l.rows[:copy(l.rows, l.rows[l.keep:])]
+	old := l.texts
+	l.texts, l.index, l.bytes = nil, nil, 0
+	for i := range l.rows {
+		for _, text := range []*uint32{&l.rows[i].class, &l.rows[i].kind, &l.rows[i].reason, &l.rows[i].id} {
+			*text = l.text(old[*text])
+		}
+	}
 }
 
 // text returns the index of a text, 0 for the empty one.

@@ -7,26 +7,34 @@ import (
 	annotatorv1 "ampulla/proto/annotator/v1"
 )
 
-// TestForgotten checks that the older half goes when maxRows are reached.
+// TestForgotten checks that the older half goes when there are twice as many
+// verdicts as are to be kept, and its texts with it.
 func TestForgotten(t *testing.T) {
-	l := verdicts{rows: make([]row, maxRows)}
-	if err := l.add(&annotatorv1.Verdict{Frame: maxRows + 1, Class: "dns"}); err != nil {
-		t.Fatal(err)
-	}
-	for n, kept := range map[uint64]bool{1: false, maxRows / 2: false, maxRows/2 + 1: true, maxRows + 1: true} {
-		if _, ok := l.get(n, ""); ok != kept {
-			t.Errorf("frame %d is kept: %v, want %v", n, ok, kept)
+	const keep = 10
+	l := verdicts{keep: keep}
+	for n := range uint64(2*keep + 1) {
+		if err := l.add(&annotatorv1.Verdict{Frame: n + 1, Class: "dns", Reason: strings.Repeat("x", int(n))}); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if v, _ := l.get(maxRows+1, "m"); v.Frame != maxRows+1 || v.Class != "dns" || v.Model != "m" {
-		t.Errorf("verdict %+v", v)
+	for n := range uint64(2*keep + 1) {
+		v, ok := l.get(n+1, "m")
+		if ok != (n >= keep) {
+			t.Errorf("frame %d is kept: %v", n+1, ok)
+		}
+		if ok && (v.Frame != n+1 || v.Class != "dns" || len(v.Reason) != int(n) || v.Model != "m") {
+			t.Errorf("verdict %+v", v)
+		}
+	}
+	if len(l.texts) != keep+3 { // those of the rows, dns and none
+		t.Errorf("%d texts", len(l.texts))
 	}
 }
 
 // TestTextsAreBounded checks that texts beyond maxBytes are left out, and that
 // those which repeat stay.
 func TestTextsAreBounded(t *testing.T) {
-	var l verdicts
+	l := verdicts{keep: 100}
 	add := func(class, reason string) {
 		t.Helper()
 		if err := l.add(&annotatorv1.Verdict{Frame: l.count() + 1, Class: class, Reason: reason}); err != nil {

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ampulla/annotator/dumpcap"
+	"ampulla/annotator/verdict"
+	"ampulla/extcap/bridge"
+	"ampulla/extcap/source"
+	"ampulla/extcap/toolbar"
+	"ampulla/grpc/client"
+)
+
+// maxBlock is the longest block that Wireshark takes from a capture program, in
+// bytes.
+const maxBlock = 262_144
+
+const (
+	// readiness bounds how long a capture may take to begin.
+	readiness = 10 * time.Second
+	// readerTimeout bounds how long an error waits until Wireshark can show it.
+	readerTimeout = 5 * time.Second
+	// drain is how long Wireshark may take to accept what is left at the end.
+	drain = 3 * time.Second
+	// refresh is how often the toolbar shows new figures, and how soon we notice
+	// that Wireshark is gone while there are no frames.
+	refresh = time.Second
+)
+
+// capture captures until Wireshark wants it to end. All that can go wrong is
+// tried before the fifo is opened, since errors are shown best then.
+func capture(ctx context.Context, flags arguments) (err error) {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer stop()
+	signal.Ignore(syscall.SIGPIPE) // a reader that is gone is an error of the write
+	bar := toolbar.Open(flags["extcap-control-in"], flags["extcap-control-out"])
+	defer func() {
+		if err != nil {
+			awaitWireshark(ctx, bar, flags["fifo"])
+		}
+	}()
+	s, err := readSettings(flags)
+	if err != nil {
+		return usageError(err.Error())
+	}
+	if netif := flags["extcap-interface"]; netif != interfaceName {
+		return usageError(fmt.Sprintf("no interface %q; there is %q", netif, interfaceName))
+	}
+	if flags["fifo"] == "" {
+		return usageError("--capture needs --fifo")
+	}
+	src, err := open(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	b, err := connect(ctx, s, bar)
+	if err != nil {
+		return err
+	}
+	bar.Attach(attached{b})
+	fifo, err := os.OpenFile(flags["fifo"], os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	// It is closed by the end of the process: Wireshark shows an error only if it
+	// comes before the end of the fifo.
+	return carry(ctx, src, b, fifo, bar)
+}
+
+// awaitWireshark waits until Wireshark has opened the pipes and reads the fifo,
+// for a while. It learns of a capture program that ends only after it has begun
+// to read, and otherwise waits for ever.
+func awaitWireshark(ctx context.Context, bar *toolbar.Toolbar, fifo string) {
+	ctx, cancel := context.WithTimeout(ctx, readerTimeout)
+	defer cancel()
+	select {
+	case <-bar.Opened():
+	case <-ctx.Done():
+	}
+	for ctx.Err() == nil {
+		file, err := os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if err == nil {
+			_ = file.Close()
+		}
+		if !errors.Is(err, syscall.ENXIO) { // nobody reads yet
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// open starts the source.
+func open(ctx context.Context, s settings) (source.Source, error) {
+	if s.replay != "" {
+		return source.OpenReplay(s.replay, s.speed, maxBlock)
+	}
+	ctx, cancel := context.WithTimeout(ctx, readiness)
+	defer cancel()
+	return source.Live(ctx, s.capture)
+}
+
+// connect finds the annotator and begins a session.
+func connect(ctx context.Context, s settings, bar *toolbar.Toolbar) (*bridge.Bridge, error) {
+	ctx, cancel := context.WithTimeout(ctx, readiness)
+	defer cancel()
+	conn, err := client.Dial(ctx, client.Config{Address: s.annotator, StartTimeout: readiness})
+	if err != nil {
+		return nil, s.noAnnotator(err)
+	}
+	options := bridge.SessionOptions("ampulla-extcap " + version)
+	session, err := client.Open(ctx, conn, options)
+	if err != nil {
+		return nil, s.noAnnotator(err)
+	}
+	info, err := client.Info(ctx, conn)
+	if err != nil {
+		return nil, s.noAnnotator(err)
+	}
+	bar.Log(fmt.Sprintf("annotator %s with models %s", info.GetVersion(), info.GetModel()))
+	return bridge.New(bridge.Config{
+		Conn: conn, Session: session, Options: options,
+		Comments: s.comments, Threshold: s.threshold, OnlyFlagged: s.onlyFlagged, Context: s.context,
+		Provenance: verdict.Provenance{
+			Version: version, Model: info.GetModel(), Classifier: info.GetClassifierSha256(), Anomaly: info.GetAnomalySha256(),
+			Threshold: s.threshold, Comments: string(s.comments),
+		},
+		MaxBlock: maxBlock,
+		Log:      bar.Log,
+	}), nil
+}
+
+// noAnnotator says that there is no annotator, and how to find out why if it is
+// the user's own.
+func (s settings) noAnnotator(err error) error {
+	h := ""
+	if s.annotator == "" {
+		h = "ampulla serve --idle 10s, in a terminal, shows why the annotator does not start"
+	}
+	return hintError{fmt.Errorf("cannot score: %w", err), h}
+}
+
+// carry runs the bridge until the source ends, Wireshark lets go of the fifo, or
+// somebody wants the capture to end.
+func carry(ctx context.Context, src source.Source, b *bridge.Bridge, fifo *os.File, bar *toolbar.Toolbar) error {
+	done := make(chan error, 1)
+	go func() { done <- b.Run(context.Background(), src, fifo) }()
+	figures := time.NewTicker(refresh)
+	defer figures.Stop()
+	parent := os.Getppid()
+	for {
+		select {
+		case err := <-done:
+			return ending(err)
+		case <-figures.C:
+			bar.Refresh()
+			if os.Getppid() == parent && !unread(fifo) {
+				continue
+			}
+		case <-ctx.Done():
+		case <-bar.Gone():
+		}
+		src.Stop()
+		_ = fifo.SetWriteDeadline(time.Now().Add(drain))
+		return ending(<-done)
+	}
+}
+
+// unread tells whether nobody reads a fifo any more.
+func unread(fifo *os.File) bool {
+	raw, err := fifo.SyscallConn()
+	if err != nil {
+		return false
+	}
+	gone := false
+	_ = raw.Control(func(fd uintptr) {
+		poll := []unix.PollFd{{Fd: int32(fd)}} // errors are told unasked
+		_, err := unix.Poll(poll, 0)
+		gone = err == nil && poll[0].Revents&unix.POLLERR != 0
+	})
+	return gone
+}
+
+// ending sorts out why the bridge came to its end: that Wireshark is gone, or
+// does not take any more when it is told to stop, is no error.
+func ending(err error) error {
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	if e, ok := errors.AsType[*dumpcap.Error](err); ok {
+		return e // without the block at which it happened
+	}
+	return err
+}
+
+// attached is what the toolbar controls.
+type attached struct{ *bridge.Bridge }
+
+func (a attached) Flagged() uint64 { return a.Stats().Flagged }
+func (a attached) Summary() string { return a.Stats().String() }
+
+// hint returns what the user can do about an error, if we know.
+func hint(err error) string {
+	if h, ok := errors.AsType[hintError](err); ok {
+		return h.hint
+	}
+	if e, ok := errors.AsType[*dumpcap.Error](err); ok {
+		return e.Hint
+	}
+	return ""
+}

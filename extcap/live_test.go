@@ -1,0 +1,279 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// network is two hosts, a and b, that are joined by their interfaces veth0. Each
+// is a network namespace of its own.
+type network struct {
+	*lab
+	a, b string // names of the namespaces
+}
+
+const (
+	addressA = "10.77.0.1"
+	addressB = "10.77.0.2"
+)
+
+// newNetwork needs root, and skips the test without it.
+func newNetwork(t *testing.T) *network {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make network namespaces")
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		t.Skip(err)
+	}
+	n := &network{lab: newLab(t), a: fmt.Sprintf("ampulla-a-%d", os.Getpid()), b: fmt.Sprintf("ampulla-b-%d", os.Getpid())}
+	for _, space := range []string{n.a, n.b} {
+		if out, err := n.command("ip", "netns", "add", space).CombinedOutput(); err != nil {
+			t.Skipf("no network namespaces here: %s", out)
+		}
+		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", space).Run() })
+		n.must(n.in(space, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"))
+		n.must(n.in(space, "ip", "link", "set", "lo", "up"))
+	}
+	n.must(n.command("ip", "link", "add", "veth0", "netns", n.a, "type", "veth", "peer", "name", "veth0", "netns", n.b))
+	for space, address := range map[string]string{n.a: addressA, n.b: addressB} {
+		n.must(n.in(space, "ip", "addr", "add", address+"/24", "dev", "veth0"))
+		n.must(n.in(space, "ip", "link", "set", "veth0", "up"))
+	}
+	return n
+}
+
+// in returns a command on one of the hosts.
+func (n *network) in(space, name string, args ...string) *exec.Cmd {
+	return n.command("ip", append([]string{"netns", "exec", space, name}, args...)...)
+}
+
+// play has somebody play a part until the test ends, see play.
+func (n *network) play(space, part string) {
+	n.t.Helper()
+	command := n.in(space, os.Args[0])
+	command.Env = append(n.env, role+"="+part)
+	if err := command.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
+}
+
+// process is a program in the background.
+type process struct {
+	*exec.Cmd
+	out, said bytes.Buffer
+	came      []time.Time // when each line of out did
+	read      chan struct{}
+}
+
+// start starts a program on host a.
+func (n *network) start(name string, args ...string) *process {
+	n.t.Helper()
+	p := &process{Cmd: n.in(n.a, name, args...), read: make(chan struct{})}
+	p.Stderr = &p.said
+	pipe, err := p.StdoutPipe()
+	if err == nil {
+		err = p.Cmd.Start()
+	}
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	go func() {
+		defer close(p.read)
+		for lines := bufio.NewScanner(pipe); lines.Scan(); {
+			p.came = append(p.came, time.Now())
+			p.out.WriteString(lines.Text() + "\n")
+		}
+	}()
+	n.t.Cleanup(func() { _ = p.Process.Kill() })
+	return p
+}
+
+// tshark starts an AI capture on host a.
+func (n *network) tshark(args ...string) *process {
+	n.t.Helper()
+	return n.start("tshark", append([]string{"-i", "ai", "-o", "extcap.ai.interface:veth0", "-n"}, args...)...)
+}
+
+// end waits until a program has ended.
+func (n *network) end(p *process) {
+	n.t.Helper()
+	<-p.read
+	_ = p.Wait()
+}
+
+// stop ends a program as Ctrl-C does.
+func (n *network) stop(p *process) {
+	n.t.Helper()
+	_ = p.Process.Signal(syscall.SIGINT)
+	n.end(p)
+}
+
+// captured waits until a capture file holds so many frames.
+func (n *network) captured(path string, count int) {
+	n.t.Helper()
+	n.until(fmt.Sprintf("%s holds %d frames", path, count), func() bool {
+		_, err := os.Stat(path)
+		return err == nil && len(n.frames(path)) >= count
+	})
+}
+
+// TestLive scans host b while it serves web pages, and looks at it in three
+// ways: by filter as packets arrive, in the saved capture, and by a plain
+// dumpcap, of which the frames have to be the same. Those of the dumpcap behind
+// the saved capture are, time stamps included.
+func TestLive(t *testing.T) {
+	n := newNetwork(t)
+	if _, err := exec.LookPath("nmap"); err != nil {
+		t.Skip(err)
+	}
+	n.play(n.b, "web "+addressB+":8000")
+	plain, raw, live := n.path("plain.pcapng"), n.path("raw.pcapng"), n.path("live.pcapng")
+	reference := n.start("dumpcap", "-q", "-i", "veth0", "-w", plain)
+	n.captured(plain, 0)
+	shown := n.tshark("-l", "-Y", "ai.anomaly.score > 0.8", "-T", "fields", "-e", "frame.time_epoch", "-e", "ai.anomaly.type",
+		"-e", "ip.src", "-e", "ip.dst", "-e", "ai.source")
+	n.until("one is capturing", func() bool { return len(processes("dumpcap\x00-q\x00-w\x00-\x00", "veth0")) == 1 })
+	n.listenIn(raw)
+	saved := n.tshark("-w", live)
+	n.until("both are capturing", func() bool { return len(processes("dumpcap\x00-q\x00-w\x00-\x00", "veth0")) == 2 })
+	n.play(n.a, "load "+addressB+":8000")
+	n.captured(plain, 100)
+	n.captured(live, 100)
+	n.must(n.in(n.a, "nmap", "-n", "-Pn", "-p", "1-600", addressB))
+	n.captured(live, 1000)
+	time.Sleep(time.Second) // for what is still on its way
+	n.stop(shown)
+	n.stop(saved)
+	n.captured(plain, len(n.frames(live))+1)
+	n.stop(reference)
+	n.noOrphans()
+
+	compareFrames(t, n.frames(plain), n.frames(live))
+	if got := n.frames(live); !slices.Equal(got, n.frames(raw)[:len(got)]) {
+		t.Error("frames are not those of the dumpcap behind it, bit for bit")
+	}
+	if counts := strings.Count(shown.out.String(), "\tport_scan\t"); counts < 300 {
+		t.Errorf("%d frames of the scan were shown: %s", counts, &shown.said)
+	}
+	latest := time.Duration(0)
+	for i, line := range strings.Split(strings.TrimSpace(shown.out.String()), "\n") {
+		fields := strings.Split(line, "\t")
+		if len(fields) != 5 || fields[4] != "comment" || !slices.Contains([]string{addressA, addressB}, fields[2]) {
+			t.Fatalf("line %q", line)
+		}
+		epoch, err := strconv.ParseFloat(fields[0], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		latest = max(latest, shown.came[i].Sub(time.Unix(0, int64(epoch*1e9))))
+	}
+	t.Logf("%d flagged frames, shown within %v of their capture", len(shown.came), latest)
+
+	// The same verdicts as those of annotate.
+	again := n.path("again.pcapng")
+	n.must(n.command(n.path("ampulla"), "annotate", live, again))
+	if got, want := n.comments(live), n.comments(again); got != want || !strings.Contains(got, "type=port_scan") {
+		t.Error("comments are not those of annotate")
+	}
+}
+
+// compareFrames checks that part, which was captured at the same time as all but
+// began later and ended earlier, lacks nothing and changed nothing. Time stamps
+// are not compared: the kernel makes some of them for each who captures, a
+// microsecond apart.
+func compareFrames(t *testing.T, all, part []frame) {
+	t.Helper()
+	same := func(a, b frame) bool { return a.data == b.data }
+	for len(all) >= len(part) && !slices.EqualFunc(all[:len(part)], part, same) {
+		all = all[1:]
+	}
+	if len(part) < 1000 || len(all) < len(part) {
+		t.Errorf("%d frames, which are not those of the plain dumpcap", len(part))
+	}
+}
+
+// listenIn has each dumpcap that the capture program starts leave a copy of what
+// it writes in a file.
+func (n *network) listenIn(copy string) {
+	n.t.Helper()
+	real, err := exec.LookPath("dumpcap")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	script := fmt.Sprintf("#!/bin/bash\ncase \"$*\" in *' -w - '*) exec %s \"$@\" > >(tee %s) ;; *) exec %[1]s \"$@\" ;; esac\n", real, copy)
+	if err := os.Mkdir(n.path("bin"), 0o700); err != nil {
+		n.t.Fatal(err)
+	}
+	if err := os.WriteFile(n.path("bin/dumpcap"), []byte(script), 0o700); err != nil {
+		n.t.Fatal(err)
+	}
+	n.env = append(n.env, "PATH="+n.path("bin")+":"+os.Getenv("PATH"))
+}
+
+// TestTrouble does to a running capture what should not happen. Frames captured
+// before are kept, and no process is left.
+func TestTrouble(t *testing.T) {
+	n := newNetwork(t)
+	n.play(n.a, "datagrams "+addressB+":9")
+	for _, tt := range []struct {
+		name string
+		do   func(p *process)
+		say  string // by tshark
+	}{
+		{"Ctrl-C", func(p *process) { _ = p.Process.Signal(syscall.SIGINT) }, "packets captured"},
+		{"SIGTERM to the capture program", func(*process) { n.signal(syscall.SIGTERM, "ampulla-extcap", n.home) }, "packets captured"},
+		{"SIGINT to the capture program", func(*process) { n.signal(syscall.SIGINT, "ampulla-extcap", n.home) }, "packets captured"},
+		{"SIGKILL to the capture program", func(*process) { n.signal(syscall.SIGKILL, "ampulla-extcap", n.home) }, "packets captured"},
+		{"SIGKILL to dumpcap", func(*process) { n.signal(syscall.SIGKILL, "-q\x00-w\x00-\x00", "veth0") }, "dumpcap was ended by a signal (killed)"},
+		{"the fifo is closed", func(*process) { n.signal(syscall.SIGKILL, "dumpcap", "wireshark_extcap_ai") }, "dumpcap process died: Killed"},
+	} {
+		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
+			out := n.path("out.pcapng")
+			_ = os.Remove(out)
+			p := n.tshark("-w", out)
+			n.captured(out, 20)
+			before := n.frames(out)
+			tt.do(p)
+			n.end(p)
+			n.noOrphans()
+			n.until("dumpcap has ended", func() bool { return len(processes("-q\x00-w\x00-\x00", "veth0")) == 0 })
+			if after := n.frames(out); len(after) < len(before) || !slices.Equal(after[:len(before)], before) {
+				t.Errorf("%d frames of %d are left", len(after), len(before))
+			}
+			if !strings.Contains(p.said.String(), tt.say) {
+				t.Errorf("tshark says %s", &p.said)
+			}
+		})
+	}
+}
+
+// TestAnnotatorKilled kills the annotator amid a capture: frames go on, and soon
+// have verdicts again.
+func TestAnnotatorKilled(t *testing.T) {
+	n := newNetwork(t)
+	n.play(n.a, "datagrams "+addressB+":9")
+	out := n.path("out.pcapng")
+	p := n.tshark("-w", out, "-o", "extcap.ai.comments:all")
+	n.captured(out, 20)
+	n.signal(syscall.SIGKILL, n.path("ampulla"), "serve")
+	n.until("the annotator is back", func() bool { return len(processes(n.path("ampulla"), "serve")) == 1 })
+	n.captured(out, len(n.frames(out))+500)
+	n.stop(p)
+	n.noOrphans()
+	lines := strings.Split(strings.TrimSpace(n.comments(out)), "\n")
+	judged := strings.Count(strings.Join(lines, "\n"), "ai/1 class=")
+	if judged < 400 || judged == len(lines) || !strings.Contains(lines[len(lines)-1], "ai/1 class=") {
+		t.Errorf("%d of %d frames have a verdict; the last one: %q", judged, len(lines), lines[len(lines)-1])
+	}
+}
