@@ -45,7 +45,7 @@ type feed struct {
 	notes   map[uint64]string // comments with a verdict, by position
 	noted   int               // their bytes
 
-	index // for Wireshark's thread only
+	index index // for Wireshark's thread only
 }
 
 // newFeed begins to take the first limit frames of a file, which may be nil.

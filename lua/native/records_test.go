@@ -35,7 +35,7 @@ func TestSearch(t *testing.T) {
 	if got, ok := f.search(key, at(1), 0); !ok || got != maxRows+1 {
 		t.Errorf("%d, %v, want the one that is not forgotten", got, ok)
 	}
-	if n := len(f.positions[key]); n != 1 {
+	if n := len(f.index.positions[key]); n != 1 {
 		t.Errorf("the index has %d positions, all but one of them forgotten", n)
 	}
 }
