@@ -355,7 +355,15 @@ func TestLost(t *testing.T) {
 			first := start(t, path)
 			onePass(w, frames[:1000], want)
 			first.end()
+			until(t, "session", func() string {
+				if !w.feed.failed() {
+					return "is there still"
+				}
+				return ""
+			})
+			w.slow = true
 			again(w, frames[:1000], want) // what is there stays
+			w.slow = false
 			lost := frames[1000:1500]
 			for i, f := range lost {
 				f.number = uint64(1001 + i)
