@@ -309,7 +309,10 @@ func TestNotes(t *testing.T) {
 func TestOtherFile(t *testing.T) {
 	file := own(t, "benign_dns.pcapng")
 	frames := framesOf(t, file)
+	edited := framesOf(t, file)[0]
+	edited.Data[5] ^= 0xff
 	for name, other := range map[string][]byte{
+		"other bytes":     append(header(), enhanced(edited)...),
 		"another capture": own(t, "port_scan_syn.pcapng"), "no capture": []byte("x"), "no frame": header(), "truncated": file[:10],
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -322,7 +325,8 @@ func TestOtherFile(t *testing.T) {
 		})
 	}
 	t.Run("being written", func(t *testing.T) {
-		path := open(t, nil).Name()
+		in := open(t, nil)
+		path := in.Name()
 		out, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -338,6 +342,10 @@ func TestOtherFile(t *testing.T) {
 			t.Error("open for reading as well, but not found")
 		} else {
 			_ = got.Close()
+		}
+		_ = in.Close()
+		if got := findFile(s, c.table); got != nil {
+			t.Error("open for writing only, and found")
 		}
 	})
 }
