@@ -228,17 +228,17 @@ func TestQueueIsBounded(t *testing.T) {
 	gate := make(chan struct{})
 	address := serve(t, func(c *server.Config) { c.Scorer = slow{gate: gate}; c.Grace = time.Millisecond })
 	s := open(t, address, client.Options{MaxQueued: 100})
+	// What was sent makes room, until nothing more can be sent.
 	last := uint64(0)
-	for s.Queue(frames[0]) == nil {
-		if last++; last == 1_000_000 {
-			t.Fatal("the queue never fills")
+	for s.AwaitRoom(100*time.Millisecond) == nil {
+		for s.Queue(frames[0]) == nil {
+			if last++; last == 1_000_000 {
+				t.Fatal("the queue never fills")
+			}
 		}
 	}
 	if err := s.Queue(frames[0]); !errors.Is(err, client.ErrFull) || !s.Has(last) || s.Has(last+1) {
 		t.Errorf("error %v, has %d: %v, has the next: %v", err, last, s.Has(last), s.Has(last+1))
-	}
-	if err := s.AwaitRoom(10 * time.Millisecond); !errors.Is(err, client.ErrTimeout) {
-		t.Errorf("waiting for room: %v, want %v", err, client.ErrTimeout)
 	}
 	close(gate)
 	if err := s.AwaitRoom(patient); err != nil {
