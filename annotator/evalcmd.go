@@ -23,7 +23,8 @@ func evalCommand() *cli.Command {
 		Usage:     "measure the verdicts against labelled captures",
 		ArgsUsage: " ",
 		Description: `Runs the engine over every capture below a folder and compares the verdicts with
-labels: attacks detected, recall and false positives at 0.8, by kind and origin.
+labels: attacks detected and after how long, recall, false positives, areas under
+the curve, beside those of box plots on gaps and sizes, by kind and origin.
 The labels of captures/x/y are in labels/x/y.tsv (first_frame, last_frame,
 class, attack_type); a capture without labels is benign.
 
