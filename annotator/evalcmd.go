@@ -23,7 +23,8 @@ func evalCommand() *cli.Command {
 		Usage:     "measure the verdicts against labelled captures",
 		ArgsUsage: " ",
 		Description: `Runs the engine over every capture below a folder and compares the verdicts with
-labels: attacks detected, recall and false positives at 0.8, by kind and origin.
+labels: attacks detected and after how long, recall, false positives, areas under
+the curve, beside those of box plots on gaps and sizes, by kind and origin.
 The labels of captures/x/y are in labels/x/y.tsv (first_frame, last_frame,
 class, attack_type); a capture without labels is benign.
 
@@ -44,6 +45,7 @@ on others.
 			&cli.StringFlag{Name: "labels", Usage: "`FOLDER` of labels"},
 			&cli.StringFlag{Name: "features", Usage: "write feature rows to this `FOLDER` instead of measuring"},
 			&cli.StringFlag{Name: "json", Usage: "write the figures to this `FILE` as well"},
+			&cli.StringFlag{Name: "plot", Usage: "draw recall over false positives into this SVG `FILE`"},
 			&cli.Uint64Flag{Name: "every", Value: 1, Usage: "with --features, keep the anomaly rows of one frame in `N`; 0 keeps none"},
 			configFlag(), workersFlag(), libraryFlag(),
 		}, classFlags()...),
@@ -83,16 +85,25 @@ func runEval(c *cli.Context) error {
 	if len(results) == 0 {
 		return errors.New("no captures in " + c.String("captures"))
 	}
-	if path := c.String("json"); path != "" {
-		file, err := os.Create(path)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(eval.Summarize(results).WriteJSON(file), file.Close()); err != nil {
+	summary := eval.Summarize(results)
+	for name, write := range map[string]func(io.Writer) error{"json": summary.WriteJSON, "plot": summary.WriteSVG} {
+		if err := writeFile(c.String(name), write); err != nil {
 			return err
 		}
 	}
 	return eval.WriteReport(c.App.Writer, results)
+}
+
+// writeFile writes to the file at path, or nothing if that is empty.
+func writeFile(path string, write func(io.Writer) error) error {
+	if path == "" {
+		return nil
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(file), file.Close())
 }
 
 // judge returns a function that runs a fresh engine over one capture.

@@ -16,8 +16,9 @@ type newcomer struct {
 	cfg     Newcomer
 	odd     OddPort
 	known   *table[service, acquaintance]
-	opened  rate // conversations that were answered
-	strange rate // of these, with a service new to the client
+	opened  rate  // conversations that were answered
+	strange rate  // of these, with a service new to the client
+	latest  int64 // time of the latest that was remarkable
 }
 
 // acquaintance is a client that has called a service.
@@ -40,13 +41,17 @@ func (d *newcomer) Observe(o *flow.Observation) Finding {
 	if o.Flow == 0 || p.Time == 0 || !hasService(o) {
 		return Finding{}
 	}
-	key := serviceOf(o)
-	a := d.known.get(key)
-	if a == nil && o.New && o.Noise == flow.Clean {
-		a = d.meet(key, p.Time)
-	}
 	if !o.FromClient && o.ServerPayloads == 1 && p.PayloadLength > 0 && o.Noise == flow.Clean {
 		d.opened.add(p.Time, d.cfg.Window, 1) // answered: a flood does not settle a network
+	}
+	opens := o.New && o.Noise == flow.Clean
+	if !opens && !near(p.Time, d.latest, suspicionEnd) {
+		return Finding{}
+	}
+	key := serviceOf(o)
+	a := d.known.get(key)
+	if a == nil && opens {
+		a = d.meet(key, p.Time)
 	}
 	if a == nil || a.score < inkling {
 		return Finding{}
@@ -87,5 +92,8 @@ func (d *newcomer) meet(key service, now int64) *acquaintance {
 	d.strange.add(now, d.cfg.Window, 1)
 	chance := float64(a.new+1) / float64(a.opened+2)
 	a.score = min(-math.Log10(chance)*verdict.AnomalousScore/3, d.cfg.Most)
+	if a.score >= inkling {
+		d.latest = now
+	}
 	return a
 }

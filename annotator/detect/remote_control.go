@@ -58,8 +58,11 @@ func (d *remoteControl) Observe(o *flow.Observation) Finding {
 	if p.Proto != packet.ProtoTCP || !p.HasPorts() || o.Flow == 0 {
 		return Finding{}
 	}
+	if classOf(o) != verdict.UnknownClass {
+		return Finding{}
+	}
 	s := d.flows.get(o.Flow)
-	if o.Noise == flow.Clean && p.PayloadLength > 0 && isUnnamed(o) {
+	if o.Noise == flow.Clean && p.PayloadLength > 0 && protocolOf(o) == protoNone {
 		if s == nil {
 			s = d.flows.take(o.Flow)
 		}
@@ -72,11 +75,6 @@ func (d *remoteControl) Observe(o *flow.Observation) Finding {
 		s.reason = s.words(o)
 	}
 	return Finding{s.score, verdict.Outlier, s.reason}
-}
-
-// isUnnamed tells that a conversation is in no protocol that is known.
-func isUnnamed(o *flow.Observation) bool {
-	return classOf(o) == verdict.UnknownClass && protocolOf(o) == protoNone
 }
 
 func (d *remoteControl) watch(s *control, o *flow.Observation) {

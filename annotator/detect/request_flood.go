@@ -15,6 +15,7 @@ import (
 type requestFlood struct {
 	cfg     RequestFlood
 	clients *table[service, requests]
+	latest  int64 // time of the latest evidence of a flood
 }
 
 // requests are what one client asked of one service.
@@ -37,16 +38,16 @@ func (d *requestFlood) Observe(o *flow.Observation) Finding {
 	if p.Proto != packet.ProtoTCP || !p.HasPorts() || !o.FromClient {
 		return Finding{}
 	}
-	key := serviceOf(o)
-	var s *requests
-	if o.Noise == flow.Clean && p.PayloadLength > 0 && (o.ClientPayloads == 1 || isHTTPRequest(p.Payload)) {
-		s = d.clients.take(key)
-		n := s.recent.add(p.Time, requestWindow, 1)
-		s.raise(Grade(float64(n), d.cfg.Rate*requestWindow.Seconds()), p.Time, lull)
-	} else if s = d.clients.get(key); s == nil {
+	asks := o.Noise == flow.Clean && p.PayloadLength > 0 && (o.ClientPayloads == 1 || isHTTPRequest(p.Payload))
+	if !asks && !near(p.Time, d.latest, time.Second) {
 		return Finding{}
 	}
-	if !s.active(p.Time, time.Second) {
+	key := serviceOf(o)
+	if asks {
+		d.count(key, p.Time)
+	}
+	s := d.clients.get(key)
+	if s == nil || !s.active(p.Time, time.Second) {
 		return Finding{}
 	}
 	if s.outdated(p.Time) {
@@ -54,4 +55,13 @@ func (d *requestFlood) Observe(o *flow.Observation) Finding {
 			key.client, s.recent.count(p.Time, requestWindow), key.server, key.port, requestWindow.Seconds())
 	}
 	return Finding{s.score, verdict.Flood, s.reason}
+}
+
+func (d *requestFlood) count(key service, now int64) {
+	s := d.clients.take(key)
+	n := s.recent.add(now, requestWindow, 1)
+	if score := Grade(float64(n), d.cfg.Rate*requestWindow.Seconds()); score >= inkling {
+		s.raise(score, now, lull)
+		d.latest = now
+	}
 }

@@ -32,6 +32,9 @@ func newTable[K comparable, V any](size int) *table[K, V] {
 
 // get returns the state of k, nil if there is none.
 func (t *table[K, V]) get(k K) *V {
+	if t.lru.Len() == 0 { // most detectors have nothing to remember most of the time
+		return nil
+	}
 	v, _ := t.lru.Get(k)
 	return v
 }

@@ -15,7 +15,16 @@ import (
 type webAttack struct {
 	cfg     WebAttack
 	clients *table[service, hostile]
+	letters [len(codes)]letters // that each code is made of
 }
+
+// letters is a set of ASCII characters.
+type letters [2]uint64
+
+func (l *letters) add(c byte) { l[c>>6&1] |= 1 << (c & 63) }
+
+// within tells that l is a subset of m.
+func (l *letters) within(m *letters) bool { return l[0]&^m[0] == 0 && l[1]&^m[1] == 0 }
 
 // hostile is what one client asked of one service.
 type hostile struct {
@@ -27,7 +36,13 @@ type hostile struct {
 }
 
 func newWebAttack(cfg WebAttack) *webAttack {
-	return &webAttack{cfg: cfg, clients: newTable[service, hostile](cfg.Clients)}
+	d := &webAttack{cfg: cfg, clients: newTable[service, hostile](cfg.Clients)}
+	for i := range codes {
+		for _, c := range []byte(codes[i].text) {
+			d.letters[i].add(c)
+		}
+	}
+	return d
 }
 
 func (d *webAttack) Name() string { return "web_attack" }
@@ -39,7 +54,7 @@ func (d *webAttack) Observe(o *flow.Observation) Finding {
 	}
 	key := serviceOf(o)
 	if o.Noise == flow.Clean && p.PayloadLength > 0 && isWeb(o) {
-		if what, weight := codeIn(p.Payload); weight > 0 {
+		if what, weight := d.codeIn(p.Payload); weight > 0 {
 			d.count(key, p.Time, what, weight)
 		}
 	}
@@ -134,11 +149,15 @@ var codes = [...]code{
 }
 
 // codeIn looks for code in what a client sends and returns the surest piece.
-func codeIn(b []byte) (what string, weight float64) {
+func (d *webAttack) codeIn(b []byte) (what string, weight float64) {
 	var buf [packet.SnapLen]byte
 	text := decoded(buf[:0], b)
+	var seen letters
+	for _, c := range text {
+		seen.add(c)
+	}
 	for i := range codes {
-		if c := &codes[i]; c.weight > weight && bytes.Contains(text, []byte(c.text)) {
+		if c := &codes[i]; c.weight > weight && d.letters[i].within(&seen) && bytes.Contains(text, []byte(c.text)) {
 			what, weight = c.what, c.weight
 		}
 	}

@@ -16,6 +16,7 @@ import (
 type webShell struct {
 	cfg     WebShell
 	clients *table[service, posts]
+	latest  int64 // time of the latest post to a script
 }
 
 // posts is what one client sends to the scripts of one service.
@@ -38,8 +39,12 @@ func (d *webShell) Observe(o *flow.Observation) Finding {
 	if p.Proto != packet.ProtoTCP || p.Version == 0 {
 		return Finding{}
 	}
+	asks := o.FromClient && isHTTPRequest(p.Payload)
+	if !asks && !near(p.Time, d.latest, d.cfg.Window) {
+		return Finding{}
+	}
 	key := serviceOf(o)
-	if o.FromClient && o.Noise == flow.Clean && isHTTPRequest(p.Payload) {
+	if asks && o.Noise == flow.Clean {
 		d.request(key, p)
 	}
 	s := d.clients.get(key)
@@ -64,6 +69,7 @@ func (d *webShell) request(key service, p *packet.Packet) {
 		return
 	}
 	s.n++
+	d.latest = p.Time
 	s.path = printable(path)
 	s.raise(Grade(float64(s.n), float64(d.cfg.Posts)), p.Time, d.cfg.Window)
 }

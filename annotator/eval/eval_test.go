@@ -1,11 +1,16 @@
 package eval
 
 import (
+	"bytes"
+	"encoding/xml"
+	"io"
 	"math"
 	"strings"
 	"testing"
 
 	"ampulla/annotator/verdict"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestLabels(t *testing.T) {
@@ -102,5 +107,52 @@ func TestBoxes(t *testing.T) {
 		if outside := g[boxGap] > 0; outside != (i == 8) || g[boxSize] != 0 {
 			t.Errorf("frame %d: %v", i, g)
 		}
+	}
+}
+
+func TestROC(t *testing.T) {
+	var attack, benign histogram
+	for _, score := range []float64{0.9, 0.5} {
+		attack.add(score)
+	}
+	for _, score := range []float64{0.5, 0.1, 0.1, 0.1} {
+		benign.add(score)
+	}
+	if diff := cmp.Diff(curve{{0, 0}, {0, 0.5}, {0.25, 1}, {1, 1}}, roc(&attack, &benign)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestSVG: a plot is well-formed whatever attacks are called, with three curves
+// each.
+func TestSVG(t *testing.T) {
+	r := Result{Name: "lab/a"}
+	for i, attack := range []string{"a<b", "", "c&d"} {
+		label := Label{Attack, attack}
+		if attack == "" {
+			label = Label{Truth: Benign}
+		}
+		r.Add(label, &verdict.Verdict{Frame: uint64(i + 1), Score: 0.5})
+	}
+	var b bytes.Buffer
+	if err := Summarize([]Result{r}).WriteSVG(&b); err != nil {
+		t.Fatal(err)
+	}
+	count := map[string]int{}
+	decoder := xml.NewDecoder(&b)
+	for {
+		token, err := decoder.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if start, ok := token.(xml.StartElement); ok {
+			count[start.Name.Local]++
+		}
+	}
+	if count["polyline"] != 6 || count["g"] != 2 {
+		t.Errorf("%v", count)
 	}
 }

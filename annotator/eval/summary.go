@@ -43,6 +43,7 @@ type AttackSummary struct {
 	delays              []int64
 	flagged, rightly    uint64
 	scores, gaps, sizes histogram
+	curves              [1 + baselines]curve // of the verdicts and the baselines
 }
 
 // MeanAUC is a mean over the attack captures of one origin.
@@ -154,6 +155,7 @@ func (a *AttackSummary) finish(benign *histogram, plain *[baselines]histogram) {
 	}
 	a.AUC = auc(&a.scores, benign)
 	a.GapAUC, a.SizeAUC = auc(&a.gaps, &plain[boxGap]), auc(&a.sizes, &plain[boxSize])
+	a.curves = [...]curve{roc(&a.scores, benign), roc(&a.gaps, &plain[boxGap]), roc(&a.sizes, &plain[boxSize])}
 	a.Delay = -1
 	if n := len(a.delays); n > 0 {
 		slices.Sort(a.delays)

@@ -21,3 +21,8 @@ fi
 "$work/ampulla" eval --every 0 --features "$work/lab" --captures "$root/testdata/protocols/captures"
 "$work/ampulla" eval --features "$work/anomaly" --captures "$data/anomaly/captures" --labels "$data/anomaly/labels"
 "$work/venv/bin/python" "$here/train.py" --data "$data" --rows "$work" --out "$root/models"
+
+# The card has the figures of whole verdicts, by the models just trained.
+(cd "$root" && go build -o "$work/ampulla" ./annotator)
+"$work/ampulla" eval --json "$work/verdicts.json" --captures "$data/anomaly/captures" --labels "$data/anomaly/labels" >"$work/verdicts.txt"
+"$work/venv/bin/python" "$here/card.py" --models "$root/models" --report "$work/report.json" --verdicts "$work/verdicts.json"

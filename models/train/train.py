@@ -1,4 +1,4 @@
-"""Trains both models and writes them with their manifest and card."""
+"""Trains both models and writes them with their manifest, and a report for the card."""
 
 import argparse
 import hashlib
@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import anomaly
-import card
 import classifier
 import data
 import plot
@@ -40,7 +39,6 @@ def main():
     Path(args.out, "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     report = {"classifier": c_report, "anomaly": a_report}
     Path(args.rows, "report.json").write_text(json.dumps(report, indent=1) + "\n")
-    Path(args.out, "CARD.md").write_text(card.text(manifest, report))
     plot.reliability(c_report, Path(args.out, "reliability.svg"))
 
 
