@@ -29,13 +29,15 @@ names() {
   ' "$root/models/train/classes.tsv" "$protocols/LABELS.tsv"
 }
 
-head='file\tproto\tsrc_ip\tsrc_port\tdst_ip\tdst_port\tclass\n'
+header() { printf 'file\tproto\tsrc_ip\tsrc_port\tdst_ip\tdst_port\tclass\n'; }
 
 ndpi() {
   names ndpi_names >"$work/names"
-  printf "$head"
+  header
   captures | while read -r file; do
-    ndpiReader -q -i "$work/captures/$file" -C "$work/csv" >/dev/null 2>&1 || continue
+    rm -f "$work/csv"
+    ndpiReader -q -i "$work/captures/$file" -C "$work/csv" >/dev/null 2>&1 || true # broken captures count up to the break
+    [[ -s $work/csv ]] || continue
     awk -F, -v OFS='\t' -v file="$file" '
       NR == FNR { split($0, p, "\t"); class[p[1]] = class[p[1]] (class[p[1]] ? "|" : "") p[2]; next }
       FNR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
@@ -51,10 +53,10 @@ ndpi() {
 
 wireshark() {
   names wireshark_layers >"$work/names"
-  printf "$head"
+  header
   captures | while read -r file; do
-    tshark -r "$work/captures/$file" -T fields -E occurrence=f -e ip.src -e ipv6.src -e ip.dst -e ipv6.dst \
-      -e tcp.srcport -e tcp.dstport -e udp.srcport -e udp.dstport -e frame.protocols 2>/dev/null |
+    { tshark -r "$work/captures/$file" -T fields -E occurrence=f -e ip.src -e ipv6.src -e ip.dst -e ipv6.dst \
+      -e tcp.srcport -e tcp.dstport -e udp.srcport -e udp.dstport -e frame.protocols 2>/dev/null || true; } |
       awk -F'\t' -v OFS='\t' -v file="$file" '
         NR == FNR { class[$1] = class[$1] (class[$1] ? "|" : "") $2; next }
         {
