@@ -17,7 +17,7 @@ trap 'rm -rf "$work"' EXIT
 
 measure() {
   "$ampulla" eval --captures "$protocols/$split" --flows "$protocols/flows-$split.tsv" \
-    --classes "$root/models/train/classes.tsv" --renumber "$seed" "$@" 2>>"$work/warnings"
+    --classes "$root/models/train/classes.tsv" --renumber "$seed" "$@" 2>"$work/warnings" || { cat "$work/warnings" >&2; return 1; }
 }
 
 # Names of a tool to classes: column $1 of LABELS.tsv, and the classes themselves.
@@ -29,14 +29,18 @@ names() {
   ' "$root/models/train/classes.tsv" "$protocols/LABELS.tsv"
 }
 
-head='file\tproto\tsrc_ip\tsrc_port\tdst_ip\tdst_port\tclass\n'
+header() { printf 'file\tproto\tsrc_ip\tsrc_port\tdst_ip\tdst_port\tclass\n'; }
 
 ndpi() {
   names ndpi_names >"$work/names"
-  printf "$head"
+  header
   captures | while read -r file; do
-    ndpiReader -q -i "$work/captures/$file" -C "$work/csv" >/dev/null 2>&1 || continue
+    rm -f "$work/csv"
+    ndpiReader -q -i "$work/captures/$file" -C "$work/csv" >/dev/null 2>&1 || true # broken captures count up to the break
+    [[ -s $work/csv ]] || continue
     awk -F, -v OFS='\t' -v file="$file" '
+      # nDPI 4.2 shortens some IPv6 addresses twice.
+      function address(a) { while (gsub(/::/, "::", a) > 1) sub(/::/, ":0:", a); return a }
       NR == FNR { split($0, p, "\t"); class[p[1]] = class[p[1]] (class[p[1]] ? "|" : "") p[2]; next }
       FNR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
       {
@@ -44,17 +48,17 @@ ndpi() {
         n = split(tolower($at["ndpi_proto"]), name, ".")
         for (i = 1; i <= n; i++) if (name[i] in class) answer = answer (answer ? "|" : "") class[name[i]]
         proto = $at["protocol"]
-        if (proto == 6 || proto == 17) print file, (proto == 6 ? "tcp" : "udp"), $at["src_ip"], $at["src_port"], $at["dst_ip"], $at["dst_port"], answer
+        if (proto == 6 || proto == 17) print file, (proto == 6 ? "tcp" : "udp"), address($at["src_ip"]), $at["src_port"], address($at["dst_ip"]), $at["dst_port"], answer
       }' "$work/names" "$work/csv"
   done
 }
 
 wireshark() {
   names wireshark_layers >"$work/names"
-  printf "$head"
+  header
   captures | while read -r file; do
-    tshark -r "$work/captures/$file" -T fields -E occurrence=f -e ip.src -e ipv6.src -e ip.dst -e ipv6.dst \
-      -e tcp.srcport -e tcp.dstport -e udp.srcport -e udp.dstport -e frame.protocols 2>/dev/null |
+    { tshark -r "$work/captures/$file" -T fields -E occurrence=f -e ip.src -e ipv6.src -e ip.dst -e ipv6.dst \
+      -e tcp.srcport -e tcp.dstport -e udp.srcport -e udp.dstport -e frame.protocols 2>/dev/null || true; } |
       awk -F'\t' -v OFS='\t' -v file="$file" '
         NR == FNR { class[$1] = class[$1] (class[$1] ? "|" : "") $2; next }
         {

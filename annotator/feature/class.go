@@ -145,26 +145,29 @@ func messages(f *flow.Flow) (m [4]signature.Message) {
 }
 
 func writeSignatures(m *[4]signature.Message, out []float32) {
-	seen := float32(0)
+	var buffer [4]signature.Message
+	seen := buffer[:0]
 	for i := range m {
 		if m[i].Length > 0 {
-			seen++
+			seen = append(seen, m[i])
 		}
 	}
 	all := signature.All()
 	for k := range all {
 		s := &all[k]
+		out[k] = 0
+		if !s.Over(m[0].Proto) {
+			continue
+		}
 		if s.Pair() {
 			out[k] = flag(s.Follows(m[0], m[1]) || s.Follows(m[2], m[3]))
 			continue
 		}
-		matches := float32(0)
-		for i := range m {
-			if m[i].Length > 0 && s.Match(m[i]) {
-				matches++
+		for _, message := range seen {
+			if s.Match(message) {
+				out[k] += 1 / float32(len(seen))
 			}
 		}
-		out[k] = matches / max(seen, 1)
 	}
 }
 

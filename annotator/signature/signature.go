@@ -44,16 +44,19 @@ type Signature struct {
 	follows func(m, next Message) bool
 }
 
+// Over tells whether the protocol runs over the IP protocol proto.
+func (s *Signature) Over(proto uint8) bool { return s.proto == 0 || s.proto == proto }
+
 // Match tells whether m looks like a message of the protocol. A signature that
 // needs two messages never matches one.
 func (s *Signature) Match(m Message) bool {
-	return s.match != nil && (s.proto == 0 || s.proto == m.Proto) && s.match(m)
+	return s.match != nil && s.Over(m.Proto) && s.match(m)
 }
 
 // Follows tells whether two messages of one side in a row look like the
 // protocol, for the signatures that need two.
 func (s *Signature) Follows(m, next Message) bool {
-	return s.follows != nil && s.proto == m.Proto && s.follows(m, next)
+	return s.follows != nil && s.Over(m.Proto) && s.follows(m, next)
 }
 
 // Pair tells that the signature needs two messages.
@@ -123,9 +126,9 @@ func (m Message) le32(i int) int {
 	return -1
 }
 
-// has tells whether text stands at offset i.
+// has tells whether text, which is not empty, stands at offset i.
 func (m Message) has(i int, text string) bool {
-	return string(m.field(i, len(text))) == text
+	return m.at(i) == int(text[0]) && string(m.field(i, len(text))) == text
 }
 
 // contains tells whether text stands anywhere in what was captured.

@@ -155,7 +155,8 @@ them too. The captures of dev were used for nothing else. Unless said otherwise 
 
 The port table is flattered: most labels come from dissectors that go by ports. Of {c["strangers"]["flows"]} flows of {c["strangers"]["classes"]} classes
 with one cluster each, held out together with their signatures, {percent(c["strangers"]["named"])} were given some name: that is how often
-the model names what it has never met.
+the model names what it has never met. models/compare.sh measures ndpiReader and tshark on the same flows, on the ports
+of the captures and on others.
 
 How far to trust a confidence, before abstaining, at the last classification of held-out flows:
 
