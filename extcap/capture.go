@@ -28,7 +28,8 @@ const (
 	readiness = 10 * time.Second
 	// readerTimeout bounds how long an error waits until Wireshark can show it.
 	readerTimeout = 5 * time.Second
-	// drain is how long Wireshark may take to accept what is left at the end.
+	// drain is how long dumpcap may take to end when it is told to, and
+	// Wireshark to accept what is left.
 	drain = 3 * time.Second
 	// refresh is how often the toolbar shows new figures, and how soon we notice
 	// that Wireshark is gone while there are no frames.
@@ -170,6 +171,7 @@ func carry(ctx context.Context, src source.Source, b *bridge.Bridge, fifo *os.Fi
 		}
 		src.Stop()
 		_ = fifo.SetWriteDeadline(time.Now().Add(drain))
+		defer time.AfterFunc(drain, func() { _ = src.Close() }).Stop()
 		return ending(<-done)
 	}
 }
@@ -189,10 +191,10 @@ func unread(fifo *os.File) bool {
 	return gone
 }
 
-// ending sorts out why the bridge came to its end: that Wireshark is gone, or
-// does not take any more when it is told to stop, is no error.
+// ending sorts out why the bridge came to its end: that Wireshark is gone is no
+// error, nor that the end took too long.
 func ending(err error) error {
-	if errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrDeadlineExceeded) {
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, os.ErrClosed) {
 		return nil
 	}
 	if e, ok := errors.AsType[*dumpcap.Error](err); ok {

@@ -143,10 +143,10 @@ func TestLive(t *testing.T) {
 	n.captured(plain, 0)
 	shown := n.tshark("-l", "-Y", "ai.anomaly.score > 0.8", "-T", "fields", "-e", "frame.time_epoch", "-e", "ai.anomaly.type",
 		"-e", "ip.src", "-e", "ip.dst", "-e", "ai.source")
-	n.until("one is capturing", func() bool { return len(processes("dumpcap\x00-q\x00-w\x00-\x00", "veth0")) == 1 })
+	n.until("one is capturing", func() bool { return len(n.processes("dumpcap\x00-q\x00-w\x00-\x00", "veth0")) == 1 })
 	n.listenIn(raw)
 	saved := n.tshark("-w", live)
-	n.until("both are capturing", func() bool { return len(processes("dumpcap\x00-q\x00-w\x00-\x00", "veth0")) == 2 })
+	n.until("both are capturing", func() bool { return len(n.processes("dumpcap\x00-q\x00-w\x00-\x00", "veth0")) == 2 })
 	n.play(n.a, "load "+addressB+":8000")
 	n.captured(plain, 100)
 	n.captured(live, 100)
@@ -232,9 +232,9 @@ func TestTrouble(t *testing.T) {
 		say  string // by tshark
 	}{
 		{"Ctrl-C", func(p *process) { _ = p.Process.Signal(syscall.SIGINT) }, "packets captured"},
-		{"SIGTERM to the capture program", func(*process) { n.signal(syscall.SIGTERM, "ampulla-extcap", n.home) }, "packets captured"},
-		{"SIGINT to the capture program", func(*process) { n.signal(syscall.SIGINT, "ampulla-extcap", n.home) }, "packets captured"},
-		{"SIGKILL to the capture program", func(*process) { n.signal(syscall.SIGKILL, "ampulla-extcap", n.home) }, "packets captured"},
+		{"SIGTERM to the capture program", func(*process) { n.signal(syscall.SIGTERM, "ampulla-extcap") }, "packets captured"},
+		{"SIGINT to the capture program", func(*process) { n.signal(syscall.SIGINT, "ampulla-extcap") }, "packets captured"},
+		{"SIGKILL to the capture program", func(*process) { n.signal(syscall.SIGKILL, "ampulla-extcap") }, "packets captured"},
 		{"SIGKILL to dumpcap", func(*process) { n.signal(syscall.SIGKILL, "-q\x00-w\x00-\x00", "veth0") }, "dumpcap was ended by a signal (killed)"},
 		{"the fifo is closed", func(*process) { n.signal(syscall.SIGKILL, "dumpcap", "wireshark_extcap_ai") }, "dumpcap process died: Killed"},
 	} {
@@ -247,7 +247,7 @@ func TestTrouble(t *testing.T) {
 			tt.do(p)
 			n.end(p)
 			n.noOrphans()
-			n.until("dumpcap has ended", func() bool { return len(processes("-q\x00-w\x00-\x00", "veth0")) == 0 })
+			n.until("dumpcap has ended", func() bool { return len(n.processes("-q\x00-w\x00-\x00", "veth0")) == 0 })
 			if after := n.frames(out); len(after) < len(before) || !slices.Equal(after[:len(before)], before) {
 				t.Errorf("%d frames of %d are left", len(after), len(before))
 			}
@@ -267,7 +267,7 @@ func TestAnnotatorKilled(t *testing.T) {
 	p := n.tshark("-w", out, "-o", "extcap.ai.comments:all")
 	n.captured(out, 20)
 	n.signal(syscall.SIGKILL, n.path("ampulla"), "serve")
-	n.until("the annotator is back", func() bool { return len(processes(n.path("ampulla"), "serve")) == 1 })
+	n.until("the annotator is back", func() bool { return len(n.processes(n.path("ampulla"), "serve")) == 1 })
 	n.captured(out, len(n.frames(out))+500)
 	n.stop(p)
 	n.noOrphans()
