@@ -12,7 +12,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -141,7 +140,7 @@ func (b *Bridge) newJudge(q *queue) *judge {
 		conn: b.cfg.Conn, options: b.cfg.Options, deadline: b.cfg.Deadline, behind: q.behind,
 		paused: &b.paused, counters: &b.counters, log: b.log,
 		session: b.cfg.Session, patience: client.NewPatience(b.cfg.Deadline),
-		reopened: make(chan *client.Session, 1), reopening: sync.WaitGroup{},
+		reopened: make(chan *client.Session, 1),
 	}
 	j.life, j.end = context.WithCancel(context.Background())
 	return j
