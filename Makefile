@@ -12,7 +12,8 @@ SOAK_MB ?= 1024
 VERSION ?= 0.1.0-dev$(shell git rev-parse --short HEAD 2>/dev/null | sed 's/^/+/')
 
 # Packages that start goroutines or are called by several; the rest would only be slow.
-RACE := ./annotator/dumpcap ./annotator/engine ./annotator/eval ./annotator/score/ort ./extcap/bridge ./extcap/toolbar ./grpc/...
+RACE := ./annotator/dumpcap ./annotator/engine ./annotator/eval ./annotator/score/ort \
+	./extcap/bridge ./extcap/toolbar ./grpc/... ./lua/native
 
 # What the tests call, as program:package of Debian.
 TOOLS := tshark:tshark editcap:wireshark-common gcc:gcc zstd:zstd lua5.2:lua5.2 lua5.4:lua5.4 \

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 
 	"github.com/urfave/cli/v2"
@@ -31,14 +32,21 @@ class, attack_type); a capture without labels is benign.
 With --features it writes what the models would see of the captures instead, to
 train them with (see models/train); it needs no models for that.
 
-   ampulla eval --captures anomaly/captures --labels anomaly/labels --features OUT`,
-		Flags: []cli.Flag{
+   ampulla eval --captures anomaly/captures --labels anomaly/labels --features OUT
+
+With --flows it measures the classes instead: F1, confusion, abstention and
+packets until named, by class, on the ports of the captures or, with --renumber,
+on others.
+
+   ampulla eval --captures dev --flows flows-dev.tsv --classes classes.tsv --renumber 1`,
+		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "captures", Usage: "`FOLDER` of captures"},
 			&cli.StringFlag{Name: "labels", Usage: "`FOLDER` of labels"},
 			&cli.StringFlag{Name: "features", Usage: "write feature rows to this `FOLDER` instead of measuring"},
+			&cli.StringFlag{Name: "json", Usage: "write the figures to this `FILE` as well"},
 			&cli.Uint64Flag{Name: "every", Value: 1, Usage: "with --features, keep the anomaly rows of one frame in `N`; 0 keeps none"},
 			configFlag(), workersFlag(), libraryFlag(),
-		},
+		}, classFlags()...),
 		Action: runEval,
 	}
 }
@@ -61,6 +69,9 @@ func runEval(c *cli.Context) error {
 			Warn: func(name string, err error) { fmt.Fprintf(c.App.ErrWriter, "ampulla: %s: %v\n", name, err) },
 		})
 	}
+	if c.String("flows") != "" {
+		return runClassEval(c, cfg, workers)
+	}
 	scorer, err := openScorer(c)
 	if err != nil {
 		return err
@@ -72,22 +83,39 @@ func runEval(c *cli.Context) error {
 	if len(results) == 0 {
 		return errors.New("no captures in " + c.String("captures"))
 	}
+	if path := c.String("json"); path != "" {
+		file, err := os.Create(path)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(eval.Summarize(results).WriteJSON(file), file.Close()); err != nil {
+			return err
+		}
+	}
 	return eval.WriteReport(c.App.Writer, results)
 }
 
 // judge returns a function that runs a fresh engine over one capture.
 func judge(cfg engine.Config, scorer score.Scorer) eval.Judge {
+	read := judgeReader(cfg, scorer)
 	return func(ctx context.Context, path string, each func(*verdict.Verdict) error) error {
-		e, err := engine.New(cfg, scorer)
-		if err != nil {
-			return err
-		}
 		input, _, err := openInput(path, nil)
 		if err != nil {
 			return err
 		}
 		defer input.Close()
-		_, err = rewrite.Annotate(ctx, input, io.Writer(nil), rewrite.Config{Engine: e, OnVerdict: each})
+		return read(ctx, input, each)
+	}
+}
+
+// judgeReader returns the same for a capture that is open already.
+func judgeReader(cfg engine.Config, scorer score.Scorer) eval.JudgeReader {
+	return func(ctx context.Context, capture io.Reader, each func(*verdict.Verdict) error) error {
+		e, err := engine.New(cfg, scorer)
+		if err != nil {
+			return err
+		}
+		_, err = rewrite.Annotate(ctx, capture, io.Writer(nil), rewrite.Config{Engine: e, OnVerdict: each})
 		return err
 	}
 }

@@ -34,7 +34,8 @@ var mayImport = map[string][]string{
 	"annotator/packet":          {},
 	"annotator/pcapng":          {"annotator/packet"}, // hands out packet.Frame
 	"annotator/flow":            {"annotator/packet"},
-	"annotator/feature":         {"annotator/packet", "annotator/flow"},
+	"annotator/signature":       {"annotator/packet"},
+	"annotator/feature":         {"annotator/packet", "annotator/flow", "annotator/signature"},
 	"annotator/score":           {"annotator/feature", "annotator/verdict"},
 	"annotator/score/scoretest": {"annotator/feature", "annotator/score"}, // for tests
 	"annotator/score/ort":       {"annotator/feature", "annotator/score", "annotator/verdict"},

@@ -41,7 +41,7 @@ func TestEndings(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "long.pcapng") // sections may follow each other
-	if err := os.WriteFile(path, bytes.Repeat(data, 300), 0o644); err != nil {
+	if err := os.WriteFile(path, bytes.Repeat(data, 100), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {

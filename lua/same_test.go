@@ -340,6 +340,33 @@ func kindOf(t testing.TB, path string) string {
 	}
 }
 
+// TestPartlyAnnotated reads a capture in which annotate has commented what it
+// flagged: the annotator is asked about the rest only, and nothing else is
+// different.
+func TestPartlyAnnotated(t *testing.T) {
+	path, list := demo(t)
+	lines := strings.SplitAfter(expected(t, path), "\n")
+	for i, f := range list {
+		if flagged(f) {
+			lines[i] = strings.Replace(lines[i], "|annotator|", "|comment|", 1)
+		}
+	}
+	want := strings.Join(lines, "")
+	annotated := filepath.Join(t.TempDir(), "annotated.pcapng")
+	run(t, filepath.Join(programs(t), "ampulla"), "annotate", path, annotated)
+	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
+		for _, m := range modes {
+			if m.drops {
+				continue
+			}
+			if difference := firstDifference(want, s.inMode(t, annotated, m).stdout); difference != "" {
+				t.Errorf("%s: %s", m.name, difference)
+			}
+		}
+	})
+}
+
 // TestRenumbered drops frames with a read filter so that frames of a scan, all
 // alike, move up.
 func TestRenumbered(t *testing.T) {

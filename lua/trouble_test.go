@@ -21,7 +21,7 @@ import (
 
 // hang is when a tshark counts as hanging. The slowest machine needs less; to
 // wait for an annotator with every frame takes more.
-const hang = time.Minute
+const hang = 3 * time.Minute
 
 // ends is run for a tshark that might hang.
 func (s *shark) ends(t testing.TB, args ...string) string {

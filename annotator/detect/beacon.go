@@ -153,14 +153,15 @@ func (d *beacon) judge(s *calls, key service, now int64) {
 		return
 	}
 	s.regular = max(regular+1, min(s.intervals.n, len(s.intervals.values)))
-	if float64(s.regular)*mean < d.cfg.MinDuration.Seconds() {
-		return
-	}
 	repeats := float64(d.cfg.Repeats)
 	if internal(key.server) {
 		repeats *= d.cfg.Internal
 	}
-	s.raise(Grade(float64(s.regular), repeats), now, beaconHold)
+	score := Grade(float64(s.regular), repeats)
+	if lasted := float64(s.regular) * mean / d.cfg.MinDuration.Seconds(); lasted < 1 {
+		score = min(score, Grade(lasted, 1))
+	}
+	s.raise(score, now, beaconHold)
 }
 
 func (s *calls) words(key service) string {

@@ -21,10 +21,13 @@ type bruteForce struct {
 type guesses struct {
 	incident
 	failures rate
+	patient  rate // the same over SlowWindow
 	period
-	latest int64  // time of the latest failure
-	all    uint32 // failures in the period
-	what   string
+	hold     time.Duration // how long after a failure what follows is part of it
+	latest   int64         // time of the latest failure
+	all      uint32        // failures in the period
+	what     string
+	password uint64 // hash of the latest one posted in a web form
 }
 
 // login is an authentication under way in one conversation.
@@ -33,6 +36,7 @@ type login struct {
 	asked    bool   // the client has sent credentials that were not answered yet
 	closed   bool   // the end of the conversation was seen
 	failures uint32 // counted in this conversation
+	counted  bool   // the latest request of HTTP was counted by its address
 	ssh      sshLogin
 }
 
@@ -59,7 +63,7 @@ func (d *bruteForce) Observe(o *flow.Observation) Finding {
 	}
 	key := serviceOf(o)
 	g := d.clients.get(key)
-	if g == nil || !g.active(p.Time, d.cfg.Window) {
+	if g == nil || !g.active(p.Time, g.hold) {
 		return Finding{}
 	}
 	if g.outdated(p.Time) {
@@ -83,9 +87,12 @@ func (d *bruteForce) watch(o *flow.Observation) {
 			l = d.flows.take(o.Flow)
 			l.proto = proto
 		}
+		if l.proto == protoHTTP && o.FromClient && d.form(l, o) {
+			d.fail(l, o, 1, true)
+		}
 		switch n := l.read(o); {
 		case n > 0:
-			d.fail(l, o, uint32(n))
+			d.fail(l, o, uint32(n), true)
 		case n < 0:
 			d.forgive(l, o)
 		}
@@ -93,17 +100,36 @@ func (d *bruteForce) watch(o *flow.Observation) {
 	if l != nil && !l.closed && p.Proto == packet.ProtoTCP && p.TCPFlags&(packet.FIN|packet.RST) != 0 {
 		l.closed = true
 		if n := l.end(o); n > 0 {
-			d.fail(l, o, uint32(n))
+			d.fail(l, o, uint32(n), false)
 		}
 	}
 }
 
-func (d *bruteForce) fail(l *login, o *flow.Observation, n uint32) {
+// form tells that a client sends another password in a web form than it did
+// before. A form is not counted twice, by its address and by its content.
+func (d *bruteForce) form(l *login, o *flow.Observation) bool {
+	b := o.Packet.Payload
+	if isHTTPRequest(b) {
+		l.counted = isLoginPost(b)
+	}
+	password := passwordIn(b)
+	if password == 0 {
+		return false
+	}
+	g := d.clients.take(serviceOf(o))
+	another := g.password != 0 && g.password != password && !l.counted
+	g.password = password
+	return another
+}
+
+// fail counts n failures. Those that are not certain, as they show by the end of
+// a conversation alone, may be a monitor's, which has patience as well.
+func (d *bruteForce) fail(l *login, o *flow.Observation, n uint32, certain bool) {
 	now := o.Packet.Time
 	l.failures += n
 	g := d.clients.take(serviceOf(o))
-	if !g.begun || !near(now, g.latest, d.cfg.Window) {
-		*g = guesses{period: begin(now)}
+	if !g.begun || !near(now, g.latest, d.cfg.SlowWindow) {
+		*g = guesses{period: begin(now), password: g.password}
 	}
 	if again := near(now, g.latest, time.Second) && g.all > 0; again && l.proto == protoSMB {
 		return // Windows tries a wrong password several times by itself
@@ -111,7 +137,16 @@ func (d *bruteForce) fail(l *login, o *flow.Observation, n uint32) {
 	g.all += n
 	g.latest = now
 	g.what = l.proto.String()
-	g.raise(Grade(float64(g.failures.add(now, d.cfg.Window, n)), float64(d.cfg.Failures)), now, d.cfg.Window)
+	fast := Grade(float64(g.failures.add(now, d.cfg.Window, n)), float64(d.cfg.Failures))
+	slow := 0.0
+	if certain {
+		slow = Grade(float64(g.patient.add(now, d.cfg.SlowWindow, n)), float64(d.cfg.SlowFailures))
+	}
+	g.hold = d.cfg.Window
+	if slow > fast {
+		g.hold = d.cfg.SlowWindow / 4 // patience has pauses
+	}
+	g.raise(max(fast, slow), now, g.hold)
 }
 
 // forgive takes back the failures of a conversation that was let in after all:
@@ -123,6 +158,7 @@ func (d *bruteForce) forgive(l *login, o *flow.Observation) {
 	}
 	g.all -= min(l.failures, g.all)
 	g.failures.forget(l.failures)
+	g.patient.forget(l.failures)
 	l.failures = 0
 	if g.score <= verdict.AnomalousScore {
 		g.score = Grade(float64(g.failures.total), float64(d.cfg.Failures))

@@ -203,6 +203,23 @@ func isLoginPost(b []byte) bool {
 	return false
 }
 
+// passwordIn returns a hash of the password that a form sends, 0 if there is
+// none.
+func passwordIn(b []byte) uint64 {
+	for _, field := range [...]string{"password=", "passwd=", "pass=", "pwd="} {
+		i := bytes.Index(b, []byte(field))
+		if i < 0 || i > 0 && b[i-1] != '&' && b[i-1] != '?' && b[i-1] != '\n' {
+			continue
+		}
+		value := b[i+len(field):]
+		if end := bytes.IndexAny(value, "& \r\n"); end >= 0 {
+			value = value[:end]
+		}
+		return hashBytes(value)
+	}
+	return 0
+}
+
 // refused tells that the server refuses an authentication.
 func (l *login) refused(b []byte) bool {
 	switch l.proto {

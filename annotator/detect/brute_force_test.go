@@ -79,7 +79,7 @@ func TestBruteForce(t *testing.T) {
 				w.wait(time.Second)
 			}
 		}, reason: "6 failed or repeated FTP log-ins at 10.0.0.5 port 21 within 5.0 s, 6 in the last 60 s; people make a few at most"},
-		{name: "one wrong FTP password a minute", flagged: 0, play: func(w *wire) {
+		{name: "one wrong FTP password a minute", flagged: -1, play: func(w *wire) {
 			for i := range 30 {
 				exchange(w, at("10.0.0.9", 40000+i), "10.0.0.5:21", "220 hello\r\n", "PASS x\r\n", "530 Login incorrect.\r\n")
 				w.wait(time.Minute)
@@ -271,6 +271,40 @@ func TestBruteForceRefusals(t *testing.T) {
 					t.Errorf("flagged %d of %d packets, want any: %v", w.flagged, w.packets, want)
 				}
 			})
+		}
+	}
+}
+
+// TestForms: passwords that change from one request to the next are guessed,
+// whatever the form is called; one that stays is a program's.
+func TestForms(t *testing.T) {
+	const form = "POST /enter HTTP/1.1\r\nHost: shop.example\r\n\r\nuser=bob&password=%s"
+	ask := func(password func(i int) string) func(w *wire) {
+		return func(w *wire) {
+			w.class = "http"
+			for i := range 20 {
+				client := at("10.0.0.9", 40000+i)
+				w.connect(client, "10.0.0.5:80")
+				w.say(client, "10.0.0.5:80", fmt.Sprintf(form, password(i)))
+				w.say("10.0.0.5:80", client, "HTTP/1.1 200 OK\r\n\r\nno")
+				w.wait(time.Second)
+			}
+		}
+	}
+	play(t, verdict.BruteForce, func() Detector { return newBruteForce(Default().BruteForce) }, []scene{
+		{name: "guesses", flagged: -1, play: ask(func(i int) string { return noise(i, 6) })},
+		{name: "the same", flagged: 0, play: ask(func(int) string { return "secret" })},
+	})
+	for in, same := range map[string]string{
+		"GET /?pwd=abc HTTP/1.1": "passwd=abc&x=1", "a=1&pass=abc": "\npassword=abc\r\n",
+	} {
+		if passwordIn([]byte(in)) == 0 || passwordIn([]byte(in)) != passwordIn([]byte(same)) {
+			t.Errorf("%q and %q differ", in, same)
+		}
+	}
+	for _, none := range []string{"", "bypass=1", "password:", "POST /compass"} {
+		if passwordIn([]byte(none)) != 0 {
+			t.Errorf("%q", none)
 		}
 	}
 }

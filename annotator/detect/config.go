@@ -1,24 +1,29 @@
 package detect
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Config holds the thresholds of all detectors. Start from [Default]; the zero
 // value is not valid. At a threshold a packet scores exactly 0.8, which is not
 // yet anomalous; see [Grade].
 type Config struct {
-	PortScan     PortScan     `yaml:"port_scan"`
-	HostScan     HostScan     `yaml:"host_scan"`
-	Flood        Flood        `yaml:"flood"`
-	SlowDoS      SlowDoS      `yaml:"slow_dos"`
-	BruteForce   BruteForce   `yaml:"brute_force"`
-	Exfiltration Exfiltration `yaml:"exfiltration"`
-	DNSTunnel    DNSTunnel    `yaml:"dns_tunnel"`
-	ICMPTunnel   ICMPTunnel   `yaml:"icmp_tunnel"`
-	Beacon       Beacon       `yaml:"beacon"`
-	ARPSpoof     ARPSpoof     `yaml:"arp_spoof"`
+	PortScan      PortScan      `yaml:"port_scan"`
+	HostScan      HostScan      `yaml:"host_scan"`
+	Flood         Flood         `yaml:"flood"`
+	SlowDoS       SlowDoS       `yaml:"slow_dos"`
+	BruteForce    BruteForce    `yaml:"brute_force"`
+	Exfiltration  Exfiltration  `yaml:"exfiltration"`
+	DNSTunnel     DNSTunnel     `yaml:"dns_tunnel"`
+	ICMPTunnel    ICMPTunnel    `yaml:"icmp_tunnel"`
+	Beacon        Beacon        `yaml:"beacon"`
+	ARPSpoof      ARPSpoof      `yaml:"arp_spoof"`
+	WebAttack     WebAttack     `yaml:"web_attack"`
+	DGA           DGA           `yaml:"dga"`
+	RemoteControl RemoteControl `yaml:"remote_control"`
+	Storm         Storm         `yaml:"storm"`
+	WebShell      WebShell      `yaml:"web_shell"`
+	Newcomer      Newcomer      `yaml:"newcomer"`
+	OddPort       OddPort       `yaml:"odd_port"`
+	RequestFlood  RequestFlood  `yaml:"request_flood"`
 }
 
 // PortScan configures the search for one host trying the ports of another.
@@ -38,6 +43,15 @@ type PortScan struct {
 	// Served is the share of probed ports that may carry a conversation before
 	// it is no scan but use. Default 0.4.
 	Served float64 `yaml:"served"`
+	// Sources and Shared describe a scan that several hosts share: at least
+	// Sources of them, default 4, together probed Shared TCP ports of one host
+	// that carried no conversation within Window, default 40.
+	Sources int `yaml:"sources"`
+	Shared  int `yaml:"shared"`
+	// Refused is how many requests of one client a controller may refuse within
+	// a minute (Modbus exceptions): one that asks for register after register
+	// scans as well. Default 200.
+	Refused int `yaml:"refused"`
 	// Window is how long probes are remembered. Default 1h.
 	Window time.Duration `yaml:"window"`
 	// Pairs is how many pairs of hosts are remembered. Default 2048.
@@ -114,9 +128,12 @@ type BruteForce struct {
 	// Failures is how many failed or repeated authentications one client may
 	// make at one service within Window. Default 5.
 	Failures int           `yaml:"failures"`
-	Window   time.Duration `yaml:"window"`  // default 1m
-	Clients  int           `yaml:"clients"` // pairs of client and service remembered; default 4096
-	Flows    int           `yaml:"flows"`   // conversations with an authentication under way remembered; default 8192
+	Window   time.Duration `yaml:"window"` // default 1m
+	// SlowFailures is the same within SlowWindow, however slowly. Default 15.
+	SlowFailures int           `yaml:"slow_failures"`
+	SlowWindow   time.Duration `yaml:"slow_window"` // default 1h
+	Clients      int           `yaml:"clients"`     // pairs of client and service remembered; default 4096
+	Flows        int           `yaml:"flows"`       // conversations with an authentication under way remembered; default 8192
 }
 
 // Exfiltration configures the search for data leaving the network.
@@ -159,9 +176,13 @@ type ICMPTunnel struct {
 	Mismatches int `yaml:"mismatches"`
 	// Sizes is how many different payload sizes a pair may use within Window.
 	// Default 10.
-	Sizes  int           `yaml:"sizes"`
-	Window time.Duration `yaml:"window"` // default 5m
-	Pairs  int           `yaml:"pairs"`  // pairs of hosts remembered; default 2048
+	Sizes int `yaml:"sizes"`
+	// Contents is how many different contents the requests of a pair may have
+	// within Window, the first 16 bytes aside, where ping has its time stamp.
+	// Default 10.
+	Contents int           `yaml:"contents"`
+	Window   time.Duration `yaml:"window"` // default 5m
+	Pairs    int           `yaml:"pairs"`  // pairs of hosts remembered; default 2048
 }
 
 // Beacon configures the search for new connections at regular intervals.
@@ -195,118 +216,121 @@ type ARPSpoof struct {
 	Hosts   int           `yaml:"hosts"`  // addresses remembered; default 8192
 }
 
+// WebAttack configures the search for code in HTTP requests.
+type WebAttack struct {
+	// Evidence is how much code one client may send to one service within
+	// Window: 1 for a request with a piece that hardly occurs by itself, half
+	// as much for others. Default 0.9.
+	Evidence float64       `yaml:"evidence"`
+	Window   time.Duration `yaml:"window"`  // default 10m
+	Clients  int           `yaml:"clients"` // pairs of client and service remembered; default 4096
+}
+
+// DGA configures the search for generated domains.
+type DGA struct {
+	// Domains is how many different registered domains that do not exist one
+	// client may ask for within Window. Default 20.
+	Domains int           `yaml:"domains"`
+	Window  time.Duration `yaml:"window"`  // default 10m
+	Clients int           `yaml:"clients"` // remembered; default 2048
+}
+
+// RemoteControl configures the search for machines worked on from afar through
+// connections in no known protocol.
+type RemoteControl struct {
+	// Evidence is how many signs of it a connection may show: the output of a
+	// shell, Turns, a program sent as such, Beats. Default 0.9, that is none.
+	Evidence float64 `yaml:"evidence"`
+	// Turns is how many typed lines of the called side the caller may answer.
+	// Default 2.
+	Turns int `yaml:"turns"`
+	// Beats is how many messages of one length the caller may send at regular
+	// intervals. Default 10.
+	Beats int `yaml:"beats"`
+	Flows int `yaml:"flows"` // connections remembered; default 8192
+}
+
+// Storm configures the search for machines that send broadcast after
+// broadcast.
+type Storm struct {
+	// Rate is how many broadcasts a second one machine may send, address
+	// resolution left out. Default 100.
+	Rate    float64 `yaml:"rate"`
+	Senders int     `yaml:"senders"` // machines remembered; default 4096
+}
+
+// WebShell configures the search for clients that only post to scripts.
+type WebShell struct {
+	// Posts is how many requests a client may send to one service within
+	// Window if all of them post to scripts. Default 8.
+	Posts   int           `yaml:"posts"`
+	Window  time.Duration `yaml:"window"`  // default 1h
+	Clients int           `yaml:"clients"` // pairs of client and service remembered; default 4096
+}
+
+// Newcomer configures the search for conversations that a settled network does
+// not have.
+type Newcomer struct {
+	// Conversations is how many must have been seen within Window before the
+	// network counts as known. Default 50.
+	Conversations int           `yaml:"conversations"`
+	Window        time.Duration `yaml:"window"` // default 10m
+	// Most is the highest score. Default 0.9.
+	Most     float64 `yaml:"most"`
+	Services int     `yaml:"services"` // pairs of client and service remembered; default 16384
+}
+
+// OddPort configures the search for encrypted sessions on ports that are not
+// made for them.
+type OddPort struct {
+	// Score is what such a session gets. Default 0.6, as about one benign
+	// packet in 180 belongs to one.
+	Score float64 `yaml:"score"`
+	// Unvouched is what it gets if the server is outside and its
+	// certificate comes without that of an authority. Default 0.85.
+	Unvouched  float64 `yaml:"unvouched"`
+	Confidence float64 `yaml:"confidence"` // of the class, at least; default 0.9
+	Services   int     `yaml:"services"`   // pairs of client and service remembered; default 4096
+}
+
+// RequestFlood configures the search for clients that send more requests than
+// people do.
+type RequestFlood struct {
+	// Rate is how many requests a second one client may send to one TCP service
+	// for five seconds: requests of HTTP, or conversations that begin to say
+	// something. Default 60.
+	Rate    float64 `yaml:"rate"`
+	Clients int     `yaml:"clients"` // pairs of client and service remembered; default 4096
+}
+
 // Default returns the documented defaults.
 func Default() Config {
 	return Config{
 		PortScan: PortScan{Rate: 50, MinPorts: 10, Ports: 20, Protocols: 10, Served: 0.4,
-			Window: time.Hour, Pairs: 2048},
+			Sources: 4, Shared: 40, Refused: 200, Window: time.Hour, Pairs: 2048},
 		HostScan: HostScan{FastHosts: 30, FastWindow: time.Minute, Hosts: 60, Window: time.Hour,
 			Answered: 0.3, Density: 0.3, Scattered: 4, Sources: 2048},
 		Flood: Flood{Sigma: 3, Rate: 100, History: 10 * time.Second, ColdRate: 250, Echo: 200,
 			Reflection: 20, Destinations: 4096},
 		SlowDoS: SlowDoS{Connections: 20, MinAge: 5 * time.Second, Window: time.Minute,
 			MaxBytes: 4096, Services: 2048},
-		BruteForce: BruteForce{Failures: 5, Window: time.Minute, Clients: 4096, Flows: 8192},
+		BruteForce: BruteForce{Failures: 5, Window: time.Minute, SlowFailures: 15, SlowWindow: time.Hour,
+			Clients: 4096, Flows: 8192},
 		Exfiltration: Exfiltration{Bytes: 10e6, CovertBytes: 1e6, Window: time.Hour, Ratio: 4,
 			Usual: 3, Pairs: 4096},
 		DNSTunnel: DNSTunnel{Names: 20, Window: 10 * time.Minute, MinLength: 30, MinEntropy: 3,
 			Domains: 2048},
-		ICMPTunnel: ICMPTunnel{Mismatches: 5, Sizes: 10, Window: 5 * time.Minute, Pairs: 2048},
+		ICMPTunnel: ICMPTunnel{Mismatches: 5, Sizes: 10, Contents: 10, Window: 5 * time.Minute, Pairs: 2048},
 		Beacon: Beacon{Repeats: 10, Internal: 10, Jitter: 0.15, SizeSpread: 0.2, MinInterval: time.Second,
 			MinDuration: 150 * time.Second, Services: 8192},
-		ARPSpoof: ARPSpoof{Claims: 3, Unasked: 10, Window: time.Minute, Hosts: 8192},
-	}
-}
-
-// Validate returns an error that names the first field, as it is spelled in
-// the configuration file, that no detector can work with.
-func (c *Config) Validate() error {
-	for _, f := range c.fields() {
-		if !(f.value > 0) || f.value > f.most {
-			return fmt.Errorf("detect: %s: %v is not above 0 and at most %v", f.name, f.value, f.most)
-		}
-	}
-	return nil
-}
-
-type field struct {
-	name        string
-	value, most float64
-}
-
-const (
-	mostCount   = 1 << 20        // of anything counted or remembered
-	mostRate    = 1e9            // a second
-	mostBytes   = 1e15           //
-	mostSeconds = 30 * 24 * 3600 // of a window
-	mostFactor  = 1000           //
-)
-
-// fields lists every field in the order of the configuration file.
-func (c *Config) fields() []field {
-	ps, hs, fl, sd, bf := &c.PortScan, &c.HostScan, &c.Flood, &c.SlowDoS, &c.BruteForce
-	ex, dt, it, be, as := &c.Exfiltration, &c.DNSTunnel, &c.ICMPTunnel, &c.Beacon, &c.ARPSpoof
-	count := func(name string, v int) field { return field{name, float64(v), mostCount} }
-	different := func(name string, v int) field { return field{name, float64(v), maxDistinct - 1} }
-	window := func(name string, v time.Duration) field { return field{name, v.Seconds(), mostSeconds} }
-	share := func(name string, v float64) field { return field{name, v, 1} }
-	return []field{
-		{"port_scan.rate", ps.Rate, mostRate},
-		different("port_scan.min_ports", ps.MinPorts),
-		different("port_scan.ports", ps.Ports),
-		{"port_scan.protocols", float64(ps.Protocols), 256},
-		share("port_scan.served", ps.Served),
-		window("port_scan.window", ps.Window),
-		count("port_scan.pairs", ps.Pairs),
-		different("host_scan.fast_hosts", hs.FastHosts),
-		window("host_scan.fast_window", hs.FastWindow),
-		different("host_scan.hosts", hs.Hosts),
-		window("host_scan.window", hs.Window),
-		share("host_scan.answered", hs.Answered),
-		share("host_scan.density", hs.Density),
-		{"host_scan.scattered", hs.Scattered, mostFactor},
-		count("host_scan.sources", hs.Sources),
-		{"flood.sigma", fl.Sigma, mostFactor},
-		{"flood.rate", fl.Rate, mostRate},
-		window("flood.history", fl.History),
-		{"flood.cold_rate", fl.ColdRate, mostRate},
-		{"flood.echo", fl.Echo, mostRate},
-		{"flood.reflection", fl.Reflection, mostRate},
-		count("flood.destinations", fl.Destinations),
-		different("slow_dos.connections", sd.Connections),
-		window("slow_dos.min_age", sd.MinAge),
-		window("slow_dos.window", sd.Window),
-		count("slow_dos.max_bytes", sd.MaxBytes),
-		count("slow_dos.services", sd.Services),
-		count("brute_force.failures", bf.Failures),
-		window("brute_force.window", bf.Window),
-		count("brute_force.clients", bf.Clients),
-		count("brute_force.flows", bf.Flows),
-		{"exfiltration.bytes", ex.Bytes, mostBytes},
-		{"exfiltration.covert_bytes", ex.CovertBytes, mostBytes},
-		window("exfiltration.window", ex.Window),
-		{"exfiltration.ratio", ex.Ratio, mostFactor},
-		{"exfiltration.usual", ex.Usual, mostFactor},
-		count("exfiltration.pairs", ex.Pairs),
-		different("dns_tunnel.names", dt.Names),
-		window("dns_tunnel.window", dt.Window),
-		{"dns_tunnel.min_length", float64(dt.MinLength), 255},
-		{"dns_tunnel.min_entropy", dt.MinEntropy, 8},
-		count("dns_tunnel.domains", dt.Domains),
-		count("icmp_tunnel.mismatches", it.Mismatches),
-		different("icmp_tunnel.sizes", it.Sizes),
-		window("icmp_tunnel.window", it.Window),
-		count("icmp_tunnel.pairs", it.Pairs),
-		count("beacon.repeats", be.Repeats),
-		{"beacon.internal", be.Internal, mostFactor},
-		share("beacon.jitter", be.Jitter),
-		share("beacon.size_spread", be.SizeSpread),
-		window("beacon.min_interval", be.MinInterval),
-		window("beacon.min_duration", be.MinDuration),
-		count("beacon.services", be.Services),
-		count("arp_spoof.claims", as.Claims),
-		count("arp_spoof.unasked", as.Unasked),
-		window("arp_spoof.window", as.Window),
-		count("arp_spoof.hosts", as.Hosts),
+		ARPSpoof:      ARPSpoof{Claims: 3, Unasked: 10, Window: time.Minute, Hosts: 8192},
+		WebAttack:     WebAttack{Evidence: 0.9, Window: 10 * time.Minute, Clients: 4096},
+		DGA:           DGA{Domains: 20, Window: 10 * time.Minute, Clients: 2048},
+		RemoteControl: RemoteControl{Evidence: 0.9, Turns: 2, Beats: 10, Flows: 8192},
+		Storm:         Storm{Rate: 100, Senders: 4096},
+		WebShell:      WebShell{Posts: 8, Window: time.Hour, Clients: 4096},
+		Newcomer:      Newcomer{Conversations: 50, Window: 10 * time.Minute, Most: 0.9, Services: 16384},
+		OddPort:       OddPort{Score: 0.6, Unvouched: 0.85, Confidence: 0.9, Services: 4096},
+		RequestFlood:  RequestFlood{Rate: 60, Clients: 4096},
 	}
 }

@@ -109,12 +109,12 @@ var typeOf = map[string]verdict.Type{
 	"exfiltration": verdict.Exfiltration,
 	"dns_tunnel":   verdict.DNSTunnel, "icmp_tunnel": verdict.ICMPTunnel,
 	"beaconing": verdict.Beacon, "beacon": verdict.Beacon, "arp_spoof": verdict.ARPSpoof,
+	"dga": verdict.Outlier, "web_attack": verdict.Outlier, "webshell": verdict.Outlier, "wifi_arp_replay": verdict.Flood,
 }
 
 // unseen are attacks that leave no trace a detector here could know.
 var unseen = map[string]string{
-	"westermo/right_extended.pcap arp_spoof":                                "the mirror port shows only the attacker's questions, under its own address, none of the forged replies",
-	"lemay-modbus/characterization_modbus_6RTU_with_operate.pcap port_scan": "reads all registers of a controller in one TCP connection; no port is tried",
+	"westermo/right_extended.pcap arp_spoof": "the mirror port shows only the attacker's questions, under its own address, none of the forged replies",
 }
 
 // notBenign are captures labelled benign that hold an attack.

@@ -40,18 +40,26 @@ func All(cfg Config) []Detector {
 		newICMPTunnel(cfg.ICMPTunnel),
 		newBeacon(cfg.Beacon),
 		newARPSpoof(cfg.ARPSpoof),
+		newWebAttack(cfg.WebAttack),
+		newDGA(cfg.DGA),
+		newRemoteControl(cfg.RemoteControl),
+		newStorm(cfg.Storm),
+		newWebShell(cfg.WebShell),
+		newNewcomer(cfg.Newcomer, cfg.OddPort),
+		newOddPort(cfg.OddPort),
+		newRequestFlood(cfg.RequestFlood),
 	}
 }
 
-// Grade places evidence on the common scale: 0 for none, 0.8 at the threshold,
-// towards 1 as evidence exceeds it (0.9 at twice, 0.98 at ten times).
+// Grade places evidence on the common scale: 0 for none, 0.8 at the threshold
+// and in proportion below it, towards 1 as evidence exceeds it (0.9 at twice, 0.98 at ten times).
 func Grade(evidence, threshold float64) float64 {
 	if evidence <= 0 || threshold <= 0 {
 		return 0
 	}
 	r := evidence / threshold
 	if r <= 1 {
-		return verdict.AnomalousScore * r * r
+		return verdict.AnomalousScore * r
 	}
 	return 1 - (1-verdict.AnomalousScore)/r
 }

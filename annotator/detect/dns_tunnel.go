@@ -139,7 +139,12 @@ type question struct {
 	name     []byte // lower case, labels joined with dots
 	qtype    uint16
 	response bool
+	code     uint8 // of the response
 }
+
+// nameError is the code of a response that there is no such name (RFC 1035
+// section 4.1.1).
+const nameError = 3
 
 // parseQuestion reads the first question of the message in p (RFC 1035 section
 // 4.1), its name into buf.
@@ -155,7 +160,7 @@ func parseQuestion(p *packet.Packet, buf []byte) (q question, ok bool) {
 	if opcode := m[2] >> 3 & 15; opcode != 0 {
 		return q, false
 	}
-	q.response = m[2]&0x80 != 0
+	q.response, q.code = m[2]&0x80 != 0, m[3]&15
 	i := header
 	for {
 		if i >= len(m) {

@@ -11,7 +11,7 @@ import (
 
 // icmpTunnel finds data carried in echo requests and replies. A reply has to
 // repeat its request byte for byte (RFC 792), there is none without a request,
-// and ping sends one size.
+// and ping sends one size and, but for the time, one content.
 type icmpTunnel struct {
 	cfg   ICMPTunnel
 	pairs *table[pair, echoes]
@@ -26,6 +26,7 @@ type echoes struct {
 	bytes      uint64
 	mismatches int // replies that repeat no request
 	sizes      distinct
+	contents   distinct    // of requests, behind the time stamp
 	requests   [64]request // the latest ones, by hash of id and sequence number
 }
 
@@ -59,9 +60,10 @@ func (d *icmpTunnel) Observe(o *flow.Observation) Finding {
 	s := d.pairs.take(key)
 	if o.Noise == flow.Clean {
 		if s.over(p.Time, d.cfg.Window) {
-			sizes := s.sizes
+			sizes, contents := s.sizes, s.contents
 			sizes.clear()
-			*s = echoes{incident: s.incident, period: begin(p.Time), sizes: sizes, asked: s.asked, requests: s.requests}
+			contents.clear()
+			*s = echoes{incident: s.incident, period: begin(p.Time), sizes: sizes, contents: contents, asked: s.asked, requests: s.requests}
 		}
 		s.packets++
 		s.bytes += uint64(p.PayloadLength)
@@ -71,21 +73,28 @@ func (d *icmpTunnel) Observe(o *flow.Observation) Finding {
 		case request:
 			*slot = r
 			s.asked++
+			if len(p.Payload) > stampBytes {
+				s.contents.add(hashBytes(p.Payload[stampBytes:min(len(p.Payload), 128)]))
+			}
 		case s.asked > 0 && slot.mismatch(r):
 			s.mismatches++
 		}
-		score := Grade(float64(s.mismatches), float64(d.cfg.Mismatches))
-		s.raise(max(score, Grade(float64(s.sizes.n), float64(d.cfg.Sizes))), p.Time, d.cfg.Window)
+		s.raise(max(Grade(float64(s.mismatches), float64(d.cfg.Mismatches)), Grade(float64(s.sizes.n), float64(d.cfg.Sizes)),
+			Grade(float64(s.contents.n-s.sizes.n), float64(d.cfg.Contents))), p.Time, d.cfg.Window)
 	}
 	if !s.active(p.Time, d.cfg.Window) {
 		return Finding{}
 	}
 	if s.outdated(p.Time) {
-		s.reason = fmt.Sprintf("%d echoes between %s and %s carried %d bytes in %d sizes within %.1f s, and %d replies do not repeat a request, as they must",
-			s.packets, p.Src, p.Dst, s.bytes, s.sizes.n, s.seconds(p.Time), s.mismatches)
+		s.reason = fmt.Sprintf("%d echoes between %s and %s carried %d bytes in %d sizes and %s contents within %.1f s, and %d replies do not repeat a request, as they must",
+			s.packets, p.Src, p.Dst, s.bytes, s.sizes.n, s.contents.size(), s.seconds(p.Time), s.mismatches)
 	}
 	return Finding{s.score, verdict.ICMPTunnel, s.reason}
 }
+
+// stampBytes is how much of a request ping uses for the time, which differs
+// from one to the next, unlike the rest.
+const stampBytes = 16
 
 func isEcho(p *packet.Packet) (request, reply bool) {
 	if p.Version == 0 {

@@ -98,8 +98,10 @@ func portKey(proto uint8, port uint16) uint64 { return uint64(proto)<<16 | uint6
 
 // portScan finds one host trying the ports of another.
 type portScan struct {
-	cfg   PortScan
-	pairs *table[pair, portPair]
+	cfg    PortScan
+	pairs  *table[pair, portPair]
+	shared *table[destination, sharedScan]
+	asked  *table[service, registerScan]
 }
 
 // portPair is what one host tried of another.
@@ -118,7 +120,12 @@ type portPair struct {
 }
 
 func newPortScan(cfg PortScan) *portScan {
-	return &portScan{cfg: cfg, pairs: newTable[pair, portPair](cfg.Pairs)}
+	return &portScan{
+		cfg:    cfg,
+		pairs:  newTable[pair, portPair](cfg.Pairs),
+		shared: newTable[destination, sharedScan](cfg.Pairs),
+		asked:  newTable[service, registerScan](cfg.Pairs),
+	}
 }
 
 func (d *portScan) Name() string { return "port_scan" }
@@ -132,10 +139,16 @@ func (d *portScan) Observe(o *flow.Observation) Finding {
 		return d.protocol(o)
 	}
 	if kind := probeOf(o); kind != 0 {
-		return d.probe(o, kind)
+		if p.Proto != packet.ProtoTCP {
+			return d.probe(o, kind)
+		}
+		if o.Noise == flow.Clean {
+			d.share(p)
+		}
+		return worse(d.probe(o, kind), d.shares(p))
 	}
 	d.answer(o)
-	return d.follow(o)
+	return worse(d.follow(o), d.registers(o))
 }
 
 // probe counts a packet that tries a port.
@@ -257,6 +270,9 @@ const streamPackets = 5
 func (d *portScan) use(o *flow.Observation) {
 	k := serviceOf(o)
 	if s := d.pairs.get(pair{k.client, k.server, k.domain}); s != nil {
+		s.ports.mark(portKey(k.proto, k.port))
+	}
+	if s := d.shared.get(destination{k.server, k.domain}); s != nil {
 		s.ports.mark(portKey(k.proto, k.port))
 	}
 }

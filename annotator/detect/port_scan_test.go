@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -116,4 +117,50 @@ func TestPortScanMirroredTwice(t *testing.T) {
 	if w.flagged != 20 {
 		t.Errorf("%d packets flagged, want both copies of the last 10 probes", w.flagged)
 	}
+}
+
+// TestSharedScan: several hosts, none of which tries much, scan one together.
+func TestSharedScan(t *testing.T) {
+	knock := func(w *wire, sources, ports int, open bool) {
+		for i := range ports {
+			client, server := fmt.Sprintf("198.51.100.%d:%d", 1+i%sources, 40000+i), at("10.0.0.5", 1+i)
+			if open {
+				w.connect(client, server)
+				w.say(client, server, "hello")
+			} else {
+				w.tcp(client, server, packet.SYN, "")
+				w.tcp(server, client, packet.RST|packet.ACK, "")
+			}
+			w.wait(20 * time.Second)
+		}
+	}
+	play(t, verdict.PortScan, func() Detector { return newPortScan(Default().PortScan) }, []scene{
+		{name: "ten hosts, one target", flagged: 5, play: func(w *wire) { knock(w, 10, 45, false) },
+			reason: "10 hosts together probed 41 ports of 10.0.0.5 within 800.0 s, 0 used"},
+		{name: "at the threshold", flagged: 0, play: func(w *wire) { knock(w, 10, 40, false) }},
+		{name: "a port for everyone, as in a flood", flagged: 0, play: func(w *wire) { knock(w, 45, 45, false) }},
+		{name: "a server of many services", flagged: 0, play: func(w *wire) { knock(w, 10, 100, true) }},
+	})
+}
+
+// TestRegisterScan: a client asks a controller for what it does not have.
+func TestRegisterScan(t *testing.T) {
+	const client, plc = "10.0.0.66:40000", "10.0.0.5:502"
+	ask := func(w *wire, n int, gap time.Duration, answer string) {
+		w.connect(client, plc)
+		for range n {
+			w.say(client, plc, "\x00\x01\x00\x00\x00\x06\x01\x03\x00\x10\x00\x01")
+			w.say(plc, client, answer)
+			w.wait(gap)
+		}
+	}
+	const refusal = "\x00\x01\x00\x00\x00\x03\x01\x83\x02"
+	play(t, verdict.PortScan, func() Detector { return newPortScan(Default().PortScan) }, []scene{
+		{name: "refused again and again", flagged: -1, play: func(w *wire) { ask(w, 250, 50*time.Millisecond, refusal) },
+			reason: "201 requests to the controller 10.0.0.5 refused within a minute; its own masters know what it has"},
+		{name: "one wrong register, polled", flagged: 0, play: func(w *wire) { ask(w, 500, time.Second, refusal) }},
+		{name: "answers", flagged: 0, play: func(w *wire) {
+			ask(w, 500, 50*time.Millisecond, "\x00\x01\x00\x00\x00\x05\x01\x03\x02\x00\x07")
+		}},
+	})
 }

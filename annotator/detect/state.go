@@ -76,11 +76,14 @@ func (p *period) over(now int64, d time.Duration) bool { return !p.begun || !nea
 // seconds is how long the period has lasted.
 func (p *period) seconds(now int64) float64 { return float64(max(now-p.start, 0)) / 1e9 }
 
-// rate counts events within a sliding window, to an eighth of its length.
+// rate counts events within a sliding window, to an eighth of its length. The
+// slots are counted from the first event, so that counts do not depend on the
+// time of day.
 type rate struct {
-	slots [8]uint32
-	head  int64 // number of the newest slot since 1970
-	total uint32
+	slots  [8]uint32
+	origin int64 // time of the first event
+	head   int64 // number of the newest slot since
+	total  uint32
 }
 
 // add counts n events at time now and returns how many there were in window.
@@ -98,10 +101,17 @@ func (r *rate) count(now int64, window time.Duration) uint32 {
 }
 
 func (r *rate) advance(now int64, window time.Duration) {
-	slot := now / max(int64(window)/8, 1)
+	if r.origin == 0 {
+		r.origin = now
+	}
+	width := max(int64(window)/8, 1)
+	slot := (now - r.origin) / width
+	if now < r.origin {
+		slot-- // division rounds towards zero
+	}
 	switch ahead := slot - r.head; {
 	case ahead >= 8 || ahead <= -8:
-		*r = rate{head: slot}
+		*r = rate{origin: r.origin, head: slot}
 	default:
 		for ; r.head < slot; r.head++ {
 			next := uint64(r.head+1) % 8
@@ -252,9 +262,9 @@ type incident struct {
 }
 
 // raise takes new evidence: the worst of an incident counts until there has
-// been none worth a word for longer than hold.
+// been none for longer than hold.
 func (i *incident) raise(score float64, now int64, hold time.Duration) {
-	if score < verdict.SuspiciousScore {
+	if score < inkling {
 		return
 	}
 	if near(now, i.last, hold) {
@@ -263,14 +273,21 @@ func (i *incident) raise(score float64, now int64, hold time.Duration) {
 	i.score, i.last = score, now
 }
 
-// active tells that the incident is worth a word and that its last evidence is
-// not older than hold.
+// inkling is the least score that is kept: too little to speak of, enough to
+// tell that packet from one of which nothing is known.
+const inkling = 0.2
+
+// active tells that there is an incident whose last evidence is not older than
+// hold.
 func (i *incident) active(now int64, hold time.Duration) bool {
-	return i.score >= verdict.SuspiciousScore && near(now, i.last, hold)
+	return i.score >= inkling && near(now, i.last, hold)
 }
 
 // outdated tells that the reason has to be written anew, and notes that it is.
 func (i *incident) outdated(now int64) bool {
+	if i.score < verdict.SuspiciousScore {
+		return false // nobody asks for a reason
+	}
 	flagged := i.score > verdict.AnomalousScore && i.said <= verdict.AnomalousScore
 	if i.reason != "" && !flagged && i.score < i.said+0.01 && near(now, i.saidAt, time.Second) {
 		return false

@@ -126,6 +126,14 @@ func TestICMPTunnel(t *testing.T) {
 				w.echo("10.0.0.5", "10.0.0.9", true, i, fmt.Sprintf("%08dabcdefghijklmnop", i))
 			}
 		}},
+		{name: "data in place of a pattern", flagged: -1, play: func(w *wire) {
+			for i := range uint16(30) {
+				data := noise(int(i), 56)
+				w.echo("10.0.0.9", "10.0.0.5", false, i, data)
+				w.echo("10.0.0.5", "10.0.0.9", true, i, data)
+				w.wait(time.Second)
+			}
+		}},
 		{name: "ping in growing sizes", flagged: 0, play: func(w *wire) {
 			for i := range uint16(10) {
 				w.echo("10.0.0.9", "10.0.0.5", false, i, noise(1, 100*int(i)))
@@ -136,7 +144,7 @@ func TestICMPTunnel(t *testing.T) {
 				w.echo("10.0.0.9", "10.0.0.5", false, i, noise(int(i), 64))
 				w.echo("10.0.0.5", "10.0.0.9", true, i, noise(100+int(i), 64))
 			}
-		}, reason: "12 echoes between 10.0.0.5 and 10.0.0.9 carried 768 bytes in 1 sizes within 0.0 s, and 6 replies do not repeat a request, as they must"},
+		}, reason: "12 echoes between 10.0.0.5 and 10.0.0.9 carried 768 bytes in 1 sizes and 6 contents within 0.0 s, and 6 replies do not repeat a request, as they must"},
 		{name: "replies without requests", flagged: 5, play: func(w *wire) {
 			w.echo("10.0.0.9", "10.0.0.5", false, 0, noise(0, 64))
 			for i := range uint16(10) {

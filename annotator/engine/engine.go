@@ -81,6 +81,7 @@ type Engine struct {
 	model     string // version, for the verdicts
 	table     *flow.Table
 	detectors []detect.Detector
+	suspects  *detect.Suspects
 	normal    []feature.Quantiles
 	decoders  []packet.Decoder // one a worker
 
@@ -112,6 +113,7 @@ func New(cfg Config, scorer score.Scorer) (*Engine, error) {
 		model:        manifest.Version,
 		table:        flow.NewTable(cfg.Flow),
 		detectors:    detect.All(cfg.Detect),
+		suspects:     detect.NewSuspects(),
 		normal:       manifest.Anomaly.Normal,
 		decoders:     make([]packet.Decoder, cfg.Workers),
 		packets:      make([]packet.Packet, chunk),
@@ -249,6 +251,7 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, row int32) {
 			best = f
 		}
 	}
+	best = e.suspects.Observe(o, best)
 	model := learningScore
 	if row >= 0 {
 		model = float64(e.anomalies[row])

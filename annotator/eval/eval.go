@@ -17,25 +17,45 @@ type Capture struct {
 	Responses      uint64                    // a victim's answers
 	ResponseAlarms uint64
 	Frames         uint64
+	Duration       int64 // nanoseconds, pauses of more than longPause left out
 
-	benign histogram // scores of benign frames
-	attack histogram // scores of attack frames
+	last        int64                // time of the latest frame
+	benign      histogram            // scores of benign frames
+	benignPlain [baselines]histogram // what the baselines say of them
+	plain       [][baselines]float32 // what they say of every frame; empty if not measured
 }
+
+// longPause is a time without frames, in nanoseconds, after which a capture is
+// rather another one that was appended.
+const longPause = 600e9
 
 // AttackFigures are the figures of one attack within one capture.
 type AttackFigures struct {
 	Frames  uint64 // carrying the attack
 	Flagged uint64 // of these, above verdict.AnomalousScore
 	Right   uint64 // of these, with the type that was expected
+
+	begun, found int64 // times of the first frame, and of the first flagged with the right type
+	scores       histogram
+	plain        [baselines]histogram
+}
+
+// Delay returns the nanoseconds from the attack's first frame to the first
+// that was flagged with the right type. ok is false if none was.
+func (f *AttackFigures) Delay() (delay int64, ok bool) {
+	return max(f.found-f.begun, 0), f.Right > 0
 }
 
 // Add counts one frame.
 func (c *Capture) Add(label Label, v *verdict.Verdict) {
+	if gap := v.Time - c.last; c.Frames > 0 && gap > 0 && gap <= longPause {
+		c.Duration += gap
+	}
+	c.last = v.Time
 	c.Frames++
 	flagged := v.Score > verdict.AnomalousScore
 	switch label.Truth {
 	case Attack:
-		c.attack.add(v.Score)
 		c.addAttack(label.Attack, v, flagged)
 	case Response:
 		c.Responses++
@@ -45,6 +65,7 @@ func (c *Capture) Add(label Label, v *verdict.Verdict) {
 	case Benign:
 		c.Benign++
 		c.benign.add(v.Score)
+		c.addPlain(&c.benignPlain)
 		if flagged {
 			c.addAlarm(v)
 		}
@@ -57,16 +78,31 @@ func (c *Capture) addAttack(name string, v *verdict.Verdict, flagged bool) {
 	}
 	f := c.Attacks[name]
 	if f == nil {
-		f = &AttackFigures{}
+		f = &AttackFigures{begun: v.Time}
 		c.Attacks[name] = f
 	}
 	f.Frames++
+	f.scores.add(v.Score)
+	c.addPlain(&f.plain)
 	if !flagged {
 		return
 	}
 	f.Flagged++
 	if want := ExpectedType(name); want == "" || want == v.Type {
+		if f.Right == 0 {
+			f.found = v.Time
+		}
 		f.Right++
+	}
+}
+
+// addPlain counts what the baselines say of the latest frame.
+func (c *Capture) addPlain(h *[baselines]histogram) {
+	if c.Frames > uint64(len(c.plain)) {
+		return
+	}
+	for i, score := range c.plain[c.Frames-1] {
+		h[i].add(float64(score))
 	}
 }
 
@@ -80,21 +116,19 @@ func (c *Capture) addAlarm(v *verdict.Verdict) {
 }
 
 // AUC is the area under the receiver operating characteristic of the score,
-// attack frames against the capture's own benign ones: the chance that a random
-// attack frame scores higher than a random benign one, ties counting half. ok is
-// false when the capture lacks one of the two.
-func (c *Capture) AUC() (auc float64, ok bool) {
-	if c.attack.n == 0 || c.benign.n == 0 {
-		return 0, false
+// attack frames against the capture's own benign ones. ok is false when the
+// capture lacks one of the two.
+func (c *Capture) AUC() (area float64, ok bool) {
+	attack := c.attack()
+	return auc(&attack, &c.benign), attack.n > 0 && c.benign.n > 0
+}
+
+// attack returns the scores of all attack frames.
+func (c *Capture) attack() (all histogram) {
+	for _, f := range c.Attacks {
+		all.merge(&f.scores)
 	}
-	var sum float64
-	below := 0.0
-	for i := range c.benign.bins {
-		b, a := float64(c.benign.bins[i]), float64(c.attack.bins[i])
-		sum += a * (below + b/2)
-		below += b
-	}
-	return sum / (float64(c.attack.n) * float64(c.benign.n)), true
+	return all
 }
 
 // Names returns the names of the capture's attacks in order.
@@ -105,15 +139,4 @@ func (c *Capture) Names() []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// histogram counts scores, which have three decimals.
-type histogram struct {
-	bins [1001]uint64
-	n    uint64
-}
-
-func (h *histogram) add(score float64) {
-	h.bins[min(max(int(score*1000+0.5), 0), 1000)]++
-	h.n++
 }

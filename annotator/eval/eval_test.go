@@ -48,14 +48,59 @@ func TestCapture(t *testing.T) {
 	add(Attack, "port_scan", 0.8, verdict.PortScan)
 	add(Response, "port_scan", 0.9, verdict.PortScan)
 	add(Unknown, "", 1, verdict.Flood)
-	if f := *c.Attacks["port_scan"]; f != (AttackFigures{Frames: 3, Flagged: 2, Right: 1}) {
-		t.Errorf("port_scan: %+v", f)
+	if f := c.Attacks["port_scan"]; f.Frames != 3 || f.Flagged != 2 || f.Right != 1 {
+		t.Errorf("port_scan: %d frames, %d flagged, %d right", f.Frames, f.Flagged, f.Right)
 	}
 	if c.Alarms != 1 || c.FirstAlarm != 2 || c.Benign != 2 || c.ResponseAlarms != 1 || c.Frames != 7 {
-		t.Errorf("%+v", c)
+		t.Errorf("%d alarms, first %d, %d benign, %d response alarms, %d frames", c.Alarms, c.FirstAlarm, c.Benign, c.ResponseAlarms, c.Frames)
 	}
 	// Pairs won: 0.9 beats 0.1 and ties 0.9 (1.5), 0.95 beats both (2), 0.8 beats one (1).
 	if auc, ok := c.AUC(); !ok || math.Abs(auc-4.5/6) > 1e-12 {
 		t.Errorf("AUC %v, %v", auc, ok)
+	}
+}
+
+func TestSummarize(t *testing.T) {
+	result := func(name string, frames ...[2]float64) Result { // seconds and score, negative for an attack
+		r := Result{Name: name}
+		for i, f := range frames {
+			label := Label{Truth: Benign}
+			v := verdict.Verdict{Frame: uint64(i + 1), Time: int64(f[0] * 1e9), Score: math.Abs(f[1]), Type: verdict.Flood}
+			if f[1] < 0 {
+				label = Label{Attack, "syn_flood"}
+			}
+			r.Add(label, &v)
+		}
+		return r
+	}
+	s := Summarize([]Result{
+		result("lab/a", [2]float64{0, 0.1}, [2]float64{1, -0.2}, [2]float64{3.5, -0.9}),
+		result("web/b", [2]float64{0, 0.85}, [2]float64{600, 0.3}, [2]float64{1e6, 0.3}),
+	})
+	a := s.Attacks[0]
+	if len(s.Attacks) != 1 || a.Origin != "laboratory" || a.Delay != 2.5 || a.Recall != 0.5 || a.RecallAt["1%"] != 0.5 {
+		t.Errorf("attacks: %d, %s, %v, %v, %v", len(s.Attacks), a.Origin, a.Delay, a.Recall, a.RecallAt)
+	}
+	// 0.2 beats one of four benign frames, 0.9 all.
+	if math.Abs(a.AUC-5.0/8) > 1e-12 {
+		t.Errorf("AUC %v", a.AUC)
+	}
+	if m := s.Means; len(m) != 2 || m[0] != (MeanAUC{"own benign frames", "laboratory", 1, 1}) {
+		t.Errorf("means: %v", m)
+	}
+	if b := s.Benign[len(s.Benign)-1]; b.Folder != "all" || b.Alarms != 1 || b.Alarmed != 1 || b.Frames != 4 || math.Abs(b.Hours-603.5/3600) > 1e-9 {
+		t.Errorf("benign: %+v", b)
+	}
+}
+
+func TestBoxes(t *testing.T) {
+	var values [baselines][]float64
+	values[boxGap] = []float64{10, 11, 12, 13, 14, 15, 16, 17, 100}
+	values[boxSize] = []float64{60, 60, 60, 60, 60, 60, 60, 60, 60}
+	got := boxes(values)
+	for i, g := range got {
+		if outside := g[boxGap] > 0; outside != (i == 8) || g[boxSize] != 0 {
+			t.Errorf("frame %d: %v", i, g)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"ampulla/annotator/flow"
 	"ampulla/annotator/packet"
+	"ampulla/annotator/signature"
 )
 
 // Widths of the parts of the classifier's vector.
@@ -16,11 +17,13 @@ const (
 	// lengthOffsets is at how many offsets, from 0, a length field is sought.
 	lengthOffsets = 5
 	summaryWidth  = 7
-	sideWidth     = flow.HeadBytes + flow.NextBytes + summaryWidth + lengthFields
+	// nextBytes is how many bytes of a second payload are features themselves.
+	nextBytes = 16
+	sideWidth = flow.HeadBytes + nextBytes + summaryWidth + lengthFields
 )
 
 // ClassWidth is the number of values of a classifier vector.
-const ClassWidth = generalWidth + flow.FirstPayloads + 2*sideWidth
+const ClassWidth = generalWidth + flow.FirstPayloads + 2*sideWidth + signature.Count
 
 // lengthSlack is by how many bytes a payload may be longer than a length field
 // in it says, for the field to count as its length.
@@ -46,7 +49,26 @@ func ClassFeatures() []Feature {
 			Doc:  fmt.Sprintf("payload bytes of payload packet %d, negative from the server, 0 if not yet seen", i+1),
 		})
 	}
-	return append(append(fs, sideFeatures("client")...), sideFeatures("server")...)
+	fs = append(append(fs, sideFeatures("client")...), sideFeatures("server")...)
+	return append(fs, signatureFeatures()...)
+}
+
+func signatureFeatures() []Feature {
+	var fs []Feature
+	seen := map[string]int{}
+	for _, s := range signature.All() {
+		seen[s.Class]++
+		name := "signature_" + s.Class
+		if seen[s.Class] > 1 {
+			name = fmt.Sprintf("%s_%d", name, seen[s.Class])
+		}
+		doc := "share of the first and second payloads of both sides, as far as seen, that match: "
+		if s.Pair() {
+			doc = "1 if the first and second payload of a side match: "
+		}
+		fs = append(fs, Feature{Name: name, Doc: doc + s.Doc})
+	}
+	return fs
 }
 
 func sideFeatures(side string) []Feature {
@@ -57,7 +79,7 @@ func sideFeatures(side string) []Feature {
 	for i := range flow.HeadBytes {
 		add(fmt.Sprintf("byte_%d", i), fmt.Sprintf("byte %d of the first payload of the %%s, 0 to 255, -1 if there is none", i))
 	}
-	for i := range flow.NextBytes {
+	for i := range nextBytes {
 		add(fmt.Sprintf("next_%d", i), fmt.Sprintf("byte %d of the second payload of the %%s, 0 to 255, -1 if there is none", i))
 	}
 	add("length", "bytes of the first payload of the %s, 0 if not yet seen")
@@ -85,23 +107,65 @@ func Class(f *flow.Flow, out []float32) {
 	out[3] = flag(f.Lengths[0] > 0)
 	out[4] = float32(min(f.Client.Payloads, flow.FirstPayloads))
 	out[5] = float32(min(f.Server.Payloads, flow.FirstPayloads))
-	turns, client, server := 0, 0, 0
+	turns := 0
 	for i, n := range f.Lengths {
 		out[generalWidth+i] = float32(n)
 		if i > 0 && n != 0 && (n > 0) != (f.Lengths[i-1] > 0) {
 			turns++
 		}
-		if n > 0 && client == 0 {
-			client = int(n)
-		}
-		if n < 0 && server == 0 {
-			server = -int(n)
-		}
 	}
 	out[6] = float32(turns)
 	out = out[generalWidth+flow.FirstPayloads:]
-	writeSide(&f.Client, client, out[:sideWidth])
-	writeSide(&f.Server, server, out[sideWidth:])
+	m := messages(f)
+	writeSide(&f.Client, m[0].Length, out[:sideWidth])
+	writeSide(&f.Server, m[2].Length, out[sideWidth:])
+	writeSignatures(&m, out[2*sideWidth:])
+}
+
+// messages returns the first and second payload of the client and of the
+// server; Length is 0 for those not yet seen.
+func messages(f *flow.Flow) (m [4]signature.Message) {
+	m[0].Data, m[1].Data = f.Client.Head(), f.Client.Next()
+	m[2].Data, m[3].Data = f.Server.Head(), f.Server.Next()
+	client, server := 0, 2
+	for _, n := range f.Lengths {
+		if n > 0 && client < 2 {
+			m[client].Length = int(n)
+			client++
+		}
+		if n < 0 && server < 4 {
+			m[server].Length = -int(n)
+			server++
+		}
+	}
+	for i := range m {
+		m[i].Proto = f.Proto
+	}
+	return m
+}
+
+func writeSignatures(m *[4]signature.Message, out []float32) {
+	seen := float32(0)
+	for i := range m {
+		if m[i].Length > 0 {
+			seen++
+		}
+	}
+	all := signature.All()
+	for k := range all {
+		s := &all[k]
+		if s.Pair() {
+			out[k] = flag(s.Follows(m[0], m[1]) || s.Follows(m[2], m[3]))
+			continue
+		}
+		matches := float32(0)
+		for i := range m {
+			if m[i].Length > 0 && s.Match(m[i]) {
+				matches++
+			}
+		}
+		out[k] = matches / max(seen, 1)
+	}
 }
 
 // ClassDue tells whether the packet that f was last seen with calls for a new
@@ -120,8 +184,8 @@ func ClassDue(f *flow.Flow) bool {
 func writeSide(s *flow.Side, length int, out []float32) {
 	head := s.Head()
 	writeBytes(head, out[:flow.HeadBytes])
-	writeBytes(s.Next(), out[flow.HeadBytes:flow.HeadBytes+flow.NextBytes])
-	out = out[flow.HeadBytes+flow.NextBytes:]
+	writeBytes(s.Next(), out[flow.HeadBytes:flow.HeadBytes+nextBytes])
+	out = out[flow.HeadBytes+nextBytes:]
 	out[0] = float32(length)
 	writeSummary(head, out[1:summaryWidth])
 	writeLengthFields(head, length, out[summaryWidth:])

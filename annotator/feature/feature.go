@@ -9,7 +9,7 @@ package feature
 // Version names the definition of both vectors. It changes whenever a feature
 // is added, removed, reordered or computed differently; a model only runs with
 // the version that it was trained with.
-const Version = "1"
+const Version = "2"
 
 // Feature describes one number of a vector. The tables of features are data:
 // the order of a table is the order of its vector.

@@ -7,10 +7,8 @@ import (
 )
 
 const (
-	// HeadBytes is how many bytes of a first payload are kept.
+	// HeadBytes is how many bytes of a first and of a second payload are kept.
 	HeadBytes = 64
-	// NextBytes is how many bytes of a second payload are kept.
-	NextBytes = 16
 	// FirstPayloads is of how many payload packets the lengths are kept.
 	FirstPayloads = 8
 )
@@ -65,7 +63,7 @@ type Side struct {
 	Gaps     Moments // seconds between packets that carried payload
 
 	head             [HeadBytes]byte
-	next             [NextBytes]byte
+	next             [HeadBytes]byte
 	headLen, nextLen uint8
 	lastPayload      int64
 }
@@ -73,7 +71,7 @@ type Side struct {
 // Head returns what was captured of the first payload, at most HeadBytes.
 func (s *Side) Head() []byte { return s.head[:s.headLen] }
 
-// Next returns what was captured of the second payload, at most NextBytes.
+// Next returns what was captured of the second payload, at most HeadBytes.
 func (s *Side) Next() []byte { return s.next[:s.nextLen] }
 
 // observe takes a clean packet of the flow in.

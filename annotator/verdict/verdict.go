@@ -47,7 +47,7 @@ const (
 	ICMPTunnel   Type = "icmp_tunnel"
 	Beacon       Type = "beacon"
 	ARPSpoof     Type = "arp_spoof"
-	Outlier      Type = "outlier" // the model alone
+	Outlier      Type = "outlier" // anything else: what the model finds rare, and attacks without a type of their own
 )
 
 // Types are all types of anomalies.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"ampulla/annotator/verdict"
 	"ampulla/grpc/client"
@@ -18,11 +19,15 @@ type config struct {
 	client string // name and version
 	// patience is how long Wireshark waits at most, see the type.
 	patience time.Duration
-	// ahead allows to read the capture file; eager does so from the first frame
-	// on, and not only when somebody looks.
-	ahead, eager bool
+	// ahead is how many frames of the capture file to read beyond the last one
+	// that somebody asked for, some hundreds at least; 0 for not reading it. An
+	// eager capture begins with the first frame, and not only when somebody looks.
+	ahead uint64
+	eager bool
 	// notes lets a comment of the file stand for a verdict.
 	notes bool
+	// retry is how long after an annotator was lost to ask for one again.
+	retry time.Duration
 }
 
 // answer says what there is to know about a frame.
@@ -68,6 +73,7 @@ type capture struct {
 	config
 	*table
 	file   *os.File // nil if frames go as they are dissected
+	left   bool     // they do, since what is shown is no longer what the file has
 	feed   *feed    // nil until there is something to send
 	last   uint64   // position of the last frame found by a search
 	wanted uint64   // the feed knows that up to here somebody looks
@@ -112,7 +118,7 @@ func (c *capture) shown(s *shot) found {
 		}
 		return c.again(s)
 	}
-	if c.passed == 0 && c.ahead && c.file == nil {
+	if c.passed == 0 && c.ahead > 0 && c.file == nil {
 		c.file = findFile(s, c.table)
 	}
 	if c.file != nil && c.feed == nil && !s.look && !c.eager {
@@ -125,7 +131,10 @@ func (c *capture) shown(s *shot) found {
 			return found{answer: exactly}
 		}
 		n = c.passed + 1
-		err = c.feed.queue(s.frame(), c.row(s), c.wait)
+		if r, ok := c.at(c.passed); ok && s.nanos == 0 {
+			s.nanos = r.time // what has no time stamp has that of the frame before, as in package pcapng
+		}
+		err = c.feed.queue(n, s.frame(), c.row(s), c.wait)
 	}
 	c.step(max(n, c.passed+1), s.number)
 	switch {
@@ -137,13 +146,14 @@ func (c *capture) shown(s *shot) found {
 	return c.judge(n)
 }
 
-// begin starts the feed, unless it is there. One that was lost is replaced: the
-// file has all frames still, and the annotator may be back.
-func (c *capture) begin() {
+// begin starts the feed, unless it is there. One that was lost before it knew
+// position n is replaced: the file has all frames still, and the annotator may be
+// back.
+func (c *capture) begin(n uint64) {
 	switch {
 	case c.feed == nil:
 		c.feed = newFeed(c.config, c.table, c.file, math.MaxUint64)
-	case c.file != nil && c.feed.failed():
+	case c.file != nil && !c.left && n > c.judged.Load() && c.feed.failed():
 		c.restart(math.MaxUint64)
 	}
 }
@@ -164,11 +174,11 @@ func (c *capture) restart(limit uint64) {
 // follow returns the position of the next frame in the file, 0 if it is not
 // from there and has to be queued.
 func (c *capture) follow(s *shot) (uint64, error) {
-	c.begin()
-	if c.file == nil {
+	next := c.passed + 1
+	c.begin(next)
+	if c.file == nil || c.left {
 		return 0, nil
 	}
-	next := c.passed + 1
 	r, ok := c.feed.row(next, c.wait)
 	if !ok {
 		if err := c.state(next); !errors.Is(err, errLost) {
@@ -183,14 +193,15 @@ func (c *capture) follow(s *shot) (uint64, error) {
 	if n, ok := c.feed.find(key, s, next, c.wait); ok {
 		return n, nil // Wireshark kept some to itself
 	}
-	c.restart(c.passed) // not the file that is shown: only up to here
+	c.left = true
+	c.restart(c.passed)
 	return 0, nil
 }
 
 // again returns what there is to know of a frame that was dissected before.
 func (c *capture) again(s *shot) found {
-	c.begin()
 	n := c.position(s.number)
+	c.begin(n)
 	key := c.row(s).key
 	r, ok := c.feed.row(n, c.wait)
 	if ok && r.key == key && r.near(s) {
@@ -222,12 +233,13 @@ func (c *capture) state(n uint64) error {
 
 // judge returns what there is to know of a position, waiting for it if need be.
 func (c *capture) judge(n uint64) found {
+	c.begin(n)
 	f := c.feed
-	if r, ok := c.at(n); ok && r.noted {
+	if r, ok := f.row(n, c.wait); ok && r.noted {
 		return found{answer: noted, note: f.noteOf(n)}
 	}
 	if n > c.wanted {
-		c.wanted = n + maxAhead/4
+		c.wanted = n + c.ahead/4
 		f.want(c.wanted)
 	}
 	session := f.current()
@@ -274,5 +286,16 @@ func inWords(err error) string {
 		return client.ErrGone.Error()
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
-	return text[:min(len(text), 600)]
+	return text
+}
+
+// cut returns a text, or what of it fits into so many bytes.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	for most > 0 && !utf8.RuneStart(text[most]) {
+		most--
+	}
+	return text[:most]
 }

@@ -31,6 +31,9 @@ var (
 // The functions below are called from that thread only.
 var current *capture
 
+// maxAhead is how many frames of a file are read before anybody asks for them.
+const maxAhead = 1 << 20
+
 // goOpen begins another capture; nothing is opened yet. It returns whether this
 // is tshark, in which nobody begins to look in the middle.
 //
@@ -45,9 +48,10 @@ func goOpen(o *C.struct_options, table **C.struct_table) (tshark C.int) {
 		},
 		client:   C.GoString(o.client),
 		patience: time.Duration(o.patience_ms) * time.Millisecond,
-		ahead:    o.ahead != 0,
+		ahead:    uint64(o.ahead) * maxAhead,
 		eager:    o.eager != 0,
 		notes:    o.notes != 0,
+		retry:    5 * time.Second,
 	})
 	if err != nil {
 		current = nil
@@ -68,7 +72,7 @@ func (c *capture) shared() *C.struct_table { return (*C.struct_table)(unsafe.Poi
 //export goPass
 func goPass(number C.double) (known C.int) {
 	defer survive(nil)
-	if current != nil && current.pass(whole(number)) {
+	if current != nil && current.pass(whole(float64(number))) {
 		return 1
 	}
 	return 0
@@ -83,13 +87,13 @@ func goFrame(s *C.struct_shot, r *C.struct_reply, table **C.struct_table) {
 	if current == nil {
 		return
 	}
+	defer func() { *table = current.shared() }() // it may be another one now
 	what := current.shown(&shot{
-		number: whole(s.number), visited: s.visited != 0, look: s.look != 0,
-		time: float64(s.time), caught: uint32(whole(s.caught)),
+		number: whole(float64(s.number)), visited: s.visited != 0, look: s.look != 0,
+		time: float64(s.time), caught: uint32(whole(float64(s.caught))),
 		data:  C.GoBytes(unsafe.Pointer(s.data), min(s.data_len, packet.SnapLen)),
-		exact: s.exact != 0, length: uint32(whole(s.length)), nanos: nanoseconds(s.secs, s.nsecs), encap: int(s.encap),
+		exact: s.exact != 0, length: uint32(whole(float64(s.length))), nanos: nanoseconds(float64(s.secs), float64(s.nsecs)), encap: int(s.encap),
 	})
-	*table = current.shared()
 	r.answer = C.int(what.answer)
 	r.position, r.score = C.uint64_t(what.position), C.double(what.score)
 	switch what.answer {
@@ -120,10 +124,10 @@ func goVerdict(r *C.struct_reply) {
 
 const maxText = C.TEXT_MAX / C.TEXTS // bytes
 
-// put copies a text to a place in r, cut to so many bytes, and returns its
-// length.
+// put copies a text to a place in r, as far as it fits into so many bytes, and
+// returns its length.
 func put(r *C.struct_reply, at int, text string, most int) int {
-	text = text[:min(len(text), most)]
+	text = cut(text, most)
 	for i := range len(text) {
 		r.text[at+i] = C.char(text[i])
 	}
@@ -142,7 +146,7 @@ func goClose() {
 }
 
 // whole returns a number from Lua as an integer; 0 if it is none.
-func whole(x C.double) uint64 {
+func whole(x float64) uint64 {
 	if !(x >= 0 && x <= math.MaxUint32) {
 		return 0
 	}
@@ -150,7 +154,7 @@ func whole(x C.double) uint64 {
 }
 
 // nanoseconds returns a time in nanoseconds, or the nearest one that there is.
-func nanoseconds(secs, nsecs C.double) int64 {
+func nanoseconds(secs, nsecs float64) int64 {
 	const most = math.MaxInt64 / 1_000_000_000
 	switch {
 	case secs >= most:

@@ -16,17 +16,13 @@ import (
 
 // Bounds of one feed.
 const (
-	maxAhead = 1 << 20  // frames to read beyond the last one that somebody asked for
 	batch    = 1024     // frames to send at once
 	maxEarly = 10_000   // frames to hold back until the session is open
 	maxNote  = 3000     // bytes of a comment; ours have a few hundred
 	maxNotes = 64 << 20 // bytes of all comments
 )
 
-const (
-	openTimeout = 10 * time.Second
-	retryAfter  = 5 * time.Second // that an annotator was lost
-)
+const openTimeout = 10 * time.Second
 
 // feed takes the frames of a capture to a session of its own: first those of a
 // file, if there is one, up to a position, and then what is queued. It opens
@@ -48,13 +44,13 @@ type feed struct {
 	horizon uint64            // the file may be read up to this position
 	notes   map[uint64]string // comments with a verdict, by position
 	noted   int               // their bytes
-	index   map[uint64][]uint64
-	indexed uint64 // position up to which index, by key, reaches
+
+	index index // for Wireshark's thread only
 }
 
 // newFeed begins to take the first limit frames of a file, which may be nil.
 func newFeed(cfg config, t *table, file *os.File, limit uint64) *feed {
-	f := &feed{config: cfg, table: t, notes: make(map[uint64]string), changed: make(chan struct{}), done: file == nil, horizon: maxAhead}
+	f := &feed{config: cfg, table: t, notes: make(map[uint64]string), changed: make(chan struct{}), done: file == nil, horizon: cfg.ahead}
 	f.life, f.stop = context.WithCancel(context.Background())
 	go func() {
 		defer f.survive()
@@ -197,9 +193,18 @@ func (f *feed) opened(session *client.Session) {
 	f.announce()
 }
 
-// queue takes the next frame in, waiting for room as long as wait has it.
-func (f *feed) queue(frame packet.Frame, r row, wait *client.Patience) error {
-	held, err := f.hold(frame)
+// queue takes in the frame at position n, which follows all that the file had,
+// waiting for room as long as wait has it.
+func (f *feed) queue(n uint64, frame packet.Frame, r row, wait *client.Patience) error {
+	f.want(n)
+	err := f.until(wait, func() bool { return f.done })
+	if err == nil && n != f.table.known.Load()+1 {
+		err = errLost // some were shown before they could be taken in
+	}
+	held := false
+	if err == nil {
+		held, err = f.hold(frame)
+	}
 	if err == nil && !held {
 		err = f.until(wait, func() bool { return f.flushed })
 	}
@@ -242,8 +247,8 @@ func (f *feed) current() *client.Session {
 func (f *feed) want(n uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if n+maxAhead/2 > f.horizon {
-		f.horizon = n + maxAhead
+	if n+f.ahead/2 > f.horizon {
+		f.horizon = n + f.ahead
 		f.announce()
 	}
 }
@@ -294,7 +299,7 @@ func (f *feed) failed() bool {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.err != nil && time.Since(f.lost) > retryAfter
+	return f.err != nil && time.Since(f.lost) > f.retry
 }
 
 // announce wakes all who wait. The lock is held.

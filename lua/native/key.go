@@ -41,6 +41,10 @@ func (t *table) row(s *shot) row {
 	return row{time: s.nanos, key: t.keyOf(s.caught, s.data)}
 }
 
+// near, in seconds, is more than a time loses on its way through a float64, even
+// in the last year that nanoseconds reach.
+const near = 2e-6
+
 // near tells whether r was taken at the time of s, as far as s knows it: not
 // at all if the capture does not say.
 func (r row) near(s *shot) bool {
@@ -50,7 +54,7 @@ func (r row) near(s *shot) bool {
 	if s.exact {
 		return r.time == s.nanos
 	}
-	return math.Abs(float64(r.time)/1e9-s.time) < 1.5e-6
+	return math.Abs(float64(r.time)/1e9-s.time) <= near
 }
 
 // linkTypes has the LINKTYPE_ value for Wireshark's own numbers (wtap.h), which

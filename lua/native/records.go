@@ -1,6 +1,10 @@
 package main
 
-import "ampulla/grpc/client"
+import (
+	"slices"
+
+	"ampulla/grpc/client"
+)
 
 // remember notes the next frame.
 func (f *feed) remember(r row) {
@@ -24,22 +28,34 @@ func (f *feed) row(n uint64, wait *client.Patience) (row, bool) {
 
 // search returns the first position from a given one at which s was.
 func (f *feed) search(key uint64, s *shot, from uint64) (uint64, bool) {
-	t := f.table
-	if f.index == nil {
-		f.index = make(map[uint64][]uint64)
-	}
-	f.indexed = max(f.indexed, t.gone())
-	for ; f.indexed < t.known.Load(); f.indexed++ {
-		if r, ok := t.at(f.indexed + 1); ok {
-			f.index[r.key] = append(f.index[r.key], f.indexed+1)
-		}
-	}
-	for _, n := range f.index[key] {
-		if r, ok := t.at(n); n >= from && ok && r.near(s) {
+	f.index.extend(f.table)
+	all := f.index.positions[key]
+	first, _ := slices.BinarySearch(all, from)
+	for _, n := range all[first:] {
+		if r, ok := f.table.at(n); ok && r.near(s) {
 			return n, true
 		}
 	}
 	return 0, false
+}
+
+// index finds positions by key.
+type index struct {
+	positions map[uint64][]uint64 // in order
+	from, to  uint64              // it has those behind from, up to to
+}
+
+// extend takes in what a table has got since. The index begins anew when half of
+// what it holds is forgotten.
+func (x *index) extend(t *table) {
+	if gone := t.gone(); x.positions == nil || gone-x.from >= maxRows/2 {
+		*x = index{make(map[uint64][]uint64), gone, gone}
+	}
+	for ; x.to < t.known.Load(); x.to++ {
+		if r, ok := t.at(x.to + 1); ok {
+			x.positions[r.key] = append(x.positions[r.key], x.to+1)
+		}
+	}
 }
 
 // find is search, with the frames that are still to be read from the file.
@@ -52,6 +68,7 @@ func (f *feed) find(key uint64, s *shot, from uint64, wait *client.Patience) (ui
 		if ok || end {
 			return n, ok
 		}
+		f.want(seen + 1)
 		if f.until(wait, func() bool { return f.done || f.table.known.Load() > seen }) != nil {
 			return 0, false
 		}
@@ -65,6 +82,8 @@ func (f *feed) state(n uint64) error {
 	switch {
 	case f.err != nil:
 		return f.err
+	case n <= f.table.gone():
+		return client.ErrForgotten
 	case !f.done && n > f.table.known.Load():
 		return errBehind
 	}

@@ -56,7 +56,7 @@ static int open_capture(lua_State *L)
 		.address = luaL_checklstring(L, 1, NULL),
 		.program = luaL_checklstring(L, 2, NULL),
 		.client = luaL_checklstring(L, 3, NULL),
-		.patience_ms = (int)luaL_checknumber(L, 4),
+		.patience_ms = (uint32_t)luaL_checknumber(L, 4),
 		.ahead = lua_toboolean(L, 5),
 		.eager = lua_toboolean(L, 6),
 		.notes = lua_toboolean(L, 7),
@@ -101,6 +101,8 @@ static int verdict(lua_State *L)
 	return 1;
 }
 
+#define NEAR 2e-6 /* seconds, see row.near */
+
 /* key_of is table.keyOf. */
 static uint64_t key_of(const struct table *t, const struct shot *s)
 {
@@ -123,11 +125,11 @@ static uint64_t key_of(const struct table *t, const struct shot *s)
 }
 
 /*
- * look_up answers for a frame without Go, if it is the one that is expected and
- * all is known of it that is asked for. What position that is, and what is the
- * same frame, are as in capture.shown and row.near.
+ * ampulla_look_up answers for a frame without Go, if it is the one that is
+ * expected and all is known of it that is asked for. What position that is, and
+ * what is the same frame, are as in capture.shown and row.near.
  */
-static int look_up(struct table *t, const struct shot *s)
+int ampulla_look_up(struct table *t, const struct shot *s, struct reply *reply)
 {
 	uint64_t n, end;
 	const struct row *r;
@@ -138,20 +140,22 @@ static int look_up(struct table *t, const struct shot *s)
 		n = numbered ? t->numbers[(size_t)s->number] : 0;
 	else
 		n = t->passed + 1;
-	end = atomic_load_explicit(s->look ? &t->judged : &t->known, memory_order_acquire);
-	if (n == 0 || n > end || end - n >= ROWS / 4)
+	end = atomic_load_explicit(&t->known, memory_order_acquire);
+	if (n == 0 || n > end || end - n >= ROWS / 2)
+		return 0;
+	if (s->look && n > atomic_load_explicit(&t->judged, memory_order_acquire))
 		return 0;
 	r = &t->rows[n % ROWS];
-	if (r->noted || (s->time != 0 && fabs((double)r->time / 1e9 - s->time) > 1.5e-6) || r->key != key_of(t, s))
+	if (r->noted || (s->time != 0 && fabs((double)r->time / 1e9 - s->time) > NEAR) || r->key != key_of(t, s))
 		return 0;
 	if (!again) {
 		t->passed = n;
 		if (numbered && n <= UINT32_MAX)
 			t->numbers[(size_t)s->number] = (uint32_t)n;
 	}
-	last.answer = s->look ? ANSWER_JUDGED : ANSWER_NOTHING;
-	last.position = n;
-	last.score = r->score / 1000.0;
+	reply->answer = s->look ? ANSWER_JUDGED : ANSWER_NOTHING;
+	reply->position = n;
+	reply->score = s->look ? t->scores[n % ROWS] / 1000.0 : 0;
 	return 1;
 }
 
@@ -182,7 +186,7 @@ static int frame(lua_State *L)
 	}
 	s.data_len = len < TEXT_MAX ? (int)len : TEXT_MAX;
 	check_process(L);
-	if (!table || !look_up(table, &s))
+	if (!table || !ampulla_look_up(table, &s, &last))
 		goFrame(&s, &last, &table);
 	switch (last.answer) {
 	case ANSWER_JUDGED:

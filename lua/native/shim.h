@@ -8,7 +8,8 @@
 
 struct options {
 	const char *address, *program, *client; /* NUL-terminated; "" for the standard ones */
-	int patience_ms, ahead, eager, notes;
+	uint32_t patience_ms;
+	int ahead, eager, notes;
 };
 
 struct shot {
@@ -37,18 +38,20 @@ struct reply {
 enum { SNAP = 512, ROWS = 1 << 22 };
 
 struct row {
-	int64_t time;   /* nanoseconds since 1970-01-01 UTC */
-	uint64_t key;   /* of its bytes */
-	uint16_t score; /* thousandths */
-	uint8_t noted;  /* there is a comment to show */
+	int64_t time;  /* nanoseconds since 1970-01-01 UTC */
+	uint64_t key;  /* of its bytes */
+	uint8_t noted; /* there is a comment to show */
 };
 
 struct table {
 	_Atomic uint64_t known;  /* rows that are there */
-	_Atomic uint64_t judged; /* of these, with a score */
+	_Atomic uint64_t judged; /* scores that are there */
 	uint64_t passed;         /* position of the last frame dissected for the first time */
 	uint64_t second;         /* not 0: the first pass kept frames to itself, they come in the second */
 	uint64_t seed;
 	uint32_t numbers[ROWS]; /* position by Wireshark's number */
 	struct row rows[ROWS];  /* by position; of those that share a row, the last */
+	uint16_t scores[ROWS];  /* thousandths, likewise */
 };
+
+int ampulla_look_up(struct table *t, const struct shot *s, struct reply *r);

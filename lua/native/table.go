@@ -23,28 +23,29 @@ const maxRows = 1 << 22
 // The C shim reads it too (struct table in shim.h): it answers for most frames
 // without entering Go, which costs more than a look-up, and much more while
 // Go's threads are at work. So a table is memory outside of Go's heap, 16 MB
-// for numbers and 24 bytes for each frame remembered, taken as it is used.
+// for numbers and 26 bytes for each frame remembered, taken as it is used.
 //
-// One goroutine appends rows, and another one scores, while Wireshark's thread
-// looks; passed and numbers are that thread's own.
+// One goroutine appends rows, and another one scores, in either order, while
+// Wireshark's thread looks; passed and numbers are that thread's own. The race
+// detector sees nothing of this memory.
 type table struct{ *cells }
 
 type cells struct {
-	known   atomic.Uint64
-	judged  atomic.Uint64
-	passed  uint64 // position of the last frame dissected for the first time
-	second  uint64 // not 0: the first pass kept frames to itself, they come in the second
+	known   atomic.Uint64 // rows that are there
+	judged  atomic.Uint64 // scores that are there
+	passed  uint64        // position of the last frame dissected for the first time
+	second  uint64        // not 0: the first pass kept frames to itself, they come in the second
 	seed    uint64
 	numbers [maxRows]uint32 // position by Wireshark's number
 	rows    [maxRows]row
+	scores  [maxRows]uint16 // thousandths
 }
 
 // row is what is remembered of a frame, to know it again.
 type row struct {
 	time  int64 // nanoseconds since 1970-01-01 UTC
 	key   uint64
-	score uint16 // thousandths
-	noted bool   // it has a comment with a verdict
+	noted bool // it has a comment with a verdict
 }
 
 // newTable returns an empty table. Its memory goes when it does.
@@ -67,12 +68,12 @@ func (t *table) add(r row) {
 	t.known.Store(n)
 }
 
-// rate appends scores, of rows that are there.
+// rate appends scores.
 func (t *table) rate(scores []uint16) {
 	n := t.judged.Load()
 	for _, score := range scores {
 		n++
-		t.rows[n%maxRows].score = score
+		t.scores[n%maxRows] = score
 	}
 	t.judged.Store(n)
 }

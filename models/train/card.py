@@ -21,9 +21,10 @@ def classifier_figures(report):
     for split, name in [("held out", "held-out clusters of train"), ("dev", "dev")]:
         for point, f in report[split].items():
             rows.append([name, point, f["flows"], percent(f["right"]), percent(f["silent"]), percent(f["wrong"]),
-                         percent(f["wrong_flows"]), f"{f['macro_f1']:.3f}", percent(f["port_right"])])
-    return table(["captures", "classified at", "flows", "right", "silent", "wrong", "wrong, by flow", "macro F1",
-                  "port table right"], rows)
+                         f"{percent(f['right_flows'])}, {percent(f['wrong_flows'])}", f["classes"], f"{f['macro_f1']:.3f}",
+                         f"{f['macro_f1_core']:.3f}", f"{f['macro_f1_flows']:.3f}", percent(f["port_right"])])
+    return table(["captures", "classified at", "flows", "right", "silent", "wrong", "right, wrong by flow", "classes",
+                  "macro F1", "of core", "by flow", "port table right"], rows)
 
 
 def per_class(report):
@@ -82,23 +83,29 @@ hold thresholds on numbers, not packets.
 ## Protocol classifier
 
 {len(cm["classes"]) - 1} classes and `unknown`, from {len(cm["features"])} features: the first bytes and the lengths of
-the first payloads. Ports and addresses are not among them, so moving a service to another port changes no answer, to
-the last bit. {classifier.TREES} extremely randomised trees vote; the confidence is a softmax of the votes at temperature
-{cm["temperature"]:.4f}, and below {cm["abstain"]:.3f} the answer is `unknown`. Protocols with labels in fewer than
-{classifier.MIN_CAPTURES} captures were trained as `unknown`.
+the first payloads, and which of {c["signatures"]} signatures match. Ports and addresses are not among them, so moving a service to
+another port changes no answer, to the last bit. {classifier.TREES} extremely randomised trees vote, and so does every signature
+that matches: a signature is what the specification of a protocol fixes of its messages (annotator/signature names the
+sections), and its vote counts by its precision on the captures trained on, at most {c["signature_weight"]:.2f} times that of all trees. So
+protocols of which there are few captures, or none, are named too. The confidence is a softmax at temperature
+{cm["temperature"]:.4f}, and below {cm["abstain"]:.3f} the answer is `unknown`.
 
 Trained on {c["trained_rows"]} rows of {c["trained_flows"]} labelled flows in {c["trained_captures"]} captures, weighted
-by class and capture. "Held out" figures are of models that saw no capture of the same cluster of near-duplicates; the
-threshold was set on them too. The captures of dev were used for nothing else. Unless said otherwise every class of
-every capture weighs the same. "Silent" is `unknown` for a protocol that the model knows.
+by class and capture, and, kept apart from them, on {c["lab_rows"]} rows of {c["lab_captures"]} captures of our own making (testdata/protocols: real
+servers and clients in network namespaces), of the classes {", ".join(c["lab_classes"])}. "Held out" figures are of models that saw no
+capture of the same cluster of near-duplicates, none of them of our own; weight, temperature and threshold were set on
+them too. The captures of dev were used for nothing else. Unless said otherwise every class of every capture weighs the same.
+"Silent" is `unknown`; macro F1 is the mean over all classes that occur, core or not, those of a single flow included.
 
 {classifier_figures(c)}
 
-The port table is flattered: most labels come from dissectors that go by ports. Flows of protocols that the model does
-not know: {c["held out"]["last"]["unknown_flows"]} held out, of which {percent(c["held out"]["last"]["unknown_named"])}
-were given a name; {c["dev"]["last"]["unknown_flows"]} in dev, {percent(c["dev"]["last"]["unknown_named"])}.
+The port table is flattered: most labels come from dissectors that go by ports. Of {c["strangers"]["flows"]} flows of {c["strangers"]["classes"]} classes
+with one cluster each, held out together with their signatures, {percent(c["strangers"]["named"])} were given some name: that is how often
+the model names what it has never met.
 
 How far to trust a confidence, before abstaining, at the last classification of held-out flows:
+
+![reliability diagram](reliability.svg)
 
 {reliability(c)}
 
@@ -133,6 +140,6 @@ Beyond {anomaly.TAIL[-1]:g}, where too few packets are left to count, the curve 
 The anomaly model sees packets one at a time in the context of their hosts: it finds scans and floods, and hardly ever
 what hides in normal amounts of normal traffic (beacons, command and control, exploits, slow tunnels); the named
 detectors are there for those. Below the number of packets that the engine waits for, a host is "learning" and has no
-score. A large part of the packets are of one laboratory. The classifier is thin on protocols with few captures, see the table;
-classes there with recall near 0 are better than nothing only because it knows when to be silent.
+score. A large part of the packets are of one laboratory. The classifier is thin on protocols with few captures, see the
+table: there it goes by the signatures, which know what is written, not what is done.
 """

@@ -1,4 +1,5 @@
-"""The protocol classifier: extremely randomised trees that vote."""
+"""The protocol classifier: extremely randomised trees vote, and so does every
+signature of annotator/signature that matches, by how far it is to be trusted."""
 
 import numpy as np
 import pandas as pd
@@ -12,21 +13,20 @@ UNKNOWN = "unknown"
 SEED = 1
 TREES = 60
 FOLDS = 5
-MIN_CAPTURES = 3  # of a class; rarer ones are trained as unknown
 PER_CAPTURE = 10  # rows of one class and capture that are trained on
 COLUMNS = 140  # features tried at each branch
-WRONG = 0.02  # share of first payloads that may be named wrongly in captures not trained on
-TEMPERATURES = np.geomspace(0.03, 0.5, 40)
+WRONG = 0.0135  # share of flows that may be named wrongly in the end in captures not trained on
+TEMPERATURES = np.geomspace(0.05, 0.3, 16)
+# What a signature that always matches, and is always right, may be worth; all
+# trees together are worth 1.
+SIGNATURE_WEIGHTS = np.geomspace(0.5, 2, 5)
+# A signature's feature is the share of up to four payloads that match.
+SHARES = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 1)
 
 
-def targets(index, classes=None):
-    """The class of each row; UNKNOWN for the rare ones, which teach the model
-    that there is more than it knows."""
-    names = index.label.map(data.classes()).fillna(UNKNOWN)
-    if classes is None:
-        captures = pd.DataFrame({"c": names, "f": index.file}).drop_duplicates().c.value_counts()
-        classes = set(captures[captures >= MIN_CAPTURES].index)
-    return names.where(names.isin(classes), UNKNOWN).to_numpy()
+def targets(index):
+    """The class of each row."""
+    return index.label.map(data.classes()).fillna(UNKNOWN).to_numpy()
 
 
 def sample(y, index):
@@ -73,13 +73,42 @@ def fit(x, y, w, names, seed=SEED):
 
 
 def votes(forest, x, classes):
-    """What the exported graph computes: the share of trees for each class."""
+    """The share of trees for each class."""
     out = np.zeros((len(x), len(classes)), np.float32)
     columns = np.searchsorted(classes, forest.classes_)
     for tree in forest.estimators_:
         best = tree.tree_.value[:, 0, :].argmax(axis=1)[tree.apply(x)]
         out[np.arange(len(x)), columns[best]] += np.float32(1 / TREES)
     return out
+
+
+class Signatures:
+    """The votes of the signatures: each counts by the root of the share of
+    payloads that match, as many protocols begin unlike they go on, and by its
+    precision on the rows that it learns from."""
+
+    def __init__(self, names, classes):
+        found = [(i, data.signed(name)) for i, name in enumerate(names) if data.signed(name)]
+        self.columns = np.array([i for i, _ in found])
+        self.targets = np.searchsorted(classes, [c for _, c in found])
+
+    @staticmethod
+    def classes(names):
+        return {data.signed(name) for name in names} - {""}
+
+    def learn(self, x, y, w, classes):
+        """Sets trust, the precision of each; one that was never seen to match
+        has that of a coin that fell right three times out of four."""
+        own = np.searchsorted(classes, y)[:, None] == self.targets[None, :]
+        hit = w[:, None] * (x[:, self.columns] > 0)
+        self.trust = ((hit * own).sum(axis=0) + 1) / (hit.sum(axis=0) + 4 / 3)
+        return self
+
+    def votes(self, x, classes):
+        out = np.zeros((len(x), len(classes)), np.float32)
+        for i, target, trust in zip(self.columns, self.targets, self.trust):
+            out[:, target] += (np.sqrt(x[:, i]) * trust).astype(np.float32)
+        return out
 
 
 def confidence(logits, temperature):
@@ -94,13 +123,18 @@ def points(index):
             for name, rows in [("first payload", flow.transform("min")), ("last", flow.transform("max"))]}
 
 
-def temperature_of(logits, y, w, classes):
-    """The temperature of the highest likelihood."""
-    def loss(t):
-        z = (logits - logits.max(axis=1, keepdims=True)) / t
-        p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
-        return -(w * np.log(p[np.arange(len(y)), np.searchsorted(classes, y)])).sum()
-    return float(min(TEMPERATURES, key=loss))
+def loss(logits, y, w, classes, temperature):
+    """The mean negative log-likelihood of the right classes."""
+    z = (logits - logits.max(axis=1, keepdims=True)) / temperature
+    right = z[np.arange(len(y)), np.searchsorted(classes, y)] - np.log(np.exp(z).sum(axis=1))
+    return float(-(w * right).sum() / w.sum())
+
+
+def calibrated(votes, signed, y, w, classes):
+    """The weight of the signatures and the temperature of the highest
+    likelihood."""
+    return min(((float(weight), float(t)) for weight in SIGNATURE_WEIGHTS for t in TEMPERATURES),
+               key=lambda p: loss(votes + p[0] * signed, y, w, classes, p[1]))
 
 
 def abstain_below(logits, y, w, classes, temperature):
@@ -114,27 +148,24 @@ def abstain_below(logits, y, w, classes, temperature):
     return round(float(c[order][np.flatnonzero(share <= WRONG)[-1]]), 4)
 
 
-def measure(logits, y, index, classes, temperature, abstain):
+def measure(logits, y, index, classes, temperature, abstain, core):
     """Figures at the first and at the last classification of each flow."""
     c = confidence(logits, temperature)
     named = np.where(c < abstain, UNKNOWN, classes[logits.argmax(axis=1)])
     out = {}
     for point, m in points(index).items():
-        out[point] = figures(named[m], classes[logits[m].argmax(axis=1)], c[m], y[m], index[m], abstain)
+        out[point] = figures(named[m], classes[logits[m].argmax(axis=1)], c[m], y[m], index[m], core)
     return out
 
 
-def figures(named, best, c, y, index, abstain):
+def figures(named, best, c, y, index, core):
     w = capture_weights(y, index)
     known = y != UNKNOWN
     wk = w * known
     right, silent = named == y, named == UNKNOWN
     wrong = ~right & ~silent
-    per = {}
-    for k in sorted(set(y[known])):
-        tp, fp, fn = (w[(y == k) & right].sum(), w[(named == k) & wrong].sum(), w[(y == k) & ~right].sum())
-        per[k] = {"flows": int((y == k).sum()), "captures": int(index.file[y == k].nunique()),
-                  "recall": tp / (tp + fn), "precision": tp / max(tp + fp, 1e-9), "f1": 2 * tp / max(2 * tp + fp + fn, 1e-9)}
+    per = per_class(named, y, index, w)
+    by_flow = per_class(named, y, index, np.ones(len(y)))
     ports = index.port_label.map(data.classes()).fillna("").to_numpy()
     same = {"smb2": "smb"}
     port_right = np.array([p == same.get(t, t) or p == t for p, t in zip(ports, y)])
@@ -143,12 +174,25 @@ def figures(named, best, c, y, index, abstain):
         "right": float(wk[right].sum() / wk.sum()), "silent": float(wk[silent].sum() / wk.sum()),
         "wrong": float(wk[wrong].sum() / wk.sum()),
         "right_flows": float(right[known].mean()), "wrong_flows": float(wrong[known].mean()),
-        "macro_f1": float(np.mean([p["f1"] for p in per.values()])),
+        "macro_f1": macro(per), "macro_f1_core": macro(per, core),
+        "macro_f1_flows": macro(by_flow), "macro_f1_core_flows": macro(by_flow, core),
         "port_right": float(wk[port_right].sum() / wk.sum()),
-        "unknown_named": float(w[~known & ~silent].sum() / max(w[~known].sum(), 1e-9)),
-        "unknown_flows": int((~known).sum()),
         "reliability": reliability(best == y, c, w), "per_class": per,
     }
+
+
+def per_class(named, y, index, w):
+    per = {}
+    for k in sorted(set(y) - {UNKNOWN}):
+        own, called = y == k, named == k
+        tp, fp, fn = w[own & called].sum(), w[called & ~own].sum(), w[own & ~called].sum()
+        per[k] = {"flows": int(own.sum()), "captures": int(index.file[own].nunique()), "recall": tp / (tp + fn),
+                  "precision": tp / max(tp + fp, 1e-9), "f1": 2 * tp / max(2 * tp + fp + fn, 1e-9)}
+    return per
+
+
+def macro(per, classes=None):
+    return float(np.mean([f["f1"] for k, f in per.items() if classes is None or k in classes]))
 
 
 def reliability(right, c, w):
@@ -162,32 +206,82 @@ def reliability(right, c, w):
     return out
 
 
-def train(folder, captures):
-    x, index, names = data.protocol_rows(f"{folder}/train", f"{captures}/protocols/flows-train.tsv")
-    y = targets(index)
-    classes = np.array(sorted(set(y)))
+def held_out(x, y, index, lab, chosen, w, names, classes):
+    """The votes of trees and of signatures on each row, from models that saw no
+    capture of its cluster."""
+    forest, signed = (np.zeros((len(x), len(classes)), np.float32) for _ in range(2))
+    for a, b in GroupKFold(FOLDS, shuffle=True, random_state=SEED).split(x, y, index.cluster):
+        signatures = Signatures(names, classes).learn(x[a], y[a], capture_weights(y[a], index.iloc[a]), classes)
+        signed[b] = signatures.votes(x[b], classes)
+        a = a[chosen[a]]
+        trees_ = fit(np.vstack([x[a], lab[0]]), np.concatenate([y[a], lab[1]]), np.concatenate([w[a], lab[2]]), names)
+        forest[b] = votes(trees_, x[b], classes)
+    return forest, signed
+def strangers(forest_votes, signed, weight, temperature, abstain, y, index, known, classes):
+    """What becomes of flows of protocols that the models never met: classes of
+    one cluster, which were held out altogether, without their signatures."""
+    clusters = index.groupby(y).cluster.nunique()
+    m = points(index)["last"] & np.isin(y, clusters[clusters == 1].index) & ~np.isin(y, known)
+    own = np.zeros_like(signed[m])
+    at = np.arange(m.sum()), np.searchsorted(classes, y[m])
+    own[at] = signed[m][at]
+    logits = forest_votes[m] + np.float32(weight) * (signed[m] - own)
+    named = confidence(logits, temperature) >= abstain
+    w = capture_weights(y[m], index[m])
+    return {"classes": int((clusters == 1).sum()), "flows": int(m.sum()), "named": float(w[named].sum() / w.sum())}
+
+
+def weighted(y, index):
+    """The weights for training; 0 for the rows that are left out."""
     chosen = sample(y, index)
     w = np.zeros(len(y))
     w[chosen] = row_weights(y[chosen], index[chosen])
+    return chosen, w
 
-    logits = np.zeros((len(x), len(classes)), np.float32)
-    for a, b in GroupKFold(FOLDS, shuffle=True, random_state=SEED).split(x, y, index.cluster):
-        a = a[chosen[a]]
-        logits[b] = votes(fit(x[a], y[a], w[a], names), x[b], classes)
-    temperature = temperature_of(logits, y, capture_weights(y, index), classes)
-    first = points(index)["first payload"]  # the least is known there
-    abstain = abstain_below(logits[first], y[first], capture_weights(y[first], index[first]), classes, temperature)
+
+def train(folder, captures):
+    x, index, names = data.protocol_rows(f"{folder}/train", f"{captures}/protocols/flows-train.tsv")
+    y = targets(index)
+    chosen, w = weighted(y, index)
+    xl, index_lab, yl = data.lab_rows(f"{folder}/lab")
+    own, wl = weighted(yl, index_lab)
+    lab = xl[own], yl[own], wl[own]
+    classes = np.array(sorted({UNKNOWN, *y, *yl} | Signatures.classes(names)))
+    core = data.core(f"{captures}/protocols/LABELS.tsv")
+
+    forest_votes, signed = held_out(x, y, index, lab, chosen, w, names, classes)
+    w_all = capture_weights(y, index)
+    last = points(index)["last"]
+    some = points(index)["first payload"] | last
+    weight, temperature = calibrated(forest_votes[some], signed[some], y[some], w_all[some], classes)
+    logits = forest_votes + np.float32(weight) * signed
+    abstain = abstain_below(logits[last], y[last], capture_weights(y[last], index[last]), classes, temperature)
     report = {"trained_rows": int(chosen.sum()), "trained_flows": int(index.groupby(["file", "flow"]).ngroups),
               "trained_captures": int(index.file.nunique()),
-              "held out": measure(logits, y, index, classes, temperature, abstain)}
+              "lab_rows": int(own.sum()), "lab_captures": int(index_lab.file.nunique()), "lab_classes": sorted(set(yl)),
+              "signatures": len(Signatures(names, classes).columns), "signature_weight": weight,
+              "strangers": strangers(forest_votes, signed, weight, temperature, abstain, y, index, set(yl), classes),
+              "held out": measure(logits, y, index, classes, temperature, abstain, core)}
 
-    forest = fit(x[chosen], y[chosen], w[chosen], names)
-    model = trees.from_forest(forest, len(names), 1 / TREES)
-    trees.verify(model, x[:: max(1, len(x) // 10000)], lambda rows: votes(forest, rows, classes), 1e-5)
+    forest = fit(np.vstack([x[chosen], lab[0]]), np.concatenate([y[chosen], lab[1]]), np.concatenate([w[chosen], lab[2]]), names)
+    signatures = Signatures(names, classes).learn(x, y, w_all, classes)
+    model = graph(forest, signatures, weight, names, classes)
+
+    def predict(rows):
+        return votes(forest, rows, classes) + np.float32(weight) * signatures.votes(rows, classes)
+    trees.verify(model, x[:: max(1, len(x) // 10000)], predict, 1e-4)
 
     xd, index_dev, _ = data.protocol_rows(f"{folder}/dev", f"{captures}/protocols/flows-dev.tsv")
-    yd = targets(index_dev, set(classes))
-    report["dev"] = measure(votes(forest, xd, classes), yd, index_dev, classes, temperature, abstain)
+    report["dev"] = measure(predict(xd), targets(index_dev), index_dev, classes, temperature, abstain, core)
     report["tunnels"] = {split: data.tunnel_flows(f"{folder}/{split}", f"{captures}/protocols/flows-{split}.tsv")
                          for split in ("train", "dev")}
     return model, {"features": names, "classes": classes.tolist(), "temperature": temperature, "abstain": abstain}, report
+
+
+def graph(forest, signatures, weight, names, classes):
+    """The model: a tree for each of the forest's, and one for each signature."""
+    ensemble = trees.Ensemble(len(names), len(classes))
+    trees.add_forest(ensemble, forest, 1 / TREES, np.searchsorted(classes, forest.classes_))
+    for column, target, trust in zip(signatures.columns, signatures.targets, signatures.trust):
+        ensemble.steps(int(column), int(target), [(share, weight * float(trust) * share ** 0.5) for share in SHARES])
+    return ensemble.graph()

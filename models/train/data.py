@@ -4,6 +4,7 @@ import csv
 import functools
 import ipaddress
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,12 @@ def classes():
         return {r["label"]: r["class"] for r in csv.DictReader(f, delimiter="\t")}
 
 
+def core(path):
+    """The classes of the labels that are marked as core."""
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE)
+    return set(table.label[table.core == "1"].map(classes()).dropna())
+
+
 @functools.lru_cache(None)
 def address(text):
     try:
@@ -59,6 +66,19 @@ def labelled_flows(path):
             label = ""
         flows[key] = (label, r.cluster, r.port_label)
     return flows
+
+
+def signed(feature):
+    """The class whose signature a feature is, or nothing."""
+    found = re.fullmatch(r"signature_(.+?)(_\d)?", feature)
+    return found[1] if found else ""
+
+
+def lab_rows(folder):
+    """Rows of our own captures, each of which holds one protocol and is named
+    after its class and the program that spoke it."""
+    values, index = rows(folder, "class", len(features(folder)["class"]))
+    return values, index, index.file.str.split(".").str[0].to_numpy()
 
 
 def protocol_rows(folder, flows_tsv):

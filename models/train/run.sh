@@ -18,5 +18,6 @@ fi
 (cd "$root" && go build -o "$work/ampulla" ./annotator)
 "$work/ampulla" eval --every 0 --features "$work/train" --captures "$data/protocols/train"
 "$work/ampulla" eval --every 0 --features "$work/dev" --captures "$data/protocols/dev"
+"$work/ampulla" eval --every 0 --features "$work/lab" --captures "$root/testdata/protocols/captures"
 "$work/ampulla" eval --features "$work/anomaly" --captures "$data/anomaly/captures" --labels "$data/anomaly/labels"
 "$work/venv/bin/python" "$here/train.py" --data "$data" --rows "$work" --out "$root/models"

@@ -10,6 +10,7 @@ import anomaly
 import card
 import classifier
 import data
+import plot
 
 VERSION = "2026.11"
 
@@ -40,6 +41,7 @@ def main():
     report = {"classifier": c_report, "anomaly": a_report}
     Path(args.rows, "report.json").write_text(json.dumps(report, indent=1) + "\n")
     Path(args.out, "CARD.md").write_text(card.text(manifest, report))
+    plot.reliability(c_report, Path(args.out, "reliability.svg"))
 
 
 if __name__ == "__main__":

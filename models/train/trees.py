@@ -38,6 +38,16 @@ class Ensemble:
             leaf, i = self.branch(0, 0.0, node, node)
         self.roots.append(i)
 
+    def steps(self, feature, target, levels):
+        """Adds a tree that gives target the weight of the level that feature
+        has; levels are pairs of value and weight, in rising order. A feature
+        that is 0 gives nothing."""
+        levels = [(0.0, 0.0), *levels]
+        node = self.leaf(target, levels[-1][1])
+        for (low, weight), (high, _) in reversed(list(zip(levels[:-1], levels[1:]))):
+            node = self.branch(feature, (low + high) / 2, self.leaf(target, weight), node)
+        self.root(node)
+
     def graph(self):
         nodes, leaves = self.nodes, self.leaves
 
@@ -85,13 +95,12 @@ def from_lightgbm(booster, features, targets=1):
     return ensemble.graph()
 
 
-def from_forest(forest, features, weight):
-    """Votes of a scikit-learn forest: each tree adds weight to the likeliest
-    class of its leaf."""
-    ensemble = Ensemble(features, forest.n_classes_)
+def add_forest(ensemble, forest, weight, targets):
+    """Adds the votes of a scikit-learn forest: each tree adds weight to the
+    likeliest class of its leaf, which is that of the target."""
     for estimator in forest.estimators_:
         tree = estimator.tree_
-        best = tree.value[:, 0, :].argmax(axis=1)
+        best = targets[tree.value[:, 0, :].argmax(axis=1)]
 
         def walk(i):
             left, right = tree.children_left[i], tree.children_right[i]
@@ -102,7 +111,6 @@ def from_forest(forest, features, weight):
                 return l
             return ensemble.branch(int(tree.feature[i]), below(tree.threshold[i]), l, r)
         ensemble.root(walk(0))
-    return ensemble.graph()
 
 
 def verify(model, x, predict, tolerance):

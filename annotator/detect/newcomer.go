@@ -1,0 +1,91 @@
+package detect
+
+import (
+	"fmt"
+	"math"
+
+	"ampulla/annotator/flow"
+	"ampulla/annotator/verdict"
+)
+
+// newcomer finds conversations of a kind that a settled network does not have:
+// machines that poll each other all day, and one of them calls a service that
+// it never called before. How settled the network is, its own latest
+// conversations tell: where new ones are usual, none is remarkable.
+type newcomer struct {
+	cfg     Newcomer
+	odd     OddPort
+	known   *table[service, acquaintance]
+	opened  rate // conversations that were answered
+	strange rate // of these, with a service new to the client
+}
+
+// acquaintance is a client that has called a service.
+type acquaintance struct {
+	since  int64
+	score  float64 // how remarkable that was
+	opened uint32  // conversations in Window then, and
+	new    uint32  // new ones among them
+	reason string
+}
+
+func newNewcomer(cfg Newcomer, odd OddPort) *newcomer {
+	return &newcomer{cfg: cfg, odd: odd, known: newTable[service, acquaintance](cfg.Services)}
+}
+
+func (d *newcomer) Name() string { return "newcomer" }
+
+func (d *newcomer) Observe(o *flow.Observation) Finding {
+	p := o.Packet
+	if o.Flow == 0 || p.Time == 0 || !hasService(o) {
+		return Finding{}
+	}
+	key := serviceOf(o)
+	a := d.known.get(key)
+	if a == nil && o.New && o.Noise == flow.Clean {
+		a = d.meet(key, p.Time)
+	}
+	if !o.FromClient && o.ServerPayloads == 1 && p.PayloadLength > 0 && o.Noise == flow.Clean {
+		d.opened.add(p.Time, d.cfg.Window, 1) // answered: a flood does not settle a network
+	}
+	if a == nil || a.score < inkling {
+		return Finding{}
+	}
+	score := a.score
+	if d.odd.odd(o) {
+		// Two things that have nothing to do with each other: their chances
+		// multiply, so their scores add.
+		score = min(score+d.odd.Score, d.cfg.Most)
+	}
+	score *= math.Exp2(-math.Abs(float64(p.Time-a.since)) / float64(suspicionLife))
+	if score < verdict.SuspiciousScore {
+		return Finding{Score: score}
+	}
+	if a.reason == "" {
+		a.reason = fmt.Sprintf("%s has not called %s port %d before, and of the %d conversations of the last %.0f s %d were new",
+			key.client, key.server, key.port, a.opened, d.cfg.Window.Seconds(), a.new)
+	}
+	return Finding{score, verdict.Outlier, a.reason}
+}
+
+// hasService tells that a packet belongs to a conversation with a service:
+// TCP, UDP or SCTP to one machine.
+func hasService(o *flow.Observation) bool {
+	server, _ := o.Server()
+	return o.Packet.HasPorts() && !toMany(server)
+}
+
+// meet notes that a client calls a service for the first time. The chance of
+// that is what it was of late (Laplace's rule of succession), and the score
+// what such a chance is worth on the common scale.
+func (d *newcomer) meet(key service, now int64) *acquaintance {
+	a := d.known.take(key)
+	*a = acquaintance{since: now, opened: d.opened.count(now, d.cfg.Window), new: d.strange.count(now, d.cfg.Window)}
+	if a.opened < uint32(d.cfg.Conversations) {
+		return a // at the beginning of a capture everything is new
+	}
+	d.strange.add(now, d.cfg.Window, 1)
+	chance := float64(a.new+1) / float64(a.opened+2)
+	a.score = min(-math.Log10(chance)*verdict.AnomalousScore/3, d.cfg.Most)
+	return a
+}

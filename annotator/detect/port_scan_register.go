@@ -1,0 +1,52 @@
+package detect
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"ampulla/annotator/flow"
+	"ampulla/annotator/packet"
+	"ampulla/annotator/verdict"
+)
+
+// registerScan is what a client asked a controller for in vain.
+type registerScan struct {
+	incident
+	refused rate
+}
+
+// registers finds clients that ask a controller for one register after the
+// other, most of which it does not have.
+func (d *portScan) registers(o *flow.Observation) Finding {
+	p := o.Packet
+	if p.Proto != packet.ProtoTCP || !p.HasPorts() {
+		return Finding{}
+	}
+	key := serviceOf(o)
+	if !o.FromClient {
+		if o.Noise == flow.Clean && isModbusException(o) {
+			s := d.asked.take(key)
+			s.raise(Grade(float64(s.refused.add(p.Time, time.Minute, 1)), float64(d.cfg.Refused)), p.Time, time.Minute)
+		}
+	}
+	s := d.asked.get(key)
+	if s == nil || !s.active(p.Time, time.Minute) {
+		return Finding{}
+	}
+	if s.outdated(p.Time) {
+		s.reason = fmt.Sprintf("%d requests to the controller %s refused within a minute; its own masters know what it has",
+			s.refused.count(p.Time, time.Minute), key.server)
+	}
+	return Finding{s.score, verdict.PortScan, s.reason}
+}
+
+// isModbusException tells that a packet is nothing but an exception of Modbus
+// TCP (MODBUS Application Protocol 1.1b3, section 7).
+func isModbusException(o *flow.Observation) bool {
+	const length = 9 // header of 7 bytes, function with its highest bit set, code
+	b := o.Packet.Payload
+	_, port := o.Server()
+	return len(b) == length && (port == 502 || classOf(o) == "modbus") && binary.BigEndian.Uint16(b[2:]) == 0 &&
+		binary.BigEndian.Uint16(b[4:]) == 3 && b[7]&0x80 != 0
+}

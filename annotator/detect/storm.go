@@ -1,0 +1,57 @@
+package detect
+
+import (
+	"fmt"
+	"time"
+
+	"ampulla/annotator/flow"
+	"ampulla/annotator/packet"
+	"ampulla/annotator/verdict"
+)
+
+// storm finds machines that send broadcast after broadcast: a loop, a
+// malfunction, or frames replayed into a wireless network to make it talk.
+// Address resolution is left to the detectors of scans and spoofing.
+type storm struct {
+	cfg     Storm
+	senders *table[packet.MAC, broadcasts]
+}
+
+// broadcasts are what one machine sent to all.
+type broadcasts struct {
+	incident
+	recent rate
+	length uint32 // of the latest frame
+}
+
+// stormWindow is how long a storm lasts at least; names are announced in bursts
+// that are shorter.
+const stormWindow = 5 * time.Second
+
+func newStorm(cfg Storm) *storm {
+	return &storm{cfg: cfg, senders: newTable[packet.MAC, broadcasts](cfg.Senders)}
+}
+
+func (d *storm) Name() string { return "storm" }
+
+func (d *storm) Observe(o *flow.Observation) Finding {
+	p := o.Packet
+	everyone := packet.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+	if p.DstMAC != everyone || p.SrcMAC == (packet.MAC{}) || p.ARPOp != 0 || p.Time == 0 {
+		return Finding{}
+	}
+	s := d.senders.take(p.SrcMAC)
+	s.length = p.Length
+	if o.Noise == flow.Clean {
+		n := s.recent.add(p.Time, stormWindow, 1)
+		s.raise(Grade(float64(n), d.cfg.Rate*stormWindow.Seconds()), p.Time, lull)
+	}
+	if !s.active(p.Time, time.Second) {
+		return Finding{}
+	}
+	if s.outdated(p.Time) {
+		s.reason = fmt.Sprintf("%s sent %d broadcasts within %.0f s, the latest of %d bytes; networks see a few",
+			p.SrcMAC, s.recent.count(p.Time, stormWindow), stormWindow.Seconds(), s.length)
+	}
+	return Finding{s.score, verdict.Flood, s.reason}
+}

@@ -1,0 +1,86 @@
+package detect
+
+import (
+	"bytes"
+	"fmt"
+
+	"ampulla/annotator/flow"
+	"ampulla/annotator/packet"
+	"ampulla/annotator/verdict"
+)
+
+// webShell finds clients that only ever post to scripts of a web server and
+// never get a page from it, as programs do that work through a script left
+// there or report to one. People get pages, and interfaces for programs have
+// no endings of scripts.
+type webShell struct {
+	cfg     WebShell
+	clients *table[service, posts]
+}
+
+// posts is what one client sends to the scripts of one service.
+type posts struct {
+	incident
+	period
+	pages bool // it got a page as well
+	n     uint32
+	path  string // last part of the path of the latest script
+}
+
+func newWebShell(cfg WebShell) *webShell {
+	return &webShell{cfg: cfg, clients: newTable[service, posts](cfg.Clients)}
+}
+
+func (d *webShell) Name() string { return "web_shell" }
+
+func (d *webShell) Observe(o *flow.Observation) Finding {
+	p := o.Packet
+	if p.Proto != packet.ProtoTCP || p.Version == 0 {
+		return Finding{}
+	}
+	key := serviceOf(o)
+	if o.FromClient && o.Noise == flow.Clean && isHTTPRequest(p.Payload) {
+		d.request(key, p)
+	}
+	s := d.clients.get(key)
+	if s == nil || s.pages || !s.active(p.Time, d.cfg.Window) {
+		return Finding{}
+	}
+	if s.outdated(p.Time) {
+		s.reason = fmt.Sprintf("%d requests within %.1f s to %s port %d, all of them POST to scripts such as %s; people get pages as well",
+			s.n, s.seconds(p.Time), key.server, key.port, s.path)
+	}
+	return Finding{s.score, verdict.Outlier, s.reason}
+}
+
+func (d *webShell) request(key service, p *packet.Packet) {
+	s := d.clients.take(key)
+	if s.over(p.Time, d.cfg.Window) {
+		*s = posts{period: begin(p.Time)}
+	}
+	path, script := scriptOf(p.Payload)
+	if !script {
+		s.pages = true
+		return
+	}
+	s.n++
+	s.path = printable(path)
+	s.raise(Grade(float64(s.n), float64(d.cfg.Posts)), p.Time, d.cfg.Window)
+}
+
+// scriptOf returns the last part of the path that a request posts to and
+// whether that is a script.
+func scriptOf(b []byte) (path []byte, script bool) {
+	rest, post := bytes.CutPrefix(b, []byte("POST "))
+	if !post {
+		return nil, false
+	}
+	path, _, _ = bytes.Cut(rest[:min(len(rest), 200)], []byte{' '})
+	path, _, _ = bytes.Cut(path, []byte{'?'})
+	for _, ending := range [...]string{".php", ".asp", ".aspx", ".ashx", ".jsp", ".jspx", ".cfm", ".cgi"} {
+		if bytes.HasSuffix(path, []byte(ending)) {
+			return path[bytes.LastIndexByte(path, '/')+1:], true
+		}
+	}
+	return nil, false
+}
