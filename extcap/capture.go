@@ -63,7 +63,7 @@ func capture(ctx context.Context, flags arguments) (err error) {
 		return err
 	}
 	defer src.Close()
-	b, err := connect(ctx, s, bar)
+	b, err := connect(ctx, s, src, bar)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func open(ctx context.Context, s settings) (source.Source, error) {
 }
 
 // connect finds the annotator and begins a session.
-func connect(ctx context.Context, s settings, bar *toolbar.Toolbar) (*bridge.Bridge, error) {
+func connect(ctx context.Context, s settings, src source.Source, bar *toolbar.Toolbar) (*bridge.Bridge, error) {
 	ctx, cancel := context.WithTimeout(ctx, readiness)
 	defer cancel()
 	conn, err := client.Dial(ctx, client.Config{Address: s.annotator, StartTimeout: readiness})
@@ -127,7 +127,7 @@ func connect(ctx context.Context, s settings, bar *toolbar.Toolbar) (*bridge.Bri
 		return nil, s.noAnnotator(err)
 	}
 	bar.Log(fmt.Sprintf("annotator %s with models %s", info.GetVersion(), info.GetModel()))
-	return bridge.New(bridge.Config{
+	cfg := bridge.Config{
 		Conn: conn, Session: session, Options: options,
 		Comments: s.comments, Threshold: s.threshold, OnlyFlagged: s.onlyFlagged, Context: s.context,
 		Provenance: verdict.Provenance{
@@ -136,7 +136,11 @@ func connect(ctx context.Context, s settings, bar *toolbar.Toolbar) (*bridge.Bri
 		},
 		MaxBlock: maxBlock,
 		Log:      bar.Log,
-	}), nil
+	}
+	if replay, ok := src.(*source.Replay); ok {
+		cfg.TooLong = replay.Omitted
+	}
+	return bridge.New(cfg), nil
 }
 
 // noAnnotator says that there is no annotator, and how to find out why if it is
