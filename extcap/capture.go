@@ -44,6 +44,9 @@ func capture(ctx context.Context, flags arguments) (err error) {
 	signal.Ignore(syscall.SIGPIPE) // a reader that is gone is an error of the write
 	bar := toolbar.Open(flags["extcap-control-in"], flags["extcap-control-out"])
 	defer func() {
+		if ctx.Err() != nil {
+			err = nil // who was told to end has nothing to complain about
+		}
 		if err != nil {
 			awaitWireshark(ctx, bar, flags["fifo"])
 		}
@@ -68,7 +71,7 @@ func capture(ctx context.Context, flags arguments) (err error) {
 		return err
 	}
 	bar.Attach(attached{b})
-	fifo, err := os.OpenFile(flags["fifo"], os.O_WRONLY, 0)
+	fifo, err := openFifo(ctx, flags["fifo"])
 	if err != nil {
 		return err
 	}
@@ -87,15 +90,23 @@ func awaitWireshark(ctx context.Context, bar *toolbar.Toolbar, fifo string) {
 	case <-bar.Opened():
 	case <-ctx.Done():
 	}
-	for ctx.Err() == nil {
-		file, err := os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0)
-		if err == nil {
-			_ = file.Close()
-		}
+	if file, err := openFifo(ctx, fifo); err == nil {
+		_ = file.Close()
+	}
+}
+
+// openFifo opens a fifo for writing as soon as somebody reads it.
+func openFifo(ctx context.Context, path string) (*os.File, error) {
+	for {
+		file, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
 		if !errors.Is(err, syscall.ENXIO) { // nobody reads yet
-			return
+			return file, err
 		}
-		time.Sleep(20 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 }
 

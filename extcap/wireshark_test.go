@@ -391,6 +391,27 @@ func TestStubbornDumpcap(t *testing.T) {
 	}
 }
 
+// TestNobodyReads ends a capture that waits for somebody to read the fifo.
+func TestNobodyReads(t *testing.T) {
+	l := newLab(t)
+	fifo := l.path("fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program := l.command(l.path(".config/wireshark/extcap/ampulla-extcap"), "--capture", "--extcap-interface", "ai",
+		"--fifo", fifo, "--replay", capturePath("demo"))
+	var said bytes.Buffer
+	program.Stderr = &said
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	l.until("it has asked for the annotator", func() bool { return len(l.processes(l.path("ampulla"), "serve")) == 1 })
+	_ = program.Process.Signal(syscall.SIGTERM)
+	if err := program.Wait(); err != nil || said.Len() > 0 {
+		t.Errorf("%v: %s", err, &said)
+	}
+}
+
 // role, in the environment, makes the test program a part of the lab.
 const role = "AMPULLA_TEST_ROLE"
 
