@@ -75,7 +75,7 @@ type capture struct {
 	file   *os.File // nil if frames go as they are dissected
 	left   bool     // they do, since what is shown is no longer what the file has
 	feed   *feed    // nil until there is something to send
-	last   uint64   // position of the last frame found by a search
+	last   uint64   // position of the last frame that was looked at again
 	wanted uint64   // the feed knows that up to here somebody looks
 	wait   *client.Patience
 }
@@ -200,17 +200,18 @@ func (c *capture) follow(s *shot) (uint64, error) {
 
 // again returns what there is to know of a frame that was dissected before.
 func (c *capture) again(s *shot) found {
-	n := c.position(s.number)
+	n, sure := c.position(s.number)
 	c.begin(n)
 	key := c.row(s).key
 	r, ok := c.feed.row(n, c.wait)
-	if ok && r.key == key && r.near(s) {
+	if ok && r.key == key && r.near(s) && (sure || n > c.last) {
+		c.last = n
 		return c.judge(n)
 	}
 	// Of frames that look alike, the next one.
-	m, known := c.feed.search(key, s, c.last+1)
+	m, known := c.feed.find(key, s, c.last+1, c.wait)
 	if !known {
-		m, known = c.feed.find(key, s, 1, c.wait)
+		m, known = c.feed.search(key, s, 1)
 	}
 	if known {
 		c.last = m

@@ -79,8 +79,8 @@ func TestSameVerdicts(t *testing.T) {
 			}
 			again(w, frames, want)
 		}},
-		{"read filter", filtered(true)},
-		{"read filter, and nobody looks in the first pass", filtered(false)},
+		{"read filter", filtered(some, true)},
+		{"read filter, and nobody looks in the first pass", filtered(some, false)},
 	}
 	for _, source := range sources {
 		for _, way := range ways {
@@ -131,9 +131,11 @@ func again(w *wireshark, frames []*frame, want []verdict.Verdict) {
 	}
 }
 
+// some keeps some frames here, most there.
+func some(i int) bool { return i%3 == 1 || i > 300 && i < 600 && i%100 != 0 }
+
 // filtered is a second pass with what a read filter kept in the first one.
-func filtered(look bool) func(*wireshark, []*frame, []verdict.Verdict) {
-	keep := func(i int) bool { return i%3 == 1 || i > 300 && i < 600 && i%100 != 0 }
+func filtered(keep func(i int) bool, look bool) func(*wireshark, []*frame, []verdict.Verdict) {
 	return func(w *wireshark, frames []*frame, want []verdict.Verdict) {
 		w.load(frames, look, keep)
 		number := uint64(0)
@@ -249,6 +251,21 @@ func TestNoTime(t *testing.T) {
 	}
 }
 
+// TestAlike has a read filter keep frames that are all alike and have no time
+// stamp, while nobody looks: only their order tells them apart.
+func TestAlike(t *testing.T) {
+	different := framesOf(t, own(t, "port_scan_syn.pcapng"))[:4]
+	file := header()
+	for i := range 800 {
+		file = append(file, simple(different[i%4])...)
+	}
+	frames := framesOf(t, file)
+	want := expected(t, frames)
+	open(t, file)
+	w := newWireshark(t, asking(start(t, socketPath(t)).path))
+	filtered(func(i int) bool { return i%4 == 0 }, false)(w, frames, want)
+}
+
 // TestNotes has verdicts in comments.
 func TestNotes(t *testing.T) {
 	const ours = "AI: dns, score 0.10\nai/1 class=dns score=0.100"
@@ -292,7 +309,10 @@ func TestNotes(t *testing.T) {
 func TestOtherFile(t *testing.T) {
 	file := own(t, "benign_dns.pcapng")
 	frames := framesOf(t, file)
+	edited := framesOf(t, file)[0]
+	edited.Data[5] ^= 0xff
 	for name, other := range map[string][]byte{
+		"other bytes":     append(header(), enhanced(edited)...),
 		"another capture": own(t, "port_scan_syn.pcapng"), "no capture": []byte("x"), "no frame": header(), "truncated": file[:10],
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -305,7 +325,8 @@ func TestOtherFile(t *testing.T) {
 		})
 	}
 	t.Run("being written", func(t *testing.T) {
-		path := open(t, nil).Name()
+		in := open(t, nil)
+		path := in.Name()
 		out, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -321,6 +342,10 @@ func TestOtherFile(t *testing.T) {
 			t.Error("open for reading as well, but not found")
 		} else {
 			_ = got.Close()
+		}
+		_ = in.Close()
+		if got := findFile(s, c.table); got != nil {
+			t.Error("open for writing only, and found")
 		}
 	})
 }
@@ -355,12 +380,7 @@ func TestLost(t *testing.T) {
 			first := start(t, path)
 			onePass(w, frames[:1000], want)
 			first.end()
-			until(t, "session", func() string {
-				if !w.feed.failed() {
-					return "is there still"
-				}
-				return ""
-			})
+			until(t, "session", w.session)
 			w.slow = true
 			again(w, frames[:1000], want) // what is there stays
 			w.slow = false
@@ -392,6 +412,42 @@ func TestLost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLostAndFiltered loses the annotator where positions are not what the
+// numbers say.
+func TestLostAndFiltered(t *testing.T) {
+	file := own(t, "demo.pcapng")
+	open(t, file)
+	frames := framesOf(t, file)
+	want := expected(t, frames)
+	cfg := asking(socketPath(t))
+	cfg.retry = time.Nanosecond
+	path := strings.TrimPrefix(cfg.dial.Address, "unix:")
+	w := newWireshark(t, cfg)
+	server := start(t, path)
+	w.load(frames, false, some)
+	number := uint64(0)
+	for i, f := range frames {
+		if some(i) {
+			number++
+			f.number = number
+			w.check(f, true, want[i])
+		}
+		if i == 1000 {
+			server.end()
+			until(t, "session", w.session)
+			start(t, path)
+		}
+	}
+}
+
+// session returns why the annotator does not count as lost.
+func (w *wireshark) session() string {
+	if !w.feed.failed() {
+		return "is there still"
+	}
+	return ""
 }
 
 // TestBadAnnotators asks every kind of bad annotator: the dissection goes on, and

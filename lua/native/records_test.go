@@ -2,7 +2,12 @@
 
 package main
 
-import "testing"
+import (
+	"errors"
+	"testing"
+
+	"ampulla/grpc/client"
+)
 
 // TestSearch looks for frames that are alike but for their time.
 func TestSearch(t *testing.T) {
@@ -37,5 +42,44 @@ func TestSearch(t *testing.T) {
 	}
 	if n := len(f.index.positions[key]); n != 1 {
 		t.Errorf("the index has %d positions, all but one of them forgotten", n)
+	}
+}
+
+// TestState says why positions are not known.
+func TestState(t *testing.T) {
+	c := bare(t, maxRows)
+	f := &feed{table: c.table}
+	for _, tt := range []struct {
+		position uint64
+		done     bool
+		want     error
+	}{
+		{1, false, client.ErrForgotten}, {maxRows/2 - 1, true, client.ErrForgotten},
+		{maxRows, false, errBehind}, {maxRows, true, errLost},
+	} {
+		f.done = tt.done
+		if err := f.state(tt.position); !errors.Is(err, tt.want) {
+			t.Errorf("position %d: %v, want %v", tt.position, err, tt.want)
+		}
+	}
+	f.err = client.ErrGone
+	if err := f.state(1); !errors.Is(err, client.ErrGone) {
+		t.Errorf("%v, want %v", err, client.ErrGone)
+	}
+}
+
+// TestOutOfPlace queues a frame behind one that was not taken in: it and what
+// follows would be judged wrongly.
+func TestOutOfPlace(t *testing.T) {
+	w := newWireshark(t, asking(start(t, socketPath(t)).path))
+	w.begin(1)
+	s := &shot{caught: 60, data: make([]byte, 60), length: 60}
+	for i, tt := range []struct {
+		position uint64
+		want     error
+	}{{1, nil}, {3, errLost}, {2, errLost}} {
+		if err := w.feed.queue(tt.position, s.frame(), w.row(s), w.wait); !errors.Is(err, tt.want) {
+			t.Errorf("call %d: %v, want %v", i+1, err, tt.want)
+		}
 	}
 }

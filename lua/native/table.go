@@ -102,12 +102,15 @@ func (t *table) step(position, number uint64) {
 	}
 }
 
-// position returns where the frame of a number is, as far as that is known.
-func (t *table) position(number uint64) uint64 {
-	if number < maxRows && t.numbers[number] != 0 {
-		return uint64(t.numbers[number])
+// position returns where the frame of a number is; false if that is a guess.
+func (t *table) position(number uint64) (uint64, bool) {
+	if number >= maxRows {
+		return number, true
 	}
-	return number
+	if n := t.numbers[number]; n != 0 {
+		return uint64(n), true
+	}
+	return number, false
 }
 
 // keyOf returns a key of what a frame holds: its captured length and its first
