@@ -28,7 +28,8 @@ const (
 	readiness = 10 * time.Second
 	// readerTimeout bounds how long an error waits until Wireshark can show it.
 	readerTimeout = 5 * time.Second
-	// drain is how long Wireshark may take to accept what is left at the end.
+	// drain is how long dumpcap may take to end when it is told to, and
+	// Wireshark to accept what is left.
 	drain = 3 * time.Second
 	// refresh is how often the toolbar shows new figures, and how soon we notice
 	// that Wireshark is gone while there are no frames.
@@ -43,6 +44,9 @@ func capture(ctx context.Context, flags arguments) (err error) {
 	signal.Ignore(syscall.SIGPIPE) // a reader that is gone is an error of the write
 	bar := toolbar.Open(flags["extcap-control-in"], flags["extcap-control-out"])
 	defer func() {
+		if ctx.Err() != nil {
+			err = nil // who was told to end has nothing to complain about
+		}
 		if err != nil {
 			awaitWireshark(ctx, bar, flags["fifo"])
 		}
@@ -62,12 +66,12 @@ func capture(ctx context.Context, flags arguments) (err error) {
 		return err
 	}
 	defer src.Close()
-	b, err := connect(ctx, s, bar)
+	b, err := connect(ctx, s, src, bar)
 	if err != nil {
 		return err
 	}
 	bar.Attach(attached{b})
-	fifo, err := os.OpenFile(flags["fifo"], os.O_WRONLY, 0)
+	fifo, err := openFifo(ctx, flags["fifo"])
 	if err != nil {
 		return err
 	}
@@ -86,15 +90,23 @@ func awaitWireshark(ctx context.Context, bar *toolbar.Toolbar, fifo string) {
 	case <-bar.Opened():
 	case <-ctx.Done():
 	}
-	for ctx.Err() == nil {
-		file, err := os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0)
-		if err == nil {
-			_ = file.Close()
-		}
+	if file, err := openFifo(ctx, fifo); err == nil {
+		_ = file.Close()
+	}
+}
+
+// openFifo opens a fifo for writing as soon as somebody reads it.
+func openFifo(ctx context.Context, path string) (*os.File, error) {
+	for {
+		file, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
 		if !errors.Is(err, syscall.ENXIO) { // nobody reads yet
-			return
+			return file, err
 		}
-		time.Sleep(20 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 }
 
@@ -109,7 +121,7 @@ func open(ctx context.Context, s settings) (source.Source, error) {
 }
 
 // connect finds the annotator and begins a session.
-func connect(ctx context.Context, s settings, bar *toolbar.Toolbar) (*bridge.Bridge, error) {
+func connect(ctx context.Context, s settings, src source.Source, bar *toolbar.Toolbar) (*bridge.Bridge, error) {
 	ctx, cancel := context.WithTimeout(ctx, readiness)
 	defer cancel()
 	conn, err := client.Dial(ctx, client.Config{Address: s.annotator, StartTimeout: readiness})
@@ -126,7 +138,7 @@ func connect(ctx context.Context, s settings, bar *toolbar.Toolbar) (*bridge.Bri
 		return nil, s.noAnnotator(err)
 	}
 	bar.Log(fmt.Sprintf("annotator %s with models %s", info.GetVersion(), info.GetModel()))
-	return bridge.New(bridge.Config{
+	cfg := bridge.Config{
 		Conn: conn, Session: session, Options: options,
 		Comments: s.comments, Threshold: s.threshold, OnlyFlagged: s.onlyFlagged, Context: s.context,
 		Provenance: verdict.Provenance{
@@ -135,7 +147,11 @@ func connect(ctx context.Context, s settings, bar *toolbar.Toolbar) (*bridge.Bri
 		},
 		MaxBlock: maxBlock,
 		Log:      bar.Log,
-	}), nil
+	}
+	if replay, ok := src.(*source.Replay); ok {
+		cfg.TooLong = replay.Omitted
+	}
+	return bridge.New(cfg), nil
 }
 
 // noAnnotator says that there is no annotator, and how to find out why if it is
@@ -170,6 +186,7 @@ func carry(ctx context.Context, src source.Source, b *bridge.Bridge, fifo *os.Fi
 		}
 		src.Stop()
 		_ = fifo.SetWriteDeadline(time.Now().Add(drain))
+		defer time.AfterFunc(drain, func() { _ = src.Close() }).Stop()
 		return ending(<-done)
 	}
 }
@@ -189,10 +206,10 @@ func unread(fifo *os.File) bool {
 	return gone
 }
 
-// ending sorts out why the bridge came to its end: that Wireshark is gone, or
-// does not take any more when it is told to stop, is no error.
+// ending sorts out why the bridge came to its end: that Wireshark is gone is no
+// error, nor that the end took too long.
 func ending(err error) error {
-	if errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrDeadlineExceeded) {
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, os.ErrClosed) {
 		return nil
 	}
 	if e, ok := errors.AsType[*dumpcap.Error](err); ok {

@@ -78,6 +78,7 @@ func TestReadSettings(t *testing.T) {
 		want  func(s *settings)
 	}{
 		{arguments{}, func(*settings) {}},
+		{arguments{"snaplen": "", "threshold": " ", "comments": "", "replay": "", "interface": ""}, func(*settings) {}},
 		{arguments{"interface": "eth0,wlan0"}, func(s *settings) { s.capture.Interfaces = []string{"eth0", "wlan0"} }},
 		{arguments{"promiscuous": "false", "monitor": "TRUE"}, func(s *settings) { s.capture.NoPromiscuous, s.capture.Monitor = true, true }},
 		{arguments{"snaplen": "96", "buffer": " 64 "}, func(s *settings) { s.capture.SnapLen, s.capture.BufferMB = 96, 64 }},
@@ -101,8 +102,8 @@ func TestReadSettings(t *testing.T) {
 		}
 	}
 	for name, values := range map[string][]string{
-		"promiscuous": {"", "maybe"}, "snaplen": {"", "63", "261889", "1e3"}, "buffer": {"0", "1025", "x"},
-		"threshold": {"", "-0.1", "1.1", "NaN"}, "comments": {"", "some"}, "context": {"-1", "10001"}, "speed": {"", "0", "-1", "Inf", "NaN", "fast"},
+		"promiscuous": {"maybe"}, "snaplen": {"63", "261889", "1e3"}, "buffer": {"0", "1025", "x"},
+		"threshold": {"-0.1", "1.1", "NaN"}, "comments": {"some"}, "context": {"-1", "10001"}, "speed": {"0", "-1", "Inf", "NaN", "fast"},
 	} {
 		for _, value := range values {
 			if s, err := readSettings(arguments{name: value}); err == nil || !strings.HasPrefix(err.Error(), "--"+name+" "+value+": ") {

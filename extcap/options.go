@@ -155,16 +155,16 @@ func savedOptions() []option {
 	}
 }
 
-// readSettings takes the options from a command line. What is not given has the
-// default that the dialog shows.
+// readSettings takes the options from a command line. What is not given, or
+// empty, has the default that the dialog shows.
 func readSettings(flags arguments) (settings, error) {
 	var s settings
 	for _, o := range options() {
-		value, given := flags[o.name]
-		if !given {
+		value := strings.TrimSpace(flags[o.name])
+		if value == "" {
 			value = o.standard()
 		}
-		if err := o.set(&s, strings.TrimSpace(value)); err != nil {
+		if err := o.set(&s, value); err != nil {
 			return s, fmt.Errorf("--%s %s: %w", o.name, value, err)
 		}
 	}

@@ -133,9 +133,9 @@ func (l *lab) must(command *exec.Cmd) string {
 	return string(out)
 }
 
-// processes returns the running processes whose command line holds all words,
-// by number.
-func processes(words ...string) []int {
+// processes returns the running processes of the lab whose command line holds
+// all words, by number.
+func (l *lab) processes(words ...string) []int {
 	var found []int
 	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 next:
@@ -146,7 +146,9 @@ next:
 				continue next
 			}
 		}
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil && pid != os.Getpid() {
+		environment, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "environ"))
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err == nil && bytes.Contains(environment, []byte("\x00HOME="+l.home+"\x00")) {
 			found = append(found, pid)
 		}
 	}
@@ -156,7 +158,7 @@ next:
 // signal sends a signal to the only process whose command line holds all words.
 func (l *lab) signal(s syscall.Signal, words ...string) {
 	l.t.Helper()
-	found := processes(words...)
+	found := l.processes(words...)
 	if len(found) != 1 {
 		l.t.Fatalf("%d processes like %q", len(found), words)
 	}
@@ -167,7 +169,7 @@ func (l *lab) signal(s syscall.Signal, words ...string) {
 
 // endAnnotator ends the annotator that the capture program has started.
 func (l *lab) endAnnotator() {
-	for _, pid := range processes(l.path("ampulla"), "serve") {
+	for _, pid := range l.processes(l.path("ampulla"), "serve") {
 		_ = syscall.Kill(pid, syscall.SIGTERM)
 	}
 }
@@ -187,7 +189,7 @@ func (l *lab) until(what string, done func() bool) {
 // noOrphans waits until no process of the capture is left.
 func (l *lab) noOrphans() {
 	l.t.Helper()
-	l.until("the capture program has ended", func() bool { return len(processes("ampulla-extcap", l.home)) == 0 })
+	l.until("the capture program has ended", func() bool { return len(l.processes("ampulla-extcap")) == 0 })
 }
 
 // frame is what has to stay as it is.
@@ -338,6 +340,75 @@ func TestErrorsInTshark(t *testing.T) {
 			t.Errorf("%s: %s", option, out)
 		}
 		l.noOrphans()
+	}
+}
+
+// TestStubbornDumpcap checks that a dumpcap which does not end when it is told to
+// has to, and that what it captured has arrived.
+func TestStubbornDumpcap(t *testing.T) {
+	l := newLab(t)
+	script := fmt.Sprintf("#!/bin/sh\ntrap '' TERM\ncat %s\nwhile :; do sleep 0.1; done\n", capturePath("arp_spoof"))
+	if err := os.Mkdir(l.path("bin"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(l.path("bin/dumpcap"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	fifo := l.path("fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program := l.command(l.path(".config/wireshark/extcap/ampulla-extcap"), "--capture", "--extcap-interface", "ai", "--fifo", fifo)
+	program.Env = append(program.Env, "PATH="+l.path("bin")+":"+os.Getenv("PATH"))
+	var said bytes.Buffer
+	program.Stderr = &said
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.Open(fifo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	want := len(l.frames(capturePath("arp_spoof")))
+	frames := 0
+	for r := pcapng.NewReader(reader); ; {
+		b, err := r.Next()
+		if err != nil {
+			break // it ends where the program was ended
+		}
+		if b.IsFrame() {
+			if frames++; frames == want {
+				_ = program.Process.Signal(syscall.SIGTERM)
+			}
+		}
+	}
+	if err := program.Wait(); err != nil || said.Len() > 0 || frames != want {
+		t.Errorf("%d frames of %d, %v: %s", frames, want, err, &said)
+	}
+	if left := l.processes(l.path("bin/dumpcap")); len(left) > 0 {
+		t.Errorf("processes %v are left", left)
+	}
+}
+
+// TestNobodyReads ends a capture that waits for somebody to read the fifo.
+func TestNobodyReads(t *testing.T) {
+	l := newLab(t)
+	fifo := l.path("fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program := l.command(l.path(".config/wireshark/extcap/ampulla-extcap"), "--capture", "--extcap-interface", "ai",
+		"--fifo", fifo, "--replay", capturePath("demo"))
+	var said bytes.Buffer
+	program.Stderr = &said
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	l.until("it has asked for the annotator", func() bool { return len(l.processes(l.path("ampulla"), "serve")) == 1 })
+	_ = program.Process.Signal(syscall.SIGTERM)
+	if err := program.Wait(); err != nil || said.Len() > 0 {
+		t.Errorf("%v: %s", err, &said)
 	}
 }
 

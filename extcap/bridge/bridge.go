@@ -12,7 +12,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +40,9 @@ type Config struct {
 	// MaxBlock is the longest block that may be written because of a comment,
 	// in bytes.
 	MaxBlock int
+	// TooLong, if set, returns how many frames the source left out since Wireshark
+	// does not take them.
+	TooLong func() uint64
 	// Log, if set, is told what people should know, a line at a time.
 	Log func(line string)
 }
@@ -84,6 +86,7 @@ type Stats struct {
 	Frames  uint64 // that came
 	Flagged uint64 // of these, with a score above the threshold
 	Omitted uint64 // of these, left out because they are not flagged
+	TooLong uint64 // that did not come, see Config.TooLong
 
 	// Frames without a verdict, by reason.
 	Late   uint64 // the annotator is too slow
@@ -141,7 +144,7 @@ func (b *Bridge) newJudge(q *queue) *judge {
 		conn: b.cfg.Conn, options: b.cfg.Options, deadline: b.cfg.Deadline, behind: q.behind,
 		paused: &b.paused, counters: &b.counters, log: b.log,
 		session: b.cfg.Session, patience: client.NewPatience(b.cfg.Deadline),
-		reopened: make(chan *client.Session, 1), reopening: sync.WaitGroup{},
+		reopened: make(chan *client.Session, 1),
 	}
 	j.life, j.end = context.WithCancel(context.Background())
 	return j
@@ -165,10 +168,14 @@ func (b *Bridge) Pause(pause bool) { b.paused.Store(pause) }
 // Stats returns what happened so far.
 func (b *Bridge) Stats() Stats {
 	c := &b.counters
-	return Stats{
+	s := Stats{
 		Frames: c.frames.Load(), Flagged: c.flagged.Load(), Omitted: c.omitted.Load(),
 		Late: c.late.Load(), Absent: c.absent.Load(), Paused: c.paused.Load(), Sessions: c.sessions.Load(),
 	}
+	if b.cfg.TooLong != nil {
+		s.TooLong = b.cfg.TooLong()
+	}
+	return s
 }
 
 // tellEvery is how often at most frames without a verdict are told in the
@@ -192,8 +199,8 @@ func (b *Bridge) statistics(c rewrite.Counts, end bool) string {
 
 // Comment returns s in the form that all comments of ours have.
 func (s Stats) Comment() string {
-	return fmt.Sprintf("AI: %v\nai/1 statistics=capture frames=%d flagged=%d omitted=%d late=%d absent=%d paused=%d sessions=%d",
-		s, s.Frames, s.Flagged, s.Omitted, s.Late, s.Absent, s.Paused, s.Sessions)
+	return fmt.Sprintf("AI: %v\nai/1 statistics=capture frames=%d flagged=%d omitted=%d toolong=%d late=%d absent=%d paused=%d sessions=%d",
+		s, s.Frames, s.Flagged, s.Omitted, s.TooLong, s.Late, s.Absent, s.Paused, s.Sessions)
 }
 
 // String returns s as a sentence.
@@ -204,6 +211,7 @@ func (s Stats) String() string {
 		what string
 	}{
 		{s.Omitted, "left out as not flagged"},
+		{s.TooLong, "left out as too long for Wireshark's pipe"},
 		{s.Late, "without a verdict as the annotator was too slow"},
 		{s.Absent, "without a verdict as there was no annotator"},
 		{s.Paused, "without a verdict as scoring was paused"},

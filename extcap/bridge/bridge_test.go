@@ -319,7 +319,9 @@ func TestPause(t *testing.T) {
 	a := newAnnotator(t)
 	a.start()
 	in := demo(t)
-	b := bridge.New(a.config())
+	cfg := a.config()
+	cfg.TooLong = func() uint64 { return 17 }
+	b := bridge.New(cfg)
 	src := &feed{parts: cut(t, in, len(in)/2), steps: []func(){func() {
 		wait(t, "the first part is judged", func() bool { return b.Stats().Frames > 0 })
 		b.Pause(true)
@@ -327,6 +329,9 @@ func TestPause(t *testing.T) {
 	var out bytes.Buffer
 	if err := b.Run(t.Context(), src, &out); err != nil {
 		t.Fatal(err)
+	}
+	if !bytes.Contains(out.Bytes(), []byte("toolong=17 late=0")) {
+		t.Error("the statistics do not tell what the source left out")
 	}
 	if s := b.Stats(); s.Paused == 0 || s.Paused >= s.Frames || s.Paused != s.Unjudged() {
 		t.Errorf("%+v", s)
@@ -386,8 +391,8 @@ type failing struct{ err error }
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 func TestStats(t *testing.T) {
-	s := bridge.Stats{Frames: 1000, Flagged: 7, Omitted: 3, Late: 20, Absent: 10, Paused: 5, Sessions: 2}
-	want := "1000 frames, 7 flagged, 3 left out as not flagged, 20 without a verdict as the annotator was too slow, " +
+	s := bridge.Stats{Frames: 1000, Flagged: 7, Omitted: 3, TooLong: 1, Late: 20, Absent: 10, Paused: 5, Sessions: 2}
+	want := "1000 frames, 7 flagged, 3 left out as not flagged, 1 left out as too long for Wireshark's pipe, 20 without a verdict as the annotator was too slow, " +
 		"10 without a verdict as there was no annotator, 5 without a verdict as scoring was paused"
 	if got := s.String(); got != want {
 		t.Errorf("got %q", got)

@@ -231,7 +231,7 @@ func TestQueueIsBounded(t *testing.T) {
 	// What was sent makes room, until nothing more can be sent.
 	last := uint64(0)
 	for s.AwaitRoom(100*time.Millisecond) == nil {
-		for s.Queue(frames[0]) == nil {
+		for s.Queue(frames[last%uint64(len(frames))]) == nil {
 			if last++; last == 1_000_000 {
 				t.Fatal("the queue never fills")
 			}
