@@ -22,7 +22,6 @@ func classFlags() []cli.Flag {
 		&cli.Uint64Flag{Name: "renumber", Usage: "with --flows, replace every server's port by a random high one, chosen by the seed `N`"},
 		&cli.StringFlag{Name: "keep", Usage: "with --flows, write the captures as they were judged to this `FOLDER`"},
 		&cli.StringFlag{Name: "answers", Usage: "with --flows, measure the classes in `FILE`, which another tool gave, instead"},
-		&cli.BoolFlag{Name: "json", Usage: "with --flows, print the figures as JSON"},
 	}
 }
 
@@ -62,12 +61,12 @@ func runClassEval(c *cli.Context, engineCfg engine.Config, workers int) error {
 		return errors.New("none of the flows is in " + c.String("captures"))
 	}
 	report := eval.NewClassReport(flows)
-	if !c.Bool("json") {
-		return report.WriteText(c.App.Writer)
-	}
-	encoder := json.NewEncoder(c.App.Writer)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(report)
+	err = writeFile(c.String("json"), func(w io.Writer) error {
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(report)
+	})
+	return cmp.Or(err, report.WriteText(c.App.Writer))
 }
 
 // readFile calls read with the file at path, if there is a path.
