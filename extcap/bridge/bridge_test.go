@@ -54,17 +54,20 @@ func (g gated) Anomaly(rows, out []float32) error {
 	return g.Hash.Anomaly(rows, out)
 }
 
+// start may be called from the goroutine of a feed, as wait may.
 func (a *annotator) start() {
 	a.t.Helper()
 	cfg := server.Default()
 	cfg.Version, cfg.Scorer, cfg.Grace = "test", gated{gate: a.gate}, time.Millisecond
 	s, err := server.New(cfg)
 	if err != nil {
-		a.t.Fatal(err)
+		a.t.Error(err)
+		return
 	}
 	listener, err := socket.Listen(a.path, s.Stranger)
 	if err != nil {
-		a.t.Fatal(err)
+		a.t.Error(err)
+		return
 	}
 	var ctx context.Context
 	ctx, a.stop = context.WithCancel(context.Background())
@@ -191,7 +194,8 @@ func (f *feed) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// wait waits until done; the test fails when it takes for ever.
+// wait waits until done; the test fails when it takes for ever. It may be called
+// from the goroutine of a feed, which has to go on for the bridge to end.
 func wait(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for range 3000 {
@@ -200,7 +204,7 @@ func wait(t *testing.T, what string, done func() bool) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("waited too long until %s", what)
+	t.Errorf("waited too long until %s", what)
 }
 
 // cut cuts a capture into parts after about so many bytes, between blocks.
