@@ -49,17 +49,18 @@ var mayImport = map[string][]string{
 	"extcap/sentence":    {},
 	"extcap/toolbar":     {"extcap/sentence"},
 	"extcap/source":      {"annotator/dumpcap", "annotator/pcapng"},
-	"extcap/bridge":      {"annotator/packet", "annotator/rewrite", "annotator/verdict", "grpc/client"},
+	"extcap/bridge":      {"annotator/backlog", "annotator/packet", "annotator/rewrite", "annotator/verdict", "grpc/client"},
 	"annotator/plugin":   {"lua"}, // installs ai.lua
 	"proto/annotator/v1": {},
 	"grpc/socket":        {},
 	"grpc/grpctest":      {"grpc/socket", "proto/annotator/v1"}, // for tests
 	"grpc/server": {"annotator/pcapng", "annotator/packet", "annotator/score", "annotator/engine",
-		"annotator/verdict", "annotator/output", "annotator/rewrite", "annotator/dumpcap", "proto/annotator/v1"},
+		"annotator/verdict", "annotator/output", "annotator/rewrite", "annotator/dumpcap", "annotator/backlog", "proto/annotator/v1"},
 	// The client runs inside other programs, such as Wireshark: no engine.
 	"grpc/client":           {"annotator/packet", "annotator/verdict", "grpc/socket", "proto/annotator/v1"},
 	"annotator/capturetest": {},
 	"annotator/dumpcap":     {},
+	"annotator/backlog":     {},
 	"lua":                   {}, // carries ai.lua
 	// Runs inside Wireshark: no engine.
 	"lua/native": {"annotator/pcapng", "annotator/packet", "annotator/verdict", "grpc/client"},

@@ -2,7 +2,7 @@
 // and has the annotator judge it on the way. Frames go on as they came, with
 // verdicts as comments.
 //
-//	source -> queue -> rewrite (judge asks the annotator) -> Wireshark
+//	source -> backlog -> rewrite (judge asks the annotator) -> Wireshark
 //
 // It fails open: a frame whose verdict does not come in time goes on without
 // one, and is counted. Nothing but Wireshark itself can hold a capture up.
@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"ampulla/annotator/backlog"
 	"ampulla/annotator/rewrite"
 	"ampulla/annotator/verdict"
 	"ampulla/grpc/client"
@@ -118,9 +119,9 @@ func New(cfg Config) *Bridge {
 // its end, or out is gone, nothing is left running; otherwise a Read of in may
 // still wait.
 func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
-	q := newQueue(b.cfg.MaxQueue)
-	defer q.close()
-	go q.fill(in)
+	q := backlog.New(b.cfg.MaxQueue)
+	defer q.Close()
+	go q.Fill(in)
 	j := b.newJudge(q)
 	defer j.close()
 	b.told = time.Now()
@@ -139,9 +140,9 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	return err
 }
 
-func (b *Bridge) newJudge(q *queue) *judge {
+func (b *Bridge) newJudge(q *backlog.Backlog) *judge {
 	j := &judge{
-		conn: b.cfg.Conn, options: b.cfg.Options, deadline: b.cfg.Deadline, behind: q.behind,
+		conn: b.cfg.Conn, options: b.cfg.Options, deadline: b.cfg.Deadline, behind: q.Behind,
 		paused: &b.paused, counters: &b.counters, log: b.log,
 		session: b.cfg.Session, patience: client.NewPatience(b.cfg.Deadline),
 		reopened: make(chan *client.Session, 1),

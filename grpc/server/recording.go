@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"io"
 	"os"
 	"slices"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"ampulla/annotator/backlog"
 	"ampulla/annotator/dumpcap"
 	"ampulla/annotator/packet"
 	"ampulla/annotator/rewrite"
@@ -24,7 +24,7 @@ import (
 type capture struct {
 	session *session // nil once it cannot judge any more, and when over
 	source  *dumpcap.Capture
-	backlog *backlog
+	backlog *backlog.Backlog
 	file    *os.File
 	frames  uint64        // so far
 	done    chan struct{} // closed when it is over and the file complete
@@ -33,9 +33,15 @@ type capture struct {
 	state *annotatorv1.Capture
 }
 
+// maxBacklog is how many bytes may wait to be judged: dumpcap goes on although
+// the engine needs a while.
+const maxBacklog = 32 << 20
+
 func newCapture(session *session, source *dumpcap.Capture, file *os.File, options *annotatorv1.CaptureOptions) *capture {
+	waiting := backlog.New(maxBacklog)
+	go waiting.Fill(source)
 	return &capture{
-		session: session, source: source, backlog: newBacklog(source), file: file, done: make(chan struct{}),
+		session: session, source: source, backlog: waiting, file: file, done: make(chan struct{}),
 		state: &annotatorv1.Capture{
 			State: annotatorv1.Capture_STATE_RUNNING, Options: options, StartedNs: time.Now().UnixNano(),
 			FlaggedByType: map[string]uint64{},
@@ -52,10 +58,8 @@ func (c *capture) run() {
 		Engine: c, Comments: comments, Threshold: threshold, MaxBytes: analysisBytes,
 		Provenance: server.cfg.Scorer.Manifest().Provenance(server.cfg.Version, threshold, string(comments)),
 	})
+	c.backlog.Close() // nobody wants the rest of what could not be written
 	_ = c.source.Close()
-	for range c.backlog.chunks {
-		// nobody wants the rest of what could not be written
-	}
 	if closing := c.file.Close(); err == nil {
 		err = closing
 	}
@@ -80,7 +84,7 @@ func (c *capture) giveUp() {
 // time: to have them without a verdict is better than to lose them.
 func (c *capture) Process(frames []packet.Frame, out []verdict.Verdict) ([]verdict.Verdict, error) {
 	var trouble error
-	judged := c.session != nil && !c.backlog.behind()
+	judged := c.session != nil && c.backlog.Waiting() <= maxBacklog/2
 	if judged {
 		verdicts, err := c.session.Process(frames, out)
 		if err == nil {
@@ -139,57 +143,6 @@ func (c *capture) id() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state.GetId()
-}
-
-// backlog holds what was captured and not yet judged: dumpcap goes on although
-// the engine needs a while.
-type backlog struct {
-	chunks chan []byte
-	rest   []byte
-	err    error // behind the last chunk; valid once chunks is closed
-}
-
-const (
-	backlogChunk  = 64 << 10 // bytes, at most
-	backlogChunks = 512
-)
-
-func newBacklog(source io.Reader) *backlog {
-	b := &backlog{chunks: make(chan []byte, backlogChunks)}
-	go b.fill(source)
-	return b
-}
-
-func (b *backlog) fill(source io.Reader) {
-	defer close(b.chunks)
-	buffer := make([]byte, backlogChunk)
-	for {
-		n, err := source.Read(buffer)
-		if n > 0 {
-			b.chunks <- append([]byte(nil), buffer[:n]...)
-		}
-		if err != nil {
-			b.err = err
-			return
-		}
-	}
-}
-
-// behind tells that half of the backlog is full.
-func (b *backlog) behind() bool { return len(b.chunks) > backlogChunks/2 }
-
-// Read returns the next bytes.
-func (b *backlog) Read(p []byte) (int, error) {
-	if len(b.rest) == 0 {
-		chunk, ok := <-b.chunks
-		if !ok {
-			return 0, b.err
-		}
-		b.rest = chunk
-	}
-	n := copy(p, b.rest)
-	b.rest = b.rest[n:]
-	return n, nil
 }
 
 // captures are the captures of a server, the oldest first.

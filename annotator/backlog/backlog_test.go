@@ -1,4 +1,4 @@
-package bridge
+package backlog
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 )
@@ -25,7 +26,7 @@ func (l lumps) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func TestQueue(t *testing.T) {
+func TestBacklog(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	want := make([]byte, 5*chunkLen+17)
 	for i := range want {
@@ -33,29 +34,30 @@ func TestQueue(t *testing.T) {
 	}
 	broken := errors.New("broken")
 	for _, max := range []int{0, chunkLen, 100 * chunkLen} {
-		q := newQueue(max)
-		go q.fill(lumps{bytes.NewReader(want), random, broken})
-		got, err := io.ReadAll(lumps{r: q, random: rand.New(rand.NewPCG(3, 4))})
+		b := New(max)
+		go b.Fill(lumps{bytes.NewReader(want), random, broken})
+		got, err := io.ReadAll(lumps{r: b, random: rand.New(rand.NewPCG(3, 4))})
 		if !errors.Is(err, broken) || !bytes.Equal(got, want) {
 			t.Errorf("max %d: %d of %d bytes, %v", max, len(got), len(want), err)
 		}
-		if _, err := q.Read(make([]byte, 1)); !errors.Is(err, broken) {
-			t.Errorf("behind the end: %v", err)
+		if _, err := b.Read(make([]byte, 1)); !errors.Is(err, broken) || b.Waiting() != 0 {
+			t.Errorf("behind the end: %d bytes, %v", b.Waiting(), err)
 		}
 	}
 }
 
-// TestQueueIsBounded lets a source go on for ever, and nobody read.
-func TestQueueIsBounded(t *testing.T) {
+// TestBound lets a source go on for ever, in the smallest of pieces, and nobody
+// read: the bound is one of bytes.
+func TestBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newQueue(10 * chunkLen)
+		b := New(10 * chunkLen)
 		done := make(chan struct{})
-		go func() { q.fill(zeros{}); close(done) }()
+		go func() { b.Fill(iotest.OneByteReader(zeros{})); close(done) }()
 		synctest.Wait()
-		if n := len(q.chunks); n != q.max {
-			t.Errorf("%d chunks, want %d", n, q.max)
+		if n := len(b.chunks); n != b.max || b.Waiting() != n*chunkLen {
+			t.Errorf("%d chunks with %d bytes, want %d, all full", n, b.Waiting(), b.max)
 		}
-		q.close()
+		b.Close()
 		<-done
 	})
 }
@@ -68,19 +70,19 @@ func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 func TestBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
-		q := newQueue(chunkLen)
+		b := New(chunkLen)
 		done := make(chan struct{})
-		go func() { q.fill(r); close(done) }()
+		go func() { b.Fill(r); close(done) }()
 		one := make([]byte, 1)
 		step := func(wait time.Duration, read bool, want time.Duration) {
 			t.Helper()
 			time.Sleep(wait)
 			if read {
-				if _, err := q.Read(one); err != nil {
+				if _, err := b.Read(one); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if got := q.behind(); got != want {
+			if got := b.Behind(); got != want {
 				t.Errorf("behind by %v, want %v", got, want)
 			}
 		}
