@@ -40,9 +40,12 @@ func Install(ctx context.Context, cfg Config, sharks []Wireshark) ([]Item, error
 	if err != nil {
 		return nil, err
 	}
-	t := &transaction{everyone: cfg.Everyone}
-	items, err := t.stageAll(ctx, parts, old)
+	items, ours, missing, err := plan(parts, old)
 	if err != nil {
+		return nil, err
+	}
+	t := &transaction{everyone: cfg.Everyone}
+	if err := t.stageAll(ctx, missing); err != nil {
 		t.undo()
 		return nil, err
 	}
@@ -53,33 +56,51 @@ func Install(ctx context.Context, cfg Config, sharks []Wireshark) ([]Item, error
 	}
 	items = append(items, cfg.strays(sharks)...)
 	for _, path := range cfg.obsolete(old, parts) {
-		items = append(items, Item{Path: path, State: "removed", Detail: "of an earlier installation"})
+		items = append(items, old.removal(path, "of an earlier installation"))
 	}
 	items = distinct(items)
-	if err := cfg.carryOut(t, old, parts, removed(items)); err != nil {
+	if err := cfg.carryOut(t, old, ours, removed(items)); err != nil {
 		t.undo()
 		return nil, err
 	}
 	return items, nil
 }
 
-// stageAll stages the parts that are not in place yet.
-func (t *transaction) stageAll(ctx context.Context, parts []part, old manifest) ([]Item, error) {
-	var items []Item
+// plan says what is to be done about each part, and returns the parts that are
+// ours, and those of them that are not in place yet: all but what the user has
+// made of a profile.
+func plan(parts []part, old manifest) (items []Item, ours, missing []part, err error) {
 	for _, p := range parts {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
 		state, err := p.state(old)
-		if err == nil && state != "unchanged" {
-			err = t.stage(p)
-		}
 		if err != nil {
-			return nil, err
+			return nil, nil, nil, err
 		}
+		why := p.own(old)
+		switch {
+		case state == "unchanged":
+		case why != "":
+			items = append(items, Item{Path: p.target, State: "kept", Detail: why + "; remove it to have Ampulla's"})
+			continue
+		default:
+			missing = append(missing, p)
+		}
+		ours = append(ours, p)
 		items = append(items, Item{Path: p.target, State: state})
 	}
-	return items, nil
+	return items, ours, missing, nil
+}
+
+// stageAll stages the parts that are not in place yet.
+func (t *transaction) stageAll(ctx context.Context, parts []part) error {
+	for _, p := range parts {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := t.stage(p); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 // state says what installing a part comes to.
@@ -92,7 +113,7 @@ func (p part) state(old manifest) (string, error) {
 		return "unchanged", nil
 	case !exists(p.target):
 		return "installed", nil
-	case !old.has(p.target) && !namesAmpulla(p.target):
+	case !p.editable && !old.has(p.target) && !namesAmpulla(p.target):
 		return "", &TakenError{p.target}
 	}
 	return "updated", nil
@@ -123,7 +144,7 @@ func (c *Config) carryOut(t *transaction, old manifest, parts []part, removals [
 	for _, p := range parts {
 		targets = append(targets, p.target)
 	}
-	listed := old.with(targets, t.dirs)
+	listed := old.with(targets, t.dirs, sums(parts))
 	if len(t.staged) > 0 || listed.String() != old.String() {
 		var err error
 		if listed, err = c.stageManifest(t, listed); err != nil {
@@ -142,18 +163,30 @@ func (c *Config) stageManifest(t *transaction, m manifest) (manifest, error) {
 	if err := t.makeDir(filepath.Dir(file.target)); err != nil {
 		return m, err
 	}
-	m = m.with(nil, t.dirs)
+	m = m.with(nil, t.dirs, nil)
 	file.text = m.String()
 	return m, t.stage(file)
 }
 
-// removeFiles removes files and the folders made for them, and what the manifest
-// says of them, itself included when it has nothing more to list.
+// removal is what removing a file that was installed comes to.
+func (m manifest) removal(path, detail string) Item {
+	if m.changed(path) {
+		return Item{Path: path, State: "kept", Detail: editedDetail}
+	}
+	return Item{Path: path, State: "removed", Detail: detail}
+}
+
+// removeFiles removes files, except those that the user has changed, the folders
+// made for them, and what the manifest says of them, itself included when it has
+// nothing more to list.
 func (c *Config) removeFiles(m manifest, files []string) error {
 	if len(files) == 0 {
 		return nil
 	}
 	for _, file := range files {
+		if m.changed(file) {
+			continue
+		}
 		if err := os.Remove(file); ignore(err, fs.ErrNotExist) != nil {
 			return err
 		}
@@ -182,10 +215,12 @@ func Remove(cfg Config) ([]Item, error) {
 		return nil, err
 	}
 	var items []Item
+	var files []string
 	for _, file := range old.files {
 		if !cfg.isProgram(file) {
-			items = append(items, Item{Path: file, State: "removed"})
+			items, files = append(items, old.removal(file, "")), append(files, file)
 		}
 	}
-	return items, cfg.removeFiles(old, removed(items))
+	rest := leftovers(old)
+	return append(items, rest...), cfg.removeFiles(old, append(files, removed(rest)...))
 }

@@ -39,6 +39,8 @@ type Config struct {
 	// Program means to install the program itself below Prefix, too, with what
 	// it needs there.
 	Program bool
+	// Profile has the files of the profile AI; nil means to install none.
+	Profile fs.FS
 	// Service means to install the units of systemd, too. Units that are
 	// installed already are kept up to date without it.
 	Service bool
@@ -101,6 +103,8 @@ type part struct {
 	text   string
 	link   string
 	mode   fs.FileMode
+	// editable means that users may change the file, and that it then is theirs.
+	editable bool
 }
 
 // parts returns all files to have in place, for these Wiresharks.
@@ -150,6 +154,7 @@ func (c *Config) sharkParts(shark Wireshark) []part {
 		[]part{{target: folders.script(), text: lua.Script, mode: 0o644}},
 		c.built(moduleName, folders.module(), 0o644),
 		c.built(extcapName, filepath.Join(folders.extcap, extcapName), 0o755),
+		c.profileParts(shark),
 	)
 }
 

@@ -37,9 +37,9 @@ func newPlace(t *testing.T) *place {
 	}
 	p.shark = Wireshark{
 		Program:  "/usr/bin/tshark",
-		settings: p.path("home/.config/wireshark"),
-		personal: folders{p.path("home/.local/lib/wireshark/plugins"), p.path("home/.config/wireshark/extcap")},
-		global:   folders{p.path("usr/lib/wireshark/plugins"), p.path("usr/lib/wireshark/extcap")},
+		Settings: p.path("home/.config/wireshark"),
+		personal: folders{p.path("home/.local/lib/wireshark/plugins"), p.path("home/.config/wireshark/extcap"), p.path("home/.config/wireshark/profiles")},
+		global:   folders{p.path("usr/lib/wireshark/plugins"), p.path("usr/lib/wireshark/extcap"), p.path("usr/share/wireshark/profiles")},
 	}
 	for _, name := range []string{programName, moduleName, extcapName, runtimeName} {
 		p.write(t, "build/"+name, "Ampulla's "+name)

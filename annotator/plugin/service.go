@@ -53,15 +53,15 @@ func (c *Config) HasService() bool { return exists(filepath.Join(c.Units, socket
 // StartService makes systemd know the units and listen; an error means that no
 // systemd of this user's can be reached.
 func StartService(ctx context.Context) error {
-	if _, err := run(ctx, "systemctl", "--user", "daemon-reload"); err != nil {
+	if _, _, err := run(ctx, "systemctl", "--user", "daemon-reload"); err != nil {
 		return err
 	}
-	_, err := run(ctx, "systemctl", "--user", "start", socketName)
+	_, _, err := run(ctx, "systemctl", "--user", "start", socketName)
 	return err
 }
 
 // StopService ends the annotator that systemd has started, and its socket.
 func StopService(ctx context.Context) error {
-	_, err := run(ctx, "systemctl", "--user", "stop", socketName, serviceName)
+	_, _, err := run(ctx, "systemctl", "--user", "stop", socketName, serviceName)
 	return err
 }

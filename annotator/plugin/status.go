@@ -8,49 +8,59 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
-// Status tells what one Wireshark has, compared with what Install would give it.
+// Status tells what one Wireshark has, compared with what Install would give it,
+// and what keeps it from using that.
 func Status(ctx context.Context, cfg Config, shark Wireshark) ([]Item, error) {
 	where := cfg
 	where.Everyone = cfg.Everyone || cfg.isForeign(shark)
-	mend := where.installCommand()
-	if where.Everyone != cfg.Everyone {
-		mend = asRoot + mend
+	installed, err := readManifest(where.manifest())
+	if err != nil {
+		return nil, err
 	}
+	heard, err := shark.hear(ctx)
+	if err != nil {
+		return nil, err
+	}
+	mend := installCommand(where.Everyone)
 	var items []Item
 	for _, p := range where.sharkParts(shark) {
 		item, err := p.status(mend)
-		if err == nil && item.State == "ok" {
-			err = shark.check(ctx, p, mend, &item)
-		}
 		if err != nil {
 			return nil, err
+		}
+		switch why := p.own(installed); {
+		case item.State == "ok":
+			shark.check(heard, p, mend, &item)
+		case why != "":
+			item = Item{Path: p.target, State: "kept", Detail: why}
 		}
 		items = append(items, item)
 	}
 	for _, stray := range cfg.strays([]Wireshark{shark}) {
 		if stray.State == "removed" {
-			stray.State, stray.Mend = "stray", cfg.installCommand()
+			stray.State, stray.Mend = "stray", installCommand(cfg.Everyone)
 		}
 		items = append(items, stray)
 	}
-	return items, nil
+	return append(items, heard.troubles...), nil
 }
 
-const asRoot = "as root: "
-
 // installCommand is what mends most things.
-func (c *Config) installCommand() string {
+func installCommand(everyone bool) string {
 	self, err := executable()
 	if err != nil {
 		self = programName
 	}
-	if self += " plugin install"; !c.Everyone && os.Geteuid() == 0 {
-		self += " --user"
+	command := quoted(self) + " plugin install"
+	switch {
+	case everyone:
+		return asRoot() + command
+	case os.Geteuid() == 0:
+		return command + " --user"
 	}
-	return self
+	return command
 }
 
 // ServiceStatus tells what there is of the units; nothing if they are not
@@ -65,7 +75,7 @@ func ServiceStatus(cfg Config) ([]Item, error) {
 	}
 	var items []Item
 	for _, p := range parts {
-		item, err := p.status(cfg.installCommand())
+		item, err := p.status(installCommand(cfg.Everyone))
 		if err != nil {
 			return nil, err
 		}
@@ -89,28 +99,33 @@ func (p part) status(mend string) (Item, error) {
 }
 
 // check finds out whether Wireshark takes a file that is in place.
-func (w Wireshark) check(ctx context.Context, p part, mend string, item *Item) error {
+func (w Wireshark) check(heard testimony, p part, mend string, item *Item) {
+	look := "look at: " + w.Program + " -G plugins"
 	switch filepath.Base(p.target) {
 	case scriptName:
-		loaded, err := w.loads(ctx, p.target)
 		switch {
-		case err != nil:
-			return err
-		case loaded:
+		case heard.loaded[p.target]:
 			item.Detail = "loaded"
 		case os.Geteuid() == 0 && p.target == w.personal.script():
-			*item = Item{p.target, "not run", "since 4.4 Wireshark skips root's own plugins", strings.TrimSuffix(mend, " --user")}
+			*item = Item{p.target, "not run", "since 4.4 Wireshark skips root's own plugins", installCommand(true)}
+		case slices.ContainsFunc(heard.troubles, func(t Item) bool { return t.Path == p.target }):
+			*item = Item{p.target, "not run", "it has an error, see below", mend}
 		default:
-			*item = Item{p.target, "not run", "does this Wireshark run Lua plugins?", "look at: " + w.Program + " -G plugins"}
+			*item = Item{p.target, "not run", "does this Wireshark run Lua plugins?", look}
 		}
 	case moduleTarget:
 		if err := checkModule(p.target, w.Program); err != nil {
 			*item = Item{p.target, "unusable", err.Error(), "make build; " + mend}
-			return nil
+			return
 		}
 		item.Detail = "can be loaded"
+	case extcapName:
+		if !heard.loaded[p.target] {
+			*item = Item{p.target, "unusable", "Wireshark does not list AI capture", "look at: " + p.target + " --extcap-interfaces"}
+			return
+		}
+		item.Detail = "listed as AI capture"
 	}
-	return nil
 }
 
 // checkModule returns an error unless a module can be loaded by a program, as

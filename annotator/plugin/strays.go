@@ -22,7 +22,7 @@ func (c *Config) strays(sharks []Wireshark) []Item {
 	for _, shark := range sharks {
 		folders := []string{shark.global.lua}
 		if !c.Everyone {
-			folders = append(folders, shark.personal.lua, filepath.Join(shark.settings, "plugins"))
+			folders = append(folders, shark.personal.lua, filepath.Join(shark.Settings, "plugins"))
 		}
 		for _, folder := range folders {
 			for _, script := range scriptsOf(folder) {
@@ -50,9 +50,9 @@ func distinct(items []Item) []Item {
 func (c *Config) stray(script string, global bool) []Item {
 	switch {
 	case !namesAmpulla(script):
-		return []Item{{script, "kept", "another plugin for ai.* fields; Wireshark runs but one", "move it away: " + script}}
+		return []Item{{script, "kept", "another plugin for ai.* fields; Wireshark runs but one", move(script)}}
 	case global && !c.Everyone:
-		return []Item{{script, "kept", "an older copy, which Wireshark runs instead", asRoot + c.installCommand()}}
+		return []Item{{script, "kept", "an older copy, which Wireshark runs instead", installCommand(true)}}
 	}
 	items := []Item{{Path: script, State: "removed", Detail: "an older copy"}}
 	if module := filepath.Join(filepath.Dir(script), moduleTarget); namesAmpulla(module) {

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -20,13 +19,14 @@ type Wireshark struct {
 	// Version is such as "4.0.17".
 	Version string
 
+	// Settings is the folder of the user's own configuration.
+	Settings string
+
 	personal, global folders
-	// settings is the folder of the user's own configuration.
-	settings string
 }
 
 // folders is where Wireshark looks for what extends it.
-type folders struct{ lua, extcap string }
+type folders struct{ lua, extcap, profiles string }
 
 // What ai.lua and the native module, which it looks for beside itself, are called
 // there.
@@ -54,8 +54,17 @@ var ErrNoWireshark = errors.New("no tshark found, which knows Wireshark's folder
 // Find returns the Wiresharks of this machine: those whose tshark is in $PATH or
 // at one of the usual places, and works.
 func Find(ctx context.Context) ([]Wireshark, error) {
-	var sharks []Wireshark
-	seen, problem := map[string]bool{}, ErrNoWireshark
+	sharks, problems := Search(ctx)
+	if len(sharks) == 0 {
+		return nil, errors.Join(problems...)
+	}
+	return sharks, nil
+}
+
+// Search returns the Wiresharks of this machine, and what is wrong with those that
+// do not answer; at least one of either, see [ErrNoWireshark].
+func Search(ctx context.Context) (sharks []Wireshark, problems []error) {
+	seen := map[string]bool{}
 	for _, folder := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/local/bin", "/usr/bin") {
 		program := filepath.Join(folder, "tshark")
 		real, err := filepath.EvalSymlinks(program)
@@ -63,28 +72,27 @@ func Find(ctx context.Context) ([]Wireshark, error) {
 			continue
 		}
 		seen[real] = true
-		shark, err := ask(ctx, program)
-		if err != nil {
-			problem = err
-			continue
+		if shark, err := ask(ctx, program); err != nil {
+			problems = append(problems, err)
+		} else {
+			sharks = append(sharks, shark)
 		}
-		sharks = append(sharks, shark)
 	}
-	if len(sharks) == 0 {
-		return nil, problem
+	if len(sharks)+len(problems) == 0 {
+		problems = append(problems, ErrNoWireshark)
 	}
-	return sharks, nil
+	return sharks, problems
 }
 
 var versionLine = regexp.MustCompile(`\(Wireshark\) (\d+(?:\.\d+)*)`)
 
 // ask has tshark describe itself.
 func ask(ctx context.Context, program string) (Wireshark, error) {
-	version, err := run(ctx, program, "--version")
+	version, _, err := run(ctx, program, "--version")
 	if err != nil {
 		return Wireshark{}, err
 	}
-	listing, err := run(ctx, program, "-G", "folders")
+	listing, _, err := run(ctx, program, "-G", "folders")
 	if err != nil {
 		return Wireshark{}, err
 	}
@@ -101,20 +109,20 @@ func describe(program, version, listing string) (Wireshark, error) {
 	}
 	shark := Wireshark{
 		Program:  program,
-		settings: paths["Personal configuration"],
-		personal: folders{paths["Personal Lua Plugins"], paths["Personal Extcap path"]},
-		global:   folders{paths["Global Lua Plugins"], paths["Global Extcap path"]},
+		Settings: paths["Personal configuration"],
+		personal: folders{paths["Personal Lua Plugins"], paths["Personal Extcap path"], profilesBelow(paths["Personal configuration"])},
+		global:   folders{paths["Global Lua Plugins"], paths["Global Extcap path"], profilesBelow(paths["Global configuration"])},
 	}
 	if found := versionLine.FindStringSubmatch(version); found != nil {
 		shark.Version = found[1]
 	}
 	if shark.personal.extcap == "" {
-		shark.personal.extcap = filepath.Join(shark.settings, "extcap")
+		shark.personal.extcap = filepath.Join(shark.Settings, "extcap")
 	}
 	if shark.global.extcap == "" {
 		shark.global.extcap = paths["Extcap path"]
 	}
-	for _, path := range []string{shark.settings, shark.personal.lua, shark.global.lua, shark.global.extcap} {
+	for _, path := range []string{shark.Settings, shark.personal.lua, shark.global.lua, shark.global.extcap} {
 		if !filepath.IsAbs(path) {
 			return Wireshark{}, fmt.Errorf("%s -G folders names no folder for Lua plugins or extcaps: was it built without?", program)
 		}
@@ -122,23 +130,17 @@ func describe(program, version, listing string) (Wireshark, error) {
 	return shark, nil
 }
 
-// loads tells whether Wireshark runs this script when it starts.
-func (w Wireshark) loads(ctx context.Context, script string) (bool, error) {
-	listing, err := run(ctx, w.Program, "-G", "plugins")
-	if err != nil {
-		return false, err
-	}
-	lines := strings.Split(listing, "\n")
-	return slices.ContainsFunc(lines, func(line string) bool { return strings.HasSuffix(line, "\t"+script) }), nil
-}
+func profilesBelow(configuration string) string { return filepath.Join(configuration, "profiles") }
 
-// run returns what a program prints.
-func run(ctx context.Context, program string, args ...string) (string, error) {
+// run returns what a program prints, and what it complains of.
+func run(ctx context.Context, program string, args ...string) (out, complaints string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, program, args...).Output()
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w", program, strings.Join(args, " "), err)
+	command := exec.CommandContext(ctx, program, args...)
+	var stdout, stderr strings.Builder
+	command.Stdout, command.Stderr = &stdout, &stderr
+	if err := command.Run(); err != nil {
+		return "", "", fmt.Errorf("%s %s: %w", program, strings.Join(args, " "), err)
 	}
-	return string(out), nil
+	return stdout.String(), stderr.String(), nil
 }

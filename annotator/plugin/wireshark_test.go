@@ -43,8 +43,9 @@ func TestDescribe(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := Wireshark{
-			Program: "/usr/bin/tshark", Version: test.want, settings: "/home/u/.config/wireshark",
-			personal: folders{personalLua, test.personal}, global: folders{globalLua, test.global},
+			Program: "/usr/bin/tshark", Version: test.want, Settings: "/home/u/.config/wireshark",
+			personal: folders{personalLua, test.personal, "/home/u/.config/wireshark/profiles"},
+			global:   folders{globalLua, test.global, "/usr/share/wireshark/profiles"},
 		}
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(Wireshark{}, folders{})); diff != "" {
 			t.Errorf("%s", diff)
