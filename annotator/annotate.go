@@ -25,7 +25,7 @@ func annotateCommand() *cli.Command {
 		ArgsUsage: "IN [OUT]",
 		Description: `IN is a pcapng or pcap file, plain or compressed with gzip or zstd, or - for
 standard input. OUT is a pcapng file, or - for standard output; it may be left
-out with --verdicts. Frames are never changed, and everything else in IN is
+out with --verdicts or --incidents. Frames are never changed, and everything else in IN is
 copied as it is; --strip takes the comments out again.
 
    ampulla annotate office.pcapng annotated.pcapng
@@ -34,6 +34,7 @@ copied as it is; --strip takes the comments out again.
 			&cli.StringFlag{Name: "comments", Value: string(rewrite.CommentFlagged), Usage: "which frames get a comment: `flagged`, all or none"},
 			&cli.Float64Flag{Name: "threshold", Value: verdict.AnomalousScore, Usage: "frames that score above `SCORE` (0 to 1) are flagged"},
 			&cli.StringFlag{Name: "verdicts", Usage: "also write every verdict to `FILE` (or -), as JSON Lines"},
+			&cli.StringFlag{Name: "incidents", Usage: "also write every incident, at the end, to `FILE` (or -), as JSON Lines"},
 			&cli.BoolFlag{Name: "strip", Usage: "remove Ampulla's comments instead; gives the original file back"},
 			configFlag(), workersFlag(), libraryFlag(),
 		},
@@ -43,13 +44,14 @@ copied as it is; --strip takes the comments out again.
 
 // annotation is one run of the annotate command.
 type annotation struct {
-	in, out  string
-	verdicts string // file for JSON Lines; empty for none
-	comments rewrite.Comments
-	input    io.Reader
-	stdout   io.Writer
-	stderr   io.Writer
-	progress *progress
+	in, out   string
+	verdicts  string // file for JSON Lines; empty for none
+	incidents string // likewise
+	comments  rewrite.Comments
+	input     io.Reader
+	stdout    io.Writer
+	stderr    io.Writer
+	progress  *progress
 }
 
 func runAnnotate(c *cli.Context) error {
@@ -90,10 +92,11 @@ func runAnnotate(c *cli.Context) error {
 func newAnnotation(c *cli.Context) (*annotation, error) {
 	args := c.Args().Slice()
 	a := &annotation{
-		verdicts: c.String("verdicts"),
-		comments: rewrite.Comments(c.String("comments")),
-		stdout:   c.App.Writer,
-		stderr:   c.App.ErrWriter,
+		verdicts:  c.String("verdicts"),
+		incidents: c.String("incidents"),
+		comments:  rewrite.Comments(c.String("comments")),
+		stdout:    c.App.Writer,
+		stderr:    c.App.ErrWriter,
 	}
 	switch {
 	case len(args) == 0:
@@ -102,12 +105,12 @@ func newAnnotation(c *cli.Context) (*annotation, error) {
 		return nil, usage(fmt.Sprintf("%d files given instead of two", len(args)), "ampulla annotate IN OUT")
 	case len(args) == 2:
 		a.out = args[1]
-	case a.verdicts == "" || c.Bool("strip"):
+	case a.verdicts == "" && a.incidents == "" || c.Bool("strip"):
 		return nil, usage("no output given", "ampulla annotate IN OUT, or --verdicts - to print the verdicts only")
 	}
 	a.in = args[0]
 	if c.Bool("strip") {
-		for _, other := range []string{"comments", "threshold", "verdicts"} {
+		for _, other := range []string{"comments", "threshold", "verdicts", "incidents"} {
 			if c.IsSet(other) {
 				return nil, usage("--strip only removes comments, it cannot be combined with --"+other, "")
 			}
@@ -121,8 +124,14 @@ func newAnnotation(c *cli.Context) (*annotation, error) {
 	if t := c.Float64("threshold"); !(t >= 0 && t <= 1) {
 		return nil, usage(fmt.Sprintf("--threshold %v is not between 0 and 1", t), "")
 	}
-	if a.out == "-" && a.verdicts == "-" {
-		return nil, usage("the capture and the verdicts cannot both go to standard output", "")
+	toStdout := 0
+	for _, name := range []string{a.out, a.verdicts, a.incidents} {
+		if name == "-" {
+			toStdout++
+		}
+	}
+	if toStdout > 1 {
+		return nil, usage("only one of the capture, the verdicts and the incidents can go to standard output", "")
 	}
 	if bad, ok := errors.AsType[*output.NameError](output.CheckName(a.out)); ok {
 		return nil, usageError{bad, bad.Advice}
@@ -130,45 +139,92 @@ func newAnnotation(c *cli.Context) (*annotation, error) {
 	return a, nil
 }
 
-// annotate is the command proper: the capture, the verdicts or both.
+// annotate is the command proper: the capture, the verdicts, the incidents or
+// several of them.
 func (a *annotation) annotate(ctx context.Context, e *engine.Engine, m *score.Manifest, threshold float64) error {
+	verdicts, err := a.lines(a.verdicts)
+	if err != nil {
+		return err
+	}
+	defer verdicts.Discard()
+	incidents, err := a.lines(a.incidents)
+	if err != nil {
+		return err
+	}
+	defer incidents.Discard()
 	tally := newTally(threshold)
 	cfg := rewrite.Config{
 		Engine:     e,
 		Comments:   a.comments,
 		Threshold:  threshold,
 		Provenance: m.Provenance(version, threshold, string(a.comments)),
-		OnVerdict:  func(v *verdict.Verdict) error { tally.add(v); return nil },
-	}
-	var lines *output.File
-	if a.verdicts != "" {
-		var err error
-		if lines, err = output.Create(a.verdicts, a.stdout); err != nil {
-			return err
-		}
-		defer lines.Discard() // does nothing once committed
-		var line []byte
-		cfg.OnVerdict = func(v *verdict.Verdict) error {
+		OnVerdict: func(v *verdict.Verdict) error {
 			tally.add(v)
-			line = append(v.AppendJSON(line[:0]), '\n')
-			_, err := lines.Write(line)
-			return err
-		}
+			return verdicts.add(v.AppendJSON)
+		},
 	}
-	err := a.write(func(w io.Writer) error {
+	err = a.write(func(w io.Writer) error {
 		counts, err := rewrite.Annotate(ctx, a.input, w, cfg)
-		a.progress.finish(tally.summary())
+		a.progress.finish(tally.summary(), incidentLines(e.Incidents(), threshold)...)
 		if counts.Uncommentable > 0 {
 			fmt.Fprintf(a.stderr, "ampulla: warning: %d frames got no comment: blocks of their kind, such as Simple Packet Blocks, cannot hold any\n", counts.Uncommentable)
 		}
 		return err
 	})
-	if lines != nil && (err == nil || pcapng.IsBroken(err)) {
-		if committing := lines.Commit(); err == nil {
+	if err != nil && !pcapng.IsBroken(err) {
+		return err
+	}
+	for _, i := range e.Incidents() {
+		if err := incidents.add(i.AppendJSON); err != nil {
+			return err
+		}
+	}
+	for _, l := range []*lines{verdicts, incidents} {
+		if committing := l.Commit(); err == nil {
 			err = committing
 		}
 	}
 	return err
+}
+
+// lines are JSON Lines for a file; nil if there is none.
+type lines struct {
+	*output.File
+	line []byte
+}
+
+// lines opens a file for JSON Lines, unless its name is empty.
+func (a *annotation) lines(name string) (*lines, error) {
+	if name == "" {
+		return nil, nil
+	}
+	file, err := output.Create(name, a.stdout)
+	return &lines{File: file}, err
+}
+
+// add writes a line of what appends it to a buffer.
+func (l *lines) add(appendTo func([]byte) []byte) error {
+	if l == nil {
+		return nil
+	}
+	l.line = append(appendTo(l.line[:0]), '\n')
+	_, err := l.Write(l.line)
+	return err
+}
+
+// Commit puts the file in place.
+func (l *lines) Commit() error {
+	if l == nil {
+		return nil
+	}
+	return l.File.Commit()
+}
+
+// Discard removes the file, unless it is in place.
+func (l *lines) Discard() {
+	if l != nil {
+		l.File.Discard()
+	}
 }
 
 // write runs work with the output, and puts the output in place when work is

@@ -27,7 +27,7 @@ const module = "ampulla/"
 
 // mayImport lists, for each package, which of our own packages it may import.
 // It is the drawing of the architecture: data flows pcapng -> packet -> flow ->
-// feature -> score, detect -> verdict -> rewrite, and nothing looks ahead.
+// feature -> score, detect -> incident -> verdict -> rewrite, and nothing looks ahead.
 // Stages know no transport, and the annotator knows no extcap.
 var mayImport = map[string][]string{
 	"annotator/verdict":         {},
@@ -40,8 +40,9 @@ var mayImport = map[string][]string{
 	"annotator/score/scoretest": {"annotator/feature", "annotator/score"}, // for tests
 	"annotator/score/ort":       {"annotator/feature", "annotator/score", "annotator/verdict"},
 	"annotator/detect":          {"annotator/packet", "annotator/flow", "annotator/verdict"},
+	"annotator/incident":        {"annotator/packet", "annotator/flow", "annotator/detect", "annotator/verdict"},
 	"annotator/engine": {"annotator/packet", "annotator/flow", "annotator/feature", "annotator/score",
-		"annotator/detect", "annotator/verdict"},
+		"annotator/detect", "annotator/incident", "annotator/verdict"},
 	"annotator/output":  {"annotator/pcapng"},
 	"annotator/rewrite": {"annotator/pcapng", "annotator/packet", "annotator/engine", "annotator/verdict"},
 	"annotator/eval": {"annotator/pcapng", "annotator/packet", "annotator/flow", "annotator/feature",

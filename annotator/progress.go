@@ -12,6 +12,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"ampulla/annotator/incident"
 	"ampulla/annotator/verdict"
 )
 
@@ -47,13 +48,38 @@ func (p *progress) reader(r io.Reader) io.Reader {
 	return io.TeeReader(r, p.bar)
 }
 
-// finish replaces the bar by a summary.
-func (p *progress) finish(summary string) {
+// finish replaces the bar by a summary, and more lines below it.
+func (p *progress) finish(summary string, more ...string) {
 	if p.bar == nil {
 		return
 	}
 	_ = p.bar.Clear()
 	fmt.Fprintf(p.w, "ampulla: %s\n", summary)
+	for _, line := range more {
+		fmt.Fprintf(p.w, "ampulla: %s\n", line)
+	}
+}
+
+// incidentLines says in a line each which incidents score above the threshold:
+// "incident 2: port scan, score 1.00, frames 476 to 923: 218 probes …".
+func incidentLines(incidents []incident.Incident, threshold float64) []string {
+	const most = 10
+	var lines []string
+	n := 0
+	for i := range incidents {
+		in := &incidents[i]
+		if in.Score <= threshold {
+			continue
+		}
+		if n++; n <= most {
+			lines = append(lines, fmt.Sprintf("incident %d: %s, score %.2f, frames %d to %d: %s",
+				in.Number, in.Type.Words(), in.Score, in.First.Frame, in.Last.Frame, in.Reason))
+		}
+	}
+	if n > most {
+		lines = append(lines, fmt.Sprintf("and %d more incidents; --incidents writes them all", n-most))
+	}
+	return lines
 }
 
 // tally counts verdicts for the summary.

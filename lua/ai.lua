@@ -14,7 +14,7 @@ local VERSION = "0.1.0"
 -- annotator/verdict/comment.go; testdata/comments.json holds both to the same.
 --
 --   AI: port scan, score 0.97: 412 SYNs to 398 ports of 10.0.0.5 within 1.0 s
---   ai/1 class=unknown conf=0.41 score=0.970 verdict=anomalous type=port_scan flow=17
+--   ai/1 class=unknown conf=0.41 score=0.970 verdict=anomalous type=port_scan incident=3 first=476 flow=17
 
 local GRAMMAR = "1"
 
@@ -75,7 +75,7 @@ end
 
 local readers = {
     class = text, verdict = text, type = text, cid = text, model = text,
-    conf = share, score = share, flow = uint32,
+    conf = share, score = share, flow = uint32, incident = uint32, first = uint32,
 }
 
 local function level(score)
@@ -129,8 +129,10 @@ local function parse(comment)
         return nil, ("malformed ai/%s comment: no score"):format(GRAMMAR)
     end
     verdict.verdict = verdict.verdict or level(verdict.score)
-    if verdict.flow == 0 then
-        verdict.flow = nil -- part of none
+    for _, key in ipairs({ "flow", "incident", "first" }) do
+        if verdict[key] == 0 then
+            verdict[key] = nil -- part of none
+        end
     end
     verdict.reason = verdict.type and sentence and reason_of(sentence)
     return verdict

@@ -42,8 +42,10 @@ func resultOf(v verdict.Verdict) result {
 	if v.Confidence != 0 {
 		values["conf"] = v.Confidence
 	}
-	if v.Flow != 0 {
-		values["flow"] = float64(v.Flow)
+	for key, n := range map[string]uint64{"flow": uint64(v.Flow), "incident": uint64(v.Incident), "first": v.IncidentFirst} {
+		if n != 0 {
+			values[key] = float64(n)
+		}
 	}
 	for key, value := range values {
 		if value == "" {

@@ -36,7 +36,7 @@ type arpClaim struct {
 
 // claim is what one MAC says of an address.
 type claim struct {
-	incident
+	alarm
 	period
 	against int // times another MAC held it
 	unasked int // replies nobody asked for
@@ -82,7 +82,7 @@ func (d *arpSpoof) Observe(o *flow.Observation) Finding {
 	if c.outdated(p.Time) {
 		c.reason = c.words(key, p)
 	}
-	return Finding{c.score, verdict.ARPSpoof, c.reason}
+	return Finding{c.score, verdict.ARPSpoof, c.reason, RoleMachine}
 }
 
 // isShared tells that a MAC belongs to several machines by design: VRRP and
@@ -98,7 +98,7 @@ func isShared(m packet.MAC) bool {
 
 func (d *arpSpoof) weigh(c *claim, key arpClaim, p *packet.Packet) {
 	if c.over(p.Time, d.cfg.Window) {
-		*c = claim{incident: c.incident, period: begin(p.Time)}
+		*c = claim{alarm: c.alarm, period: begin(p.Time)}
 	}
 	h := d.addresses.take(key.arpAddress)
 	if h.seen == 0 || !near(p.Time, h.seen, 5*d.cfg.Window) {

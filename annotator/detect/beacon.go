@@ -21,7 +21,7 @@ type beacon struct {
 
 // calls is the series of connections of a client to a service.
 type calls struct {
-	incident
+	alarm
 	period
 	previous  int64 // when the latest visit began
 	flow      uint32
@@ -105,7 +105,7 @@ func (d *beacon) Observe(o *flow.Observation) Finding {
 	if s.outdated(p.Time) {
 		s.reason = s.words(key)
 	}
-	return Finding{s.score, verdict.Beacon, s.reason}
+	return Finding{s.score, verdict.Beacon, s.reason, RoleService}
 }
 
 // beaconHold is how long a beacon may pause and still be the same.

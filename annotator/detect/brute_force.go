@@ -19,7 +19,7 @@ type bruteForce struct {
 
 // guesses is what one client tried at one service.
 type guesses struct {
-	incident
+	alarm
 	failures rate
 	patient  rate // the same over SlowWindow
 	period
@@ -71,7 +71,7 @@ func (d *bruteForce) Observe(o *flow.Observation) Finding {
 			g.all, g.what, key.server, key.port, g.seconds(p.Time),
 			g.failures.count(p.Time, d.cfg.Window), d.cfg.Window.Seconds())
 	}
-	return Finding{g.score, verdict.BruteForce, g.reason}
+	return Finding{g.score, verdict.BruteForce, g.reason, RoleService}
 }
 
 // watch looks for authentications and what became of them.

@@ -13,6 +13,7 @@ type Finding struct {
 	Score  float64 // 0 to 1; 0.8 is the detector's published threshold
 	Type   verdict.Type
 	Reason string // one sentence with the evidence in numbers; may be empty below verdict.SuspiciousScore
+	Role   Role   // who does it to whom
 }
 
 // Detector watches the packets of one capture in order. It is not safe for

@@ -20,7 +20,7 @@ type dga struct {
 
 // misses is what a client asked for that does not exist.
 type misses struct {
-	incident
+	alarm
 	period
 	domains distinct
 	latest  string // domain
@@ -58,7 +58,7 @@ func (d *dga) Observe(o *flow.Observation) Finding {
 		s.reason = fmt.Sprintf("%s asked for %s domains that do not exist within %.1f s, the latest %s; people mistype a few at most",
 			client, s.domains.size(), s.seconds(p.Time), s.latest)
 	}
-	return Finding{s.score, verdict.Outlier, s.reason}
+	return Finding{s.score, verdict.Outlier, s.reason, RoleAsker}
 }
 
 // dgaHold is how long after the last miss the client's questions count as the
@@ -75,7 +75,7 @@ func (d *dga) miss(client packet.Addr, name []byte, now int64) {
 	if s.over(now, d.cfg.Window) {
 		domains := s.domains
 		domains.clear()
-		*s = misses{incident: s.incident, period: begin(now), domains: domains}
+		*s = misses{alarm: s.alarm, period: begin(now), domains: domains}
 	}
 	if s.domains.add(hashBytes(domain)) {
 		s.latest = printable(domain)

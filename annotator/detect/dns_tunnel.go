@@ -25,7 +25,7 @@ type dnsDomain struct {
 
 // dnsNames is what a client asked below one domain.
 type dnsNames struct {
-	incident
+	alarm
 	period
 	queries uint32
 	names   distinct // data-like ones
@@ -83,7 +83,7 @@ func (d *dnsTunnel) count(s *dnsNames, q question, sub []byte, p *packet.Packet)
 	if s.over(p.Time, d.cfg.Window) {
 		names := s.names
 		names.clear()
-		*s = dnsNames{incident: s.incident, period: begin(p.Time), names: names}
+		*s = dnsNames{alarm: s.alarm, period: begin(p.Time), names: names}
 	}
 	s.queries++
 	length := d.cfg.MinLength
@@ -127,7 +127,7 @@ func (d *dnsTunnel) finding(s *dnsNames, domain []byte, p *packet.Packet) Findin
 		s.reason = fmt.Sprintf("%s different names below %s asked for within %.1f s, on average %.0f characters at %.1f bits each, mostly type %d; %d bytes came back",
 			s.names.size(), below, s.seconds(p.Time), float64(s.length)/n, s.entropy/n, s.qtype, s.answers)
 	}
-	return Finding{s.score, verdict.DNSTunnel, s.reason}
+	return Finding{s.score, verdict.DNSTunnel, s.reason, RoleAsker}
 }
 
 // carriesData tells that a type of record is made for, or only used for,

@@ -19,7 +19,7 @@ type exfiltration struct {
 
 // upload is what one host exchanged with one destination.
 type upload struct {
-	incident
+	alarm
 	period
 	out, in uint64 // payload bytes
 	covert  uint64 // of out: in DNS and ICMP
@@ -80,7 +80,7 @@ func (d *exfiltration) sent(o *flow.Observation) Finding {
 	if s.outdated(p.Time) {
 		s.reason = s.words(p)
 	}
-	return Finding{s.score, verdict.Exfiltration, s.reason}
+	return Finding{s.score, verdict.Exfiltration, s.reason, RoleClient}
 }
 
 // host adds n bytes to what the sender of p sends altogether.

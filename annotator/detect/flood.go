@@ -42,7 +42,7 @@ var vectorNames = [vectorCount]string{"", "SYN flood", "UDP flood", "ICMP flood"
 
 // flooded is the state of one destination.
 type flooded struct {
-	incidents  [vectorCount]incident
+	alarms     [vectorCount]alarm
 	period     // the second at hand
 	now, prev  [vectorCount]second
 	mean, vari float64    // of the packets a second, all vectors, before a flood
@@ -181,7 +181,7 @@ func (d *flood) count(s *flooded, v vector, o *flow.Observation) {
 		b.port.vote(uint64(p.DstPort))
 	}
 	latest := s.latest(v, p.Time)
-	s.incidents[v].raise(d.judge(s, v, &latest), p.Time, lull)
+	s.alarms[v].raise(d.judge(s, v, &latest), p.Time, lull)
 }
 
 // answered notes that the destination of a possible flood takes part.
@@ -253,7 +253,7 @@ func (d *flood) advance(s *flooded, now int64) {
 func (d *flood) learn(s *flooded, gone int) {
 	total := 0.0
 	for v := range s.now {
-		if s.incidents[v].active(s.start, time.Second) {
+		if s.alarms[v].active(s.start, time.Second) {
 			return
 		}
 		total += float64(s.now[v].packets)
@@ -303,7 +303,7 @@ func (d *flood) judge(s *flooded, v vector, b *second) float64 {
 }
 
 func (d *flood) finding(s *flooded, v vector, p *packet.Packet) Finding {
-	in, b := &s.incidents[v], s.latest(v, p.Time)
+	in, b := &s.alarms[v], s.latest(v, p.Time)
 	if v != vectorAnswer && (b.port.excludes(uint64(p.DstPort), b.packets) || b.source.excludes(hashAddr(p.Src), b.packets)) ||
 		v == vectorSYN && s.knows(p.Src) {
 		return Finding{} // somebody who happens to call while it is flooded
@@ -314,7 +314,7 @@ func (d *flood) finding(s *flooded, v vector, p *packet.Packet) Finding {
 	if in.outdated(p.Time) {
 		in.reason = d.reason(s, v, p)
 	}
-	return Finding{in.score, verdict.Flood, in.reason}
+	return Finding{in.score, verdict.Flood, in.reason, RoleVictim}
 }
 
 func (d *flood) reason(s *flooded, v vector, p *packet.Packet) string {

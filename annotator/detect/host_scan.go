@@ -36,7 +36,7 @@ type sweepKey struct {
 
 // sweep is what one source tried.
 type sweep struct {
-	incident
+	alarm
 	period
 	hosts     distinct // marked when it answered
 	recent    rate
@@ -194,7 +194,7 @@ func (d *hostScan) finding(s *sweep, key sweepKey, now int64) Finding {
 		s.reason = fmt.Sprintf("%s %s hosts within %.1f s, %d of them answered",
 			key.verb(), s.hosts.size(), s.seconds(now), s.hosts.marked)
 	}
-	return Finding{s.score, verdict.HostScan, s.reason}
+	return Finding{s.score, verdict.HostScan, s.reason, RoleSweep}
 }
 
 func (k sweepKey) verb() string {

@@ -19,7 +19,7 @@ type icmpTunnel struct {
 
 // echoes is what a pair of hosts exchanged.
 type echoes struct {
-	incident
+	alarm
 	period
 	packets    uint32
 	asked      uint32 // requests, ever
@@ -63,7 +63,7 @@ func (d *icmpTunnel) Observe(o *flow.Observation) Finding {
 			sizes, contents := s.sizes, s.contents
 			sizes.clear()
 			contents.clear()
-			*s = echoes{incident: s.incident, period: begin(p.Time), sizes: sizes, contents: contents, asked: s.asked, requests: s.requests}
+			*s = echoes{alarm: s.alarm, period: begin(p.Time), sizes: sizes, contents: contents, asked: s.asked, requests: s.requests}
 		}
 		s.packets++
 		s.bytes += uint64(p.PayloadLength)
@@ -89,7 +89,7 @@ func (d *icmpTunnel) Observe(o *flow.Observation) Finding {
 		s.reason = fmt.Sprintf("%d echoes between %s and %s carried %d bytes in %d sizes and %s contents within %.1f s, and %d replies do not repeat a request, as they must",
 			s.packets, p.Src, p.Dst, s.bytes, s.sizes.n, s.contents.size(), s.seconds(p.Time), s.mismatches)
 	}
-	return Finding{s.score, verdict.ICMPTunnel, s.reason}
+	return Finding{s.score, verdict.ICMPTunnel, s.reason, RoleClient}
 }
 
 // stampBytes is how much of a request ping uses for the time, which differs

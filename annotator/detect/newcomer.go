@@ -70,7 +70,7 @@ func (d *newcomer) Observe(o *flow.Observation) Finding {
 		a.reason = fmt.Sprintf("%s has not called %s port %d before, and of the %d conversations of the last %.0f s %d were new",
 			key.client, key.server, key.port, a.opened, d.cfg.Window.Seconds(), a.new)
 	}
-	return Finding{score, verdict.Outlier, a.reason}
+	return Finding{score, verdict.Outlier, a.reason, RoleService}
 }
 
 // hasService tells that a packet belongs to a conversation with a service:

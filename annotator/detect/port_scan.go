@@ -106,7 +106,7 @@ type portScan struct {
 
 // portPair is what one host tried of another.
 type portPair struct {
-	incident
+	alarm
 	period
 	ports     distinct // protocol and port; marked when it carried a conversation
 	probes    uint32
@@ -299,7 +299,7 @@ func (d *portScan) finding(s *portPair, p *packet.Packet, hold time.Duration) Fi
 	if s.outdated(p.Time) {
 		s.reason = d.reason(s, p)
 	}
-	return Finding{s.score, verdict.PortScan, s.reason}
+	return Finding{s.score, verdict.PortScan, s.reason, RoleScan}
 }
 
 func (d *portScan) reason(s *portPair, p *packet.Packet) string {

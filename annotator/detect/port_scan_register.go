@@ -12,7 +12,7 @@ import (
 
 // registerScan is what a client asked a controller for in vain.
 type registerScan struct {
-	incident
+	alarm
 	refused rate
 }
 
@@ -38,7 +38,7 @@ func (d *portScan) registers(o *flow.Observation) Finding {
 		s.reason = fmt.Sprintf("%d requests to the controller %s refused within a minute; its own masters know what it has",
 			s.refused.count(p.Time, time.Minute), key.server)
 	}
-	return Finding{s.score, verdict.PortScan, s.reason}
+	return Finding{s.score, verdict.PortScan, s.reason, RoleService}
 }
 
 // isModbusException tells that a packet is nothing but an exception of Modbus

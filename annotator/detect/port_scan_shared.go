@@ -9,7 +9,7 @@ import (
 
 // sharedScan is what several hosts together tried of one.
 type sharedScan struct {
-	incident
+	alarm
 	period
 	ports   distinct // marked when they carried a conversation
 	sources distinct
@@ -48,5 +48,5 @@ func (d *portScan) shares(p *packet.Packet) Finding {
 		s.reason = fmt.Sprintf("%s hosts together probed %s ports of %s within %.1f s, %d used",
 			s.sources.size(), s.ports.size(), p.Dst, s.seconds(p.Time), s.ports.marked)
 	}
-	return Finding{s.score, verdict.PortScan, s.reason}
+	return Finding{s.score, verdict.PortScan, s.reason, RoleVictim}
 }

@@ -21,7 +21,7 @@ type remoteControl struct {
 
 // control is what speaks for remote control of one conversation.
 type control struct {
-	incident
+	alarm
 	evidence float64
 	signs    sign
 	opened   bool   // the server has said a line that waits for an answer
@@ -74,7 +74,7 @@ func (d *remoteControl) Observe(o *flow.Observation) Finding {
 	if s.outdated(p.Time) {
 		s.reason = s.words(o)
 	}
-	return Finding{s.score, verdict.Outlier, s.reason}
+	return Finding{s.score, verdict.Outlier, s.reason, RoleService}
 }
 
 func (d *remoteControl) watch(s *control, o *flow.Observation) {

@@ -17,7 +17,7 @@ type slowDoS struct {
 }
 
 type slowService struct {
-	incident
+	alarm
 	period
 	flows distinct // that dripped within the window
 	drips uint32
@@ -40,7 +40,7 @@ func (d *slowDoS) Observe(o *flow.Observation) Finding {
 		if s.over(p.Time, d.cfg.Window) {
 			flows := s.flows
 			flows.clear()
-			*s = slowService{incident: s.incident, period: begin(p.Time), flows: flows}
+			*s = slowService{alarm: s.alarm, period: begin(p.Time), flows: flows}
 		}
 		s.drips++
 		if s.flows.add(uint64(o.Flow)) {
@@ -56,7 +56,7 @@ func (d *slowDoS) Observe(o *flow.Observation) Finding {
 		s.reason = fmt.Sprintf("%s connections to %s port %d held open with %d fragments of requests within %.1f s, none of them finished",
 			s.flows.size(), key.server, key.port, s.drips, s.seconds(p.Time))
 	}
-	return Finding{s.score, verdict.SlowDoS, s.reason}
+	return Finding{s.score, verdict.SlowDoS, s.reason, RoleVictim}
 }
 
 // drip tells that the packet adds a little to a request that has been going on

@@ -254,9 +254,9 @@ func hashBytes(b []byte) uint64 {
 	return h
 }
 
-// incident is something going on: the worst that was seen of it, and the words
+// alarm is something going on: the worst that was seen of it, and the words
 // for it, which are only written anew when the numbers have moved.
-type incident struct {
+type alarm struct {
 	score  float64
 	last   int64 // time of the last evidence
 	reason string
@@ -264,38 +264,38 @@ type incident struct {
 	saidAt int64
 }
 
-// raise takes new evidence: the worst of an incident counts until there has
+// raise takes new evidence: the worst of an alarm counts until there has
 // been none for longer than hold.
-func (i *incident) raise(score float64, now int64, hold time.Duration) {
+func (a *alarm) raise(score float64, now int64, hold time.Duration) {
 	if score < inkling {
 		return
 	}
-	if near(now, i.last, hold) {
-		score = max(score, i.score)
+	if near(now, a.last, hold) {
+		score = max(score, a.score)
 	}
-	i.score, i.last = score, now
+	a.score, a.last = score, now
 }
 
 // inkling is the least score that is kept: too little to speak of, enough to
 // tell that packet from one of which nothing is known.
 const inkling = 0.2
 
-// active tells that there is an incident whose last evidence is not older than
+// active tells that there is an alarm whose last evidence is not older than
 // hold.
-func (i *incident) active(now int64, hold time.Duration) bool {
-	return i.score >= inkling && near(now, i.last, hold)
+func (a *alarm) active(now int64, hold time.Duration) bool {
+	return a.score >= inkling && near(now, a.last, hold)
 }
 
 // outdated tells that the reason has to be written anew, and notes that it is.
-func (i *incident) outdated(now int64) bool {
-	if i.score < verdict.SuspiciousScore {
+func (a *alarm) outdated(now int64) bool {
+	if a.score < verdict.SuspiciousScore {
 		return false // nobody asks for a reason
 	}
-	flagged := i.score > verdict.AnomalousScore && i.said <= verdict.AnomalousScore
-	if i.reason != "" && !flagged && i.score < i.said+0.01 && near(now, i.saidAt, time.Second) {
+	flagged := a.score > verdict.AnomalousScore && a.said <= verdict.AnomalousScore
+	if a.reason != "" && !flagged && a.score < a.said+0.01 && near(now, a.saidAt, time.Second) {
 		return false
 	}
-	i.said, i.saidAt = i.score, now
+	a.said, a.saidAt = a.score, now
 	return true
 }
 

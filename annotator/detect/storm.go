@@ -19,7 +19,7 @@ type storm struct {
 
 // broadcasts are what one machine sent to all.
 type broadcasts struct {
-	incident
+	alarm
 	recent rate
 	length uint32 // of the latest frame
 }
@@ -53,5 +53,5 @@ func (d *storm) Observe(o *flow.Observation) Finding {
 		s.reason = fmt.Sprintf("%s sent %d broadcasts within %.0f s, the latest of %d bytes; networks see a few",
 			p.SrcMAC, s.recent.count(p.Time, stormWindow), stormWindow.Seconds(), s.length)
 	}
-	return Finding{s.score, verdict.Flood, s.reason}
+	return Finding{s.score, verdict.Flood, s.reason, RoleMachine}
 }

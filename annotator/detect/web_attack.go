@@ -28,7 +28,7 @@ func (l *letters) within(m *letters) bool { return l[0]&^m[0] == 0 && l[1]&^m[1]
 
 // hostile is what one client asked of one service.
 type hostile struct {
-	incident
+	alarm
 	period
 	requests uint32 // with code
 	evidence float64
@@ -66,13 +66,13 @@ func (d *webAttack) Observe(o *flow.Observation) Finding {
 		s.reason = fmt.Sprintf("%d requests to %s port %d within %.1f s carry code (%s), where names and numbers are expected",
 			s.requests, key.server, key.port, s.seconds(p.Time), s.what)
 	}
-	return Finding{s.score, verdict.Outlier, s.reason}
+	return Finding{s.score, verdict.Outlier, s.reason, RoleService}
 }
 
 func (d *webAttack) count(key service, now int64, what string, weight float64) {
 	s := d.clients.take(key)
 	if s.over(now, d.cfg.Window) {
-		*s = hostile{incident: s.incident, period: begin(now)}
+		*s = hostile{alarm: s.alarm, period: begin(now)}
 	}
 	s.requests++
 	s.evidence += weight

@@ -21,7 +21,7 @@ type webShell struct {
 
 // posts is what one client sends to the scripts of one service.
 type posts struct {
-	incident
+	alarm
 	period
 	pages bool // it got a page as well
 	n     uint32
@@ -55,7 +55,7 @@ func (d *webShell) Observe(o *flow.Observation) Finding {
 		s.reason = fmt.Sprintf("%d requests within %.1f s to %s port %d, all of them POST to scripts such as %s; people get pages as well",
 			s.n, s.seconds(p.Time), key.server, key.port, s.path)
 	}
-	return Finding{s.score, verdict.Outlier, s.reason}
+	return Finding{s.score, verdict.Outlier, s.reason, RoleService}
 }
 
 func (d *webShell) request(key service, p *packet.Packet) {

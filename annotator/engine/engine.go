@@ -11,7 +11,7 @@
 //  3. score (parallel, batched): the models turn rows into classes and scores;
 //     a row's result depends on that row alone.
 //  4. judge (in order): detectors see the observations, and everything known of
-//     a packet becomes one Verdict.
+//     a packet becomes one Verdict, which names the incident it is part of.
 //
 // Stage 4 runs behind stage 2 by as much as one call holds. That is invisible
 // because it looks at snapshots only, and because what it learns itself (the
@@ -29,6 +29,7 @@ import (
 	"ampulla/annotator/detect"
 	"ampulla/annotator/feature"
 	"ampulla/annotator/flow"
+	"ampulla/annotator/incident"
 	"ampulla/annotator/packet"
 	"ampulla/annotator/score"
 	"ampulla/annotator/verdict"
@@ -48,8 +49,9 @@ const combination = "a rare combination of rates, counts and sizes, each of whic
 
 // Config configures an Engine. Start from [Default].
 type Config struct {
-	Flow   flow.Config
-	Detect detect.Config
+	Flow     flow.Config
+	Detect   detect.Config
+	Incident incident.Config
 	// Workers is how many goroutines decode and score during a call of
 	// Process; at least 1. Verdicts do not depend on it.
 	Workers int
@@ -68,6 +70,7 @@ func Default() Config {
 	return Config{
 		Flow:     flow.Default(),
 		Detect:   detect.Default(),
+		Incident: incident.Default(),
 		Workers:  1,
 		Batch:    256,
 		Learning: 10,
@@ -82,6 +85,7 @@ type Engine struct {
 	table     *flow.Table
 	detectors []detect.Detector
 	suspects  *detect.Suspects
+	incidents *incident.Tracker
 	normal    []feature.Quantiles
 	decoders  []packet.Decoder // one a worker
 
@@ -114,6 +118,7 @@ func New(cfg Config, scorer score.Scorer) (*Engine, error) {
 		table:        flow.NewTable(cfg.Flow),
 		detectors:    detect.All(cfg.Detect),
 		suspects:     detect.NewSuspects(),
+		incidents:    incident.New(cfg.Incident),
 		normal:       manifest.Anomaly.Normal,
 		decoders:     make([]packet.Decoder, cfg.Workers),
 		packets:      make([]packet.Packet, chunk),
@@ -241,7 +246,11 @@ func class(o *flow.Observation) (name string, confidence float64) {
 	return o.Memo.Class, math.Round(float64(o.Memo.Confidence)*100) / 100
 }
 
-// grade fills in score, level, type and reason. The score is the highest that
+// Incidents returns the incidents of the frames so far, see
+// [incident.Tracker.All].
+func (e *Engine) Incidents() []incident.Incident { return e.incidents.All() }
+
+// grade fills in score, level, type, reason and incident. The score is the highest that
 // anyone gives. A detector that found something names the type even where the
 // model scores higher: it can say what it is.
 func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, row int32) {
@@ -265,10 +274,12 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, row int32) {
 		}
 	case verdict.LevelOf(best.Score) == v.Level || best.Score > verdict.AnomalousScore:
 		v.Type, v.Reason = best.Type, best.Reason
+		e.incidents.Observe(v, best.Role, o)
 	default:
 		v.Type = verdict.Outlier
 		from := int(row) * feature.AnomalyWidth
 		v.Reason = cmp.Or(feature.Explain(e.anomalyRows[from:from+feature.AnomalyWidth], e.normal), combination)
+		e.incidents.Observe(v, detect.RoleHosts, o)
 	}
 }
 

@@ -77,4 +77,5 @@ func (o *Observation) ports() (src, dst uint16) {
 type Memo struct {
 	Class      string  // empty before the first classification
 	Confidence float32 // 0 to 1
+	Incident   uint32  // number of the latest that it was part of; 0 if none
 }

@@ -13,11 +13,12 @@ import (
 // machines.
 //
 //	AI: port scan, score 0.97: 412 SYNs to 398 ports of 10.0.0.5 within 1.0 s
-//	ai/1 class=unknown conf=0.41 score=0.970 verdict=anomalous type=port_scan flow=17 cid=1:hO+s=… model=1
+//	ai/1 class=unknown conf=0.41 score=0.970 verdict=anomalous type=port_scan incident=3 first=476 flow=17 cid=1:hO+s=… model=1
 //
 // Writing is strict. Reading is forgiving: the machine line may be any line of
 // the comment, its keys may come in any order, unknown keys are ignored, and
-// all but score may be missing. Values hold no spaces; those that would are
+// all but score may be missing. first is the number of the first frame of the
+// incident, in the capture that was annotated. Values hold no spaces; those that would are
 // percent-encoded.
 const (
 	sentencePrefix = "AI: "
@@ -51,6 +52,9 @@ func (v *Verdict) Comment() string {
 		machineToken, escape(v.Class), v.Confidence, v.Score, escape(string(v.Level)))
 	if v.Type != "" {
 		b.WriteString(" type=" + escape(string(v.Type)))
+	}
+	if v.Incident != 0 {
+		fmt.Fprintf(&b, " incident=%d first=%d", v.Incident, v.IncidentFirst)
 	}
 	b.WriteString(" flow=" + strconv.FormatUint(uint64(v.Flow), 10))
 	if v.CommunityID != "" {
@@ -147,11 +151,20 @@ func (v *Verdict) set(key, value string) error {
 	case "score":
 		v.Score, err = unitInterval(text)
 	case "flow":
-		var n uint64
-		n, err = strconv.ParseUint(text, 10, 32)
-		v.Flow = uint32(n)
+		v.Flow, err = number(text)
+	case "incident":
+		v.Incident, err = number(text)
+	case "first":
+		var n uint32
+		n, err = number(text) // Wireshark has no more frames than that
+		v.IncidentFirst = uint64(n)
 	}
 	return err
+}
+
+func number(s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	return uint32(n), err
 }
 
 // unitInterval reads a number from 0 to 1 in plain decimal digits, the only

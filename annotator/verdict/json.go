@@ -8,7 +8,7 @@ import (
 
 // AppendJSON appends v as one JSON object without a line end: frame, time (RFC
 // 3339 with nanoseconds, UTC), class, confidence, score, verdict, type, reason,
-// flow, always all of them and in this order.
+// flow, incident, incident_first, always all of them and in this order.
 func (v *Verdict) AppendJSON(b []byte) []byte {
 	b = append(b, `{"frame":`...)
 	b = strconv.AppendUint(b, v.Frame, 10)
@@ -28,6 +28,10 @@ func (v *Verdict) AppendJSON(b []byte) []byte {
 	b = appendString(b, v.Reason)
 	b = append(b, `,"flow":`...)
 	b = strconv.AppendUint(b, uint64(v.Flow), 10)
+	b = append(b, `,"incident":`...)
+	b = strconv.AppendUint(b, uint64(v.Incident), 10)
+	b = append(b, `,"incident_first":`...)
+	b = strconv.AppendUint(b, v.IncidentFirst, 10)
 	return append(b, '}')
 }
 

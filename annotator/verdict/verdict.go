@@ -58,15 +58,19 @@ const UnknownClass = "unknown"
 
 // Verdict is what Ampulla says about one frame.
 type Verdict struct {
-	Frame       uint64  // Wireshark's frame number, from 1
-	Time        int64   // of the frame, nanoseconds since 1970-01-01 UTC
-	Class       string  // protocol, a Wireshark display filter name, or UnknownClass
-	Confidence  float64 // that Class is right, 0 to 1, two decimals
-	Score       float64 // calibrated anomaly score, 0 to 1, three decimals
-	Level       Level
-	Type        Type   // empty unless Level is suspicious or anomalous
-	Reason      string // one sentence; empty when Type is
-	Flow        uint32 // number of the flow within the capture, from 1; 0 if none
-	CommunityID string // Community ID v1 of the flow, seed 0; empty if none
-	Model       string // version of the models, as in their manifest
+	Frame      uint64  // Wireshark's frame number, from 1
+	Time       int64   // of the frame, nanoseconds since 1970-01-01 UTC
+	Class      string  // protocol, a Wireshark display filter name, or UnknownClass
+	Confidence float64 // that Class is right, 0 to 1, two decimals
+	Score      float64 // calibrated anomaly score, 0 to 1, three decimals
+	Level      Level
+	Type       Type   // empty unless Level is suspicious or anomalous
+	Reason     string // one sentence; empty when Type is
+	Incident   uint32 // number of the event that it is part of, from 1; 0 if Type is empty
+	// IncidentFirst is the number of the first frame of Incident; 0 if there is
+	// none.
+	IncidentFirst uint64
+	Flow          uint32 // number of the flow within the capture, from 1; 0 if none
+	CommunityID   string // Community ID v1 of the flow, seed 0; empty if none
+	Model         string // version of the models, as in their manifest
 }

@@ -12,12 +12,12 @@ import (
 
 var scan = Verdict{
 	Class: "unknown", Confidence: 0.41, Score: 0.97, Level: Anomalous, Type: PortScan,
-	Reason: "412 SYNs to 398 ports of 10.0.0.5 within 1.0 s", Flow: 17,
+	Reason: "412 SYNs to 398 ports of 10.0.0.5 within 1.0 s", Incident: 3, IncidentFirst: 476, Flow: 17,
 	CommunityID: "1:hO+sN4H+MG5MY/8hIrXPqc4ZQz0=", Model: "1",
 }
 
 const scanComment = "AI: port scan, score 0.97: 412 SYNs to 398 ports of 10.0.0.5 within 1.0 s\n" +
-	"ai/1 class=unknown conf=0.41 score=0.970 verdict=anomalous type=port_scan flow=17 cid=1:hO+sN4H+MG5MY/8hIrXPqc4ZQz0= model=1"
+	"ai/1 class=unknown conf=0.41 score=0.970 verdict=anomalous type=port_scan incident=3 first=476 flow=17 cid=1:hO+sN4H+MG5MY/8hIrXPqc4ZQz0= model=1"
 
 func TestComment(t *testing.T) {
 	normal := Verdict{Class: "dns", Confidence: 1, Score: 0.031, Level: Normal, Flow: 1}
@@ -119,8 +119,8 @@ func TestIsOurs(t *testing.T) {
 
 func TestJSON(t *testing.T) {
 	v := Verdict{Frame: 1, Time: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC).UnixNano(), Class: "dns",
-		Confidence: 0.98, Score: 0.031, Level: Normal, Flow: 1}
-	want := `{"frame":1,"time":"2026-01-02T03:04:05.000000006Z","class":"dns","confidence":0.98,"score":0.031,"verdict":"normal","type":"","reason":"","flow":1}`
+		Confidence: 0.98, Score: 0.031, Level: Normal, Flow: 1, Incident: 3, IncidentFirst: 476}
+	want := `{"frame":1,"time":"2026-01-02T03:04:05.000000006Z","class":"dns","confidence":0.98,"score":0.031,"verdict":"normal","type":"","reason":"","flow":1,"incident":3,"incident_first":476}`
 	if diff := cmp.Diff(want, string(v.AppendJSON(nil))); diff != "" {
 		t.Fatal(diff)
 	}
