@@ -1,11 +1,18 @@
 // Package lua holds what of Ampulla runs inside Wireshark: ai.lua, which shows
-// verdicts as the fields ai.*. The Go package exists to carry the script into
-// the programs that install it, and to test it in real Wiresharks.
+// verdicts as the fields ai.*, and the profile AI, which shows them in columns
+// and colours. The Go package exists to carry both into the programs that
+// install them, and to test them in real Wiresharks.
 package lua
 
-import _ "embed"
+import "embed"
 
 // Script is the text of ai.lua.
 //
 //go:embed ai.lua
 var Script string
+
+// Profiles holds the folder profile/AI, whose files make a configuration profile
+// of Wireshark.
+//
+//go:embed profile
+var Profiles embed.FS
