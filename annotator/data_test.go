@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -236,27 +235,6 @@ func TestCutAnywhere(t *testing.T) {
 		}
 		if !bytes.HasPrefix(in, stripped.Bytes()) || broken != nil && int64(stripped.Len()) != broken.Offset {
 			t.Fatalf("cut at %d: %d bytes came back, %v", n, stripped.Len(), err)
-		}
-	}
-}
-
-// BenchmarkAnnotate measures the main job in one process: read, judge with the
-// shipped models, write.
-func BenchmarkAnnotate(b *testing.B) {
-	scorer := testScorer(b)
-	in, err := os.ReadFile("../testdata/captures/demo.pcapng")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.SetBytes(int64(len(in)))
-	for b.Loop() {
-		e, err := engine.New(engine.Default(), scorer)
-		if err != nil {
-			b.Fatal(err)
-		}
-		cfg := rewrite.Config{Engine: e, Comments: rewrite.CommentFlagged, Threshold: verdict.AnomalousScore}
-		if _, err := rewrite.Annotate(context.Background(), bytes.NewReader(in), io.Discard, cfg); err != nil {
-			b.Fatal(err)
 		}
 	}
 }

@@ -1,21 +1,23 @@
 // Package engine turns frames into verdicts. Start reading here.
 //
 // The engine is a pure function of the ordered frames: it has no clock (time is
-// the packets'), does no I/O and uses no randomness. However the frames are cut
-// into calls of [Engine.Process], and however many workers help, the verdicts
-// are the same. Each call goes through four stages, in the order of this file:
+// the packets'), does no I/O and uses no randomness. Frames go through four
+// stages, in the order of chunk.go:
 //
-//  1. decode (parallel): a frame becomes a packet.Packet, a pure function.
+//  1. decode: a frame becomes a packet.Packet, a pure function.
 //  2. observe (in order): flow and host tables take the packet in, and what is
 //     known at that moment is written down: an Observation and feature rows.
-//  3. score (parallel, batched): the models turn rows into classes and scores;
-//     a row's result depends on that row alone.
+//  3. score (batched): the models turn rows into classes and scores; a row's
+//     result depends on that row alone.
 //  4. judge (in order): detectors see the observations, and everything known of
 //     a packet becomes one Verdict, which names the incident it is part of.
 //
-// Stage 4 runs behind stage 2 by as much as one call holds. That is invisible
-// because it looks at snapshots only, and because what it learns itself (the
-// class of a flow, the state of detectors) never flows back to stage 2.
+// [Engine.Process] takes frames through them one stage after the other;
+// [Engine.Stream] has each stage work on frames of its own at the same time.
+// Stages 2 and 4 have state, of their own each: what stage 4 learns (the class
+// of a flow, the state of detectors) never flows back to stage 2, and of what
+// stage 2 knows it sees snapshots only. That is why verdicts are the same
+// however the frames are cut into calls, and however many goroutines help.
 package engine
 
 import (
@@ -23,8 +25,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-
-	"golang.org/x/sync/errgroup"
 
 	"ampulla/annotator/detect"
 	"ampulla/annotator/feature"
@@ -34,10 +34,6 @@ import (
 	"ampulla/annotator/score"
 	"ampulla/annotator/verdict"
 )
-
-// chunk is how many frames go through the stages together; it bounds memory
-// and has no influence on verdicts.
-const chunk = 1024
 
 // learningScore is what a packet gets of whose host too little is known: the
 // score of the median benign packet, -0.8 log10(0.5) / 3, since nothing speaks
@@ -52,8 +48,8 @@ type Config struct {
 	Flow     flow.Config
 	Detect   detect.Config
 	Incident incident.Config
-	// Workers is how many goroutines decode and score during a call of
-	// Process; at least 1. Verdicts do not depend on it.
+	// Workers is how many goroutines score during a call of Stream; at least 1.
+	// Verdicts do not depend on it.
 	Workers int
 	// Batch is how many rows go through a model at once; at least 1. Verdicts
 	// do not depend on it.
@@ -87,19 +83,10 @@ type Engine struct {
 	suspects  *detect.Suspects
 	incidents *incident.Tracker
 	normal    []feature.Quantiles
-	decoders  []packet.Decoder // one a worker
+	decoder   packet.Decoder
 
-	frames uint64 // given so far
-	n      int    // frames in the present chunk
-
-	packets      []packet.Packet
-	observations []flow.Observation
-	classRow     []int32 // row in classRows, -1 for none
-	anomalyRow   []int32
-	classRows    []float32
-	anomalyRows  []float32
-	classes      []score.Class
-	anomalies    []float32
+	frames uint64 // judged so far
+	chunk  *chunk // of Process
 }
 
 // New returns an Engine for one capture.
@@ -112,19 +99,14 @@ func New(cfg Config, scorer score.Scorer) (*Engine, error) {
 	}
 	manifest := scorer.Manifest()
 	return &Engine{
-		cfg:          cfg,
-		scorer:       scorer,
-		model:        manifest.Version,
-		table:        flow.NewTable(cfg.Flow),
-		detectors:    detect.All(cfg.Detect),
-		suspects:     detect.NewSuspects(),
-		incidents:    incident.New(cfg.Incident),
-		normal:       manifest.Anomaly.Normal,
-		decoders:     make([]packet.Decoder, cfg.Workers),
-		packets:      make([]packet.Packet, chunk),
-		observations: make([]flow.Observation, chunk),
-		classRow:     make([]int32, chunk),
-		anomalyRow:   make([]int32, chunk),
+		cfg:       cfg,
+		scorer:    scorer,
+		model:     manifest.Version,
+		table:     flow.NewTable(cfg.Flow),
+		detectors: detect.All(cfg.Detect),
+		suspects:  detect.NewSuspects(),
+		incidents: incident.New(cfg.Incident),
+		normal:    manifest.Anomaly.Normal,
 	}, nil
 }
 
@@ -133,105 +115,22 @@ func New(cfg Config, scorer score.Scorer) (*Engine, error) {
 // An error means that the models could not be run; it names the first frame
 // without a verdict, and the Engine cannot be used any further.
 func (e *Engine) Process(frames []packet.Frame, out []verdict.Verdict) ([]verdict.Verdict, error) {
+	if e.chunk == nil {
+		e.chunk = new(chunk)
+	}
+	c := e.chunk
 	for len(frames) > 0 {
-		n := min(len(frames), chunk)
-		e.decode(frames[:n])
-		e.observe()
-		if err := e.score(); err != nil {
-			return out, fmt.Errorf("engine: frame %d: %w", e.frames+1, err)
+		n := min(len(frames), chunkLen)
+		c.decode(&e.decoder, frames[:n])
+		e.observe(c)
+		c.score(e.scorer, e.cfg.Batch)
+		if err := c.failure(e.frames); err != nil {
+			return out, err
 		}
-		out = e.judge(out)
+		out = e.judge(c, out)
 		frames = frames[n:]
 	}
 	return out, nil
-}
-
-// decode is the first stage.
-func (e *Engine) decode(frames []packet.Frame) {
-	e.n = len(frames)
-	var workers errgroup.Group
-	for w, part := range split(e.n, e.cfg.Workers) {
-		decoder := &e.decoders[w]
-		work := func() error {
-			for i := part.from; i < part.to; i++ {
-				decoder.Decode(frames[i], &e.packets[i])
-			}
-			return nil
-		}
-		if e.cfg.Workers == 1 {
-			_ = work()
-			continue
-		}
-		workers.Go(work)
-	}
-	_ = workers.Wait() // decoding cannot fail
-}
-
-// observe is the second stage.
-func (e *Engine) observe() {
-	e.classRows, e.anomalyRows = e.classRows[:0], e.anomalyRows[:0]
-	for i := range e.n {
-		o := &e.observations[i]
-		f, src, dst := e.table.Observe(&e.packets[i], o)
-		e.classRow[i], e.anomalyRow[i] = -1, -1
-		if f == nil {
-			continue
-		}
-		if o.Noise == flow.Clean && feature.ClassDue(f) {
-			e.classRow[i] = int32(len(e.classRows) / feature.ClassWidth)
-			e.classRows = grow(e.classRows, feature.ClassWidth)
-			feature.Class(f, e.classRows[len(e.classRows)-feature.ClassWidth:])
-		}
-		if o.HostPackets >= e.cfg.Learning {
-			e.anomalyRow[i] = int32(len(e.anomalyRows) / feature.AnomalyWidth)
-			e.anomalyRows = grow(e.anomalyRows, feature.AnomalyWidth)
-			feature.Anomaly(o, f, src, dst, e.anomalyRows[len(e.anomalyRows)-feature.AnomalyWidth:])
-		}
-	}
-}
-
-// score is the third stage.
-func (e *Engine) score() error {
-	classRows := len(e.classRows) / feature.ClassWidth
-	anomalyRows := len(e.anomalyRows) / feature.AnomalyWidth
-	e.classes = grow(e.classes[:0], classRows)
-	e.anomalies = grow(e.anomalies[:0], anomalyRows)
-
-	var workers errgroup.Group
-	workers.SetLimit(e.cfg.Workers)
-	for part := range batches(classRows, e.cfg.Batch) {
-		workers.Go(func() error {
-			return e.scorer.Classify(e.classRows[part.from*feature.ClassWidth:part.to*feature.ClassWidth], e.classes[part.from:part.to])
-		})
-	}
-	for part := range batches(anomalyRows, e.cfg.Batch) {
-		workers.Go(func() error {
-			return e.scorer.Anomaly(e.anomalyRows[part.from*feature.AnomalyWidth:part.to*feature.AnomalyWidth], e.anomalies[part.from:part.to])
-		})
-	}
-	return workers.Wait()
-}
-
-// judge is the fourth stage.
-func (e *Engine) judge(out []verdict.Verdict) []verdict.Verdict {
-	for i := range e.n {
-		e.frames++
-		o := &e.observations[i]
-		if row := e.classRow[i]; row >= 0 {
-			o.Memo.Class, o.Memo.Confidence = e.classes[row].Name, e.classes[row].Confidence
-		}
-		v := verdict.Verdict{
-			Frame:       e.frames,
-			Time:        e.packets[i].Time,
-			Flow:        o.Flow,
-			CommunityID: o.CommunityID,
-			Model:       e.model,
-		}
-		v.Class, v.Confidence = class(o)
-		e.grade(&v, o, e.anomalyRow[i])
-		out = append(out, v)
-	}
-	return out
 }
 
 // class names the protocol of a packet: what its headers say beyond doubt, or
@@ -250,10 +149,10 @@ func class(o *flow.Observation) (name string, confidence float64) {
 // [incident.Tracker.All].
 func (e *Engine) Incidents() []incident.Incident { return e.incidents.All() }
 
-// grade fills in score, level, type, reason and incident. The score is the highest that
-// anyone gives. A detector that found something names the type even where the
-// model scores higher: it can say what it is.
-func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, row int32) {
+// grade fills in score, level, type, reason and incident. The score is the
+// highest that anyone gives. A detector that found something names the type even
+// where the model scores higher: it can say what it is.
+func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model opinion) {
 	best := detect.Finding{}
 	for _, d := range e.detectors {
 		if f := d.Observe(o); f.Score > best.Score {
@@ -261,15 +160,11 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, row int32) {
 		}
 	}
 	best = e.suspects.Observe(o, best)
-	model := learningScore
-	if row >= 0 {
-		model = float64(e.anomalies[row])
-	}
-	v.Score = round3(max(best.Score, model))
+	v.Score = round3(max(best.Score, model.score))
 	v.Level = verdict.LevelOf(v.Score)
 	switch {
 	case v.Level == verdict.Normal:
-		if row < 0 && o.Flow != 0 {
+		if model.row == nil && o.Flow != 0 {
 			v.Level = verdict.Learning
 		}
 	case verdict.LevelOf(best.Score) == v.Level || best.Score > verdict.AnomalousScore:
@@ -277,8 +172,7 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, row int32) {
 		e.incidents.Observe(v, best.Role, o)
 	default:
 		v.Type = verdict.Outlier
-		from := int(row) * feature.AnomalyWidth
-		v.Reason = cmp.Or(feature.Explain(e.anomalyRows[from:from+feature.AnomalyWidth], e.normal), combination)
+		v.Reason = cmp.Or(feature.Explain(model.row, e.normal), combination)
 		e.incidents.Observe(v, detect.RoleHosts, o)
 	}
 }

@@ -2,10 +2,12 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -70,9 +72,39 @@ func run(t testing.TB, cfg engine.Config, scorer score.Scorer, list []packet.Fra
 	return out
 }
 
+// streamed judges frames in batches of the sizes that size gives, all stages at
+// the same time.
+func streamed(t testing.TB, cfg engine.Config, list []packet.Frame, size func(int) int) []verdict.Verdict {
+	t.Helper()
+	e, err := engine.New(cfg, scoretest.Hash{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batches := 0
+	next := func() ([]packet.Frame, error) {
+		if len(list) == 0 {
+			return nil, io.EOF
+		}
+		n := min(size(batches), len(list))
+		batches++
+		batch := list[:n]
+		list = list[n:]
+		return batch, nil
+	}
+	var out []verdict.Verdict
+	emit := func(verdicts []verdict.Verdict) error {
+		out = append(out, verdicts...)
+		return nil
+	}
+	if err := e.Stream(next, emit); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
 // TestOneRule checks that verdicts depend on the ordered frames alone: not on
-// how they are cut into calls, on the number of workers, on the size of batches,
-// nor on what a capture kept of a frame beyond packet.SnapLen.
+// how they are cut into calls, on whether stages work at the same time and with
+// how many workers, on the size of batches, nor on what a capture kept of a frame beyond packet.SnapLen.
 func TestOneRule(t *testing.T) {
 	for _, path := range capturetest.Own(t) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
@@ -90,11 +122,11 @@ func TestOneRule(t *testing.T) {
 			one := engine.Default()
 			same("frame by frame", run(t, one, scoretest.Hash{}, list, func(int) int { return 1 }))
 			same("odd calls", run(t, one, scoretest.Hash{}, list, func(i int) int { return 1 + i*7919%1777 }))
-			for _, workers := range []int{2, 3, 8} {
+			for _, workers := range []int{1, 2, 3, 8} {
 				cfg := engine.Default()
 				cfg.Workers = workers
 				cfg.Batch = 1 + 13*workers
-				same("workers", run(t, cfg, scoretest.Hash{}, list, func(i int) int { return 1 + i*104729%3000 }))
+				same("streamed", streamed(t, cfg, list, func(i int) int { return i * 104729 % 1500 }))
 			}
 			short := slices.Clone(list)
 			for i := range short {
@@ -182,6 +214,64 @@ func TestScorerError(t *testing.T) {
 	}
 	if _, err := e.Process(list, nil); err == nil || err.Error() != "engine: frame 1: no such node" {
 		t.Fatalf("error %v", err)
+	}
+}
+
+// TestStreamErrors checks which error ends a Stream, that every batch before it
+// is emitted, and that no goroutine is left running.
+func TestStreamErrors(t *testing.T) {
+	list := frames(t, capturetest.Own(t)[0])
+	broken := errors.New("broken")
+	for _, tt := range []struct {
+		name          string
+		scorer        scoretest.Hash
+		reads, writes int // until an error; -1 for none
+		want          string
+		emitted       int // batches at least
+	}{
+		{"end of input", scoretest.Hash{}, -1, -1, "", 20},
+		{"next", scoretest.Hash{}, 17, -1, "broken", 17},
+		{"emit", scoretest.Hash{}, -1, 3, "broken", 3},
+		{"models", scoretest.Hash{Err: errors.New("no such node")}, -1, -1, "engine: frame 1: no such node", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := engine.Default()
+			cfg.Workers = 3
+			e, err := engine.New(cfg, tt.scorer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := runtime.NumGoroutine()
+			read, emitted := 0, 0
+			err = e.Stream(func() ([]packet.Frame, error) {
+				if read == tt.reads {
+					return nil, broken
+				}
+				if read == 20 {
+					return nil, io.EOF
+				}
+				read++
+				return list[:5], nil
+			}, func(verdicts []verdict.Verdict) error {
+				if emitted == tt.writes {
+					return broken
+				}
+				if len(verdicts) != 5 || verdicts[0].Frame != uint64(emitted*5+1) {
+					t.Errorf("batch %d: %d verdicts from frame %d", emitted, len(verdicts), verdicts[0].Frame)
+				}
+				emitted++
+				return nil
+			})
+			if got := fmt.Sprint(err); err != nil && got != tt.want || err == nil && tt.want != "" {
+				t.Errorf("error %v, want %q", err, tt.want)
+			}
+			if emitted < tt.emitted {
+				t.Errorf("%d batches were emitted, want %d", emitted, tt.emitted)
+			}
+			if after := runtime.NumGoroutine(); after > before {
+				t.Errorf("%d goroutines, %d before", after, before)
+			}
+		})
 	}
 }
 

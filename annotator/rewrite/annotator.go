@@ -12,102 +12,87 @@ import (
 	"ampulla/annotator/verdict"
 )
 
-// retain is the largest block buffer that is kept for the next block, in bytes.
-const retain = 64 << 10
-
-// annotator is one run of [Annotate]: blocks are read into a queue until the
-// queue is full or the input pauses, then its frames are judged and all of it
-// is written.
+// annotator is one run of [Annotate]: blocks are read into batches, the frames
+// of each are judged, and all of it is written. All but the batches belongs to
+// whoever writes.
 type annotator struct {
 	Config
-	reader *pcapng.Reader
+	batches batches
+
 	w      *bufio.Writer // nil for verdicts only
 	counts Counts
-
-	queue    []pcapng.Block // the first queued are filled, the others spare
-	queued   int
-	bytes    int // of the filled ones
-	frames   []packet.Frame
-	verdicts []verdict.Verdict
-	edited   []byte
+	edited []byte
 
 	nearby nearby
 	time   int64 // of the last frame
 }
 
 func (a *annotator) run(ctx context.Context) error {
-	for {
+	next := func() ([]packet.Frame, error) {
 		if err := ctx.Err(); err != nil {
-			return err
+			return nil, err
 		}
-		reading := a.read()
-		full := len(a.frames) >= a.MaxFrames || a.queued >= a.MaxFrames*2 || a.bytes >= a.MaxBytes
-		if reading == nil && !full && a.reader.Buffered() > 0 {
-			continue
-		}
-		if err := a.flush(reading != nil); err != nil {
-			return err
-		}
-		if errors.Is(reading, io.EOF) {
+		return a.batches.read()
+	}
+	// What statistics tell is where the reader is, which must not be ahead.
+	if stream, ok := a.Engine.(Streamer); ok && a.Statistics == nil {
+		return stream.Stream(next, a.emit)
+	}
+	return a.oneByOne(next)
+}
+
+// oneByOne judges and writes each batch before it reads the next one.
+func (a *annotator) oneByOne(next func() ([]packet.Frame, error)) error {
+	var verdicts []verdict.Verdict
+	for {
+		frames, err := next()
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		if reading != nil {
-			return reading
+		if err != nil {
+			return err
+		}
+		verdicts = verdicts[:0]
+		if len(frames) > 0 {
+			if verdicts, err = a.Engine.Process(frames, verdicts); err != nil {
+				return fmt.Errorf("frames %d to %d: %w", a.counts.Frames+1, a.counts.Frames+uint64(len(frames)), err)
+			}
+		}
+		if err := a.emit(verdicts); err != nil {
+			return err
 		}
 	}
 }
 
-// read puts the next block into the queue.
-func (a *annotator) read() error {
-	if a.queued == len(a.queue) {
-		a.queue = append(a.queue, pcapng.Block{})
+// emit writes the batch that comes next, with the verdicts on its frames.
+func (a *annotator) emit(verdicts []verdict.Verdict) error {
+	b := a.batches.take()
+	defer a.batches.release(b)
+	if len(verdicts) != len(b.frames) {
+		return fmt.Errorf("frames %d to %d: engine gave %d verdicts", a.counts.Frames+1, a.counts.Frames+uint64(len(b.frames)), len(verdicts))
 	}
-	b := &a.queue[a.queued]
-	if err := a.reader.Read(b); err != nil {
-		return err
-	}
-	a.queued++
-	a.bytes += len(b.Raw)
-	if b.IsFrame() {
-		a.frames = append(a.frames, b.Frame())
-	}
-	return nil
-}
-
-// flush judges and writes what is in the queue. The end tells that nothing
-// follows.
-func (a *annotator) flush(end bool) error {
 	if a.Adjust != nil {
 		a.Threshold = a.Adjust()
 	}
-	if err := a.judge(); err != nil {
-		return err
-	}
-	next := 0
-	for i := range a.queued {
-		b := &a.queue[i]
+	for i := range b.n {
+		block := &b.blocks[i]
 		var v *verdict.Verdict
-		if b.IsFrame() {
-			v = &a.verdicts[next]
-			next++
+		if block.IsFrame() {
+			v, verdicts = &verdicts[0], verdicts[1:]
 			if err := a.count(v); err != nil {
 				return err
 			}
 		}
 		if a.w != nil {
-			if err := a.write(b, v); err != nil {
+			if err := a.write(block, v); err != nil {
 				return err
 			}
 		}
-		if cap(b.Raw) > retain {
-			b.Raw = nil
-		}
 	}
-	a.queued, a.bytes, a.frames = 0, 0, a.frames[:0]
 	if a.w == nil {
 		return nil
 	}
-	if err := a.writeStatistics(end); err != nil {
+	if err := a.writeStatistics(b.last); err != nil {
 		return err
 	}
 	return writing(a.w.Flush())
@@ -118,24 +103,6 @@ func writing(err error) error {
 	if err != nil {
 		return fmt.Errorf("write capture: %w", err)
 	}
-	return nil
-}
-
-// judge gets a verdict for each frame in the queue.
-func (a *annotator) judge() error {
-	a.verdicts = a.verdicts[:0]
-	if len(a.frames) == 0 {
-		return nil
-	}
-	first, last := a.counts.Frames+1, a.counts.Frames+uint64(len(a.frames))
-	verdicts, err := a.Engine.Process(a.frames, a.verdicts)
-	if err != nil {
-		return fmt.Errorf("frames %d to %d: %w", first, last, err)
-	}
-	if len(verdicts) != len(a.frames) {
-		return fmt.Errorf("frames %d to %d: engine gave %d verdicts", first, last, len(verdicts))
-	}
-	a.verdicts = verdicts
 	return nil
 }
 
@@ -208,7 +175,7 @@ func (a *annotator) writeStatistics(end bool) error {
 	if comment == "" {
 		return nil
 	}
-	block, ok := a.reader.AppendStatistics(a.edited[:0], pcapng.Statistics{
+	block, ok := a.batches.reader.AppendStatistics(a.edited[:0], pcapng.Statistics{
 		Time: a.time, Received: a.counts.Frames, Delivered: a.counts.Frames - a.counts.Omitted, Comment: comment})
 	if !ok {
 		return nil

@@ -33,10 +33,20 @@ type Engine interface {
 	Process(frames []packet.Frame, out []verdict.Verdict) ([]verdict.Verdict, error)
 }
 
+// Streamer is an Engine that can judge while others read and write, see
+// [engine.Engine.Stream].
+type Streamer interface {
+	Engine
+	// Stream judges the batches of frames that next returns, and hands the
+	// verdicts on each to emit, in order; it may be some batches behind. It
+	// ends at an error of either, and returns it unless it is io.EOF of next.
+	Stream(next func() ([]packet.Frame, error), emit func([]verdict.Verdict) error) error
+}
+
 // Defaults of [Config].
 const (
 	DefaultMaxFrames = 1024
-	DefaultMaxBytes  = 256 << 20
+	DefaultMaxBytes  = 32 << 20
 )
 
 // bufferLen is the size of the write buffer, in bytes.
@@ -44,6 +54,8 @@ const bufferLen = 256 << 10
 
 // Config says how [Annotate] works. Only Engine is required.
 type Config struct {
+	// Engine judges. If it is a Streamer, reading goes on while it works, in a
+	// goroutine that ends before Annotate returns.
 	Engine Engine
 
 	// Comments is CommentFlagged if empty. A frame is flagged if its score is
@@ -62,6 +74,7 @@ type Config struct {
 	// Statistics, if set, is asked behind each batch, and at the end of the
 	// input, for the comment of a statistics block, which is written there if
 	// the section has an interface. None is written if the comment is empty.
+	// With it, each batch is written before the next one is read.
 	Statistics func(c Counts, end bool) string
 
 	// Provenance becomes a comment of each section header. Its SectionLength
@@ -72,12 +85,13 @@ type Config struct {
 	// verdict is valid during the call; an error ends the work.
 	OnVerdict func(*verdict.Verdict) error
 
-	// MaxFrames is how many frames at most are held back for the engine to
-	// judge at once, among at most twice as many blocks; fewer when the input
-	// pauses. If zero, DefaultMaxFrames is used.
+	// MaxFrames is how many frames at most make a batch, which the engine judges
+	// at once, among at most twice as many blocks; fewer when the input pauses.
+	// If zero, DefaultMaxFrames is used.
 	MaxFrames int
-	// MaxBytes is how many bytes of blocks at most are held back, apart from
-	// the one that exceeds it. If zero, DefaultMaxBytes is used.
+	// MaxBytes is how many bytes of blocks at most make a batch, apart from the
+	// one that exceeds it. If zero, DefaultMaxBytes is used. A Streamer has
+	// several batches at a time.
 	MaxBytes int
 	// MaxBlock is the largest block to write with a comment, in bytes; a frame
 	// that would exceed it goes without. If zero, it is
@@ -120,7 +134,10 @@ func Annotate(ctx context.Context, r io.Reader, w io.Writer, cfg Config) (Counts
 	if cfg.MaxBlock <= 0 {
 		cfg.MaxBlock = pcapng.DefaultMaxBlock
 	}
-	a := annotator{Config: cfg, reader: pcapng.NewReader(r), nearby: nearby{size: cfg.Context}}
+	a := annotator{
+		Config: cfg, nearby: nearby{size: cfg.Context},
+		batches: batches{reader: pcapng.NewReader(r), maxFrames: cfg.MaxFrames, maxBytes: cfg.MaxBytes},
+	}
 	if w != nil {
 		a.w = bufio.NewWriterSize(w, bufferLen)
 	}
