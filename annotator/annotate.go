@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"ampulla/annotator/config"
 	"ampulla/annotator/engine"
 	"ampulla/annotator/output"
 	"ampulla/annotator/pcapng"
@@ -48,6 +49,7 @@ type annotation struct {
 	verdicts  string // file for JSON Lines; empty for none
 	incidents string // likewise
 	comments  rewrite.Comments
+	limits    config.Limits
 	input     io.Reader
 	stdout    io.Writer
 	stderr    io.Writer
@@ -73,18 +75,19 @@ func runAnnotate(c *cli.Context) error {
 			return err
 		})
 	}
+	s, err := settings(c)
+	if err != nil {
+		return err
+	}
 	scorer, err := openScorer(c)
 	if err != nil {
 		return err
 	}
-	cfg, err := engineConfig(c.String("config"), c.Int("workers"))
+	e, err := engine.New(s.Engine(workers(s)), scorer)
 	if err != nil {
 		return err
 	}
-	e, err := engine.New(cfg, scorer)
-	if err != nil {
-		return err
-	}
+	a.limits = s.Limits
 	return a.annotate(c.Context, e, scorer.Manifest(), c.Float64("threshold"))
 }
 
@@ -158,6 +161,8 @@ func (a *annotation) annotate(ctx context.Context, e *engine.Engine, m *score.Ma
 		Comments:   a.comments,
 		Threshold:  threshold,
 		Provenance: m.Provenance(version, threshold, string(a.comments)),
+		MaxFrames:  a.limits.MaxPackets,
+		MaxBytes:   int(a.limits.PacketBuffer),
 		OnVerdict: func(v *verdict.Verdict) error {
 			tally.add(v)
 			return verdicts.add(v.AppendJSON)

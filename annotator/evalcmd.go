@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 
 	"github.com/urfave/cli/v2"
 
@@ -57,14 +56,11 @@ func runEval(c *cli.Context) error {
 	if c.String("captures") == "" || c.Args().Present() {
 		return usage("--captures is needed", "ampulla eval --captures FOLDER --labels FOLDER")
 	}
-	cfg, err := engineConfig(c.String("config"), 1) // the captures run side by side instead
+	s, err := namedSettings(c)
 	if err != nil {
 		return err
 	}
-	workers := c.Int("workers")
-	if workers == 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
+	cfg, workers := s.Engine(1), workers(s) // the captures run side by side instead
 	if out := c.String("features"); out != "" {
 		return eval.WriteFeatures(c.Context, c.String("captures"), c.String("labels"), out, eval.FeatureConfig{
 			Engine: cfg, Workers: workers, Every: c.Uint64("every"),

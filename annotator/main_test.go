@@ -30,6 +30,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("CAPTURES", captures)
+			env.Setenv("XDG_CONFIG_HOME", env.WorkDir) // not what the developer configured
 			// Where the installer puts ONNX Runtime depends on the real home.
 			env.Setenv("AMPULLA_ONNXRUNTIME", os.Getenv("AMPULLA_ONNXRUNTIME"))
 			if home, err := os.UserHomeDir(); err == nil {

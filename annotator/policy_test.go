@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 		"annotator/detect", "annotator/incident", "annotator/verdict"},
 	"annotator/output":  {"annotator/pcapng"},
 	"annotator/rewrite": {"annotator/pcapng", "annotator/packet", "annotator/engine", "annotator/verdict"},
+	"annotator/config":  {"annotator/detect", "annotator/engine", "annotator/rewrite"},
 	"annotator/eval": {"annotator/pcapng", "annotator/packet", "annotator/flow", "annotator/feature",
 		"annotator/score", "annotator/detect", "annotator/engine", "annotator/verdict", "annotator/rewrite"},
 	"extcap/sentence":    {},

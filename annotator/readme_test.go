@@ -2,13 +2,14 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 
-	"ampulla/annotator/detect"
+	"ampulla/annotator/config"
 )
 
 // TestReadmeConfiguration holds the configuration that README.md shows to what
@@ -22,11 +23,24 @@ func TestReadmeConfiguration(t *testing.T) {
 	if len(blocks) != 1 {
 		t.Fatalf("%d YAML blocks, want 1", len(blocks))
 	}
-	var got fileConfig
-	if err := yaml.UnmarshalWithOptions(blocks[0][1], &got, yaml.Strict()); err != nil {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(path, blocks[0][1], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(fileConfig{Detectors: detect.Default()}, got); diff != "" {
+	got, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(config.Default(), got.Config); diff != "" {
 		t.Errorf("README.md and the defaults differ (-defaults +README):\n%s", diff)
+	}
+	var shown strings.Builder
+	if err := got.Write(&shown); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(shown.String()) {
+		if strings.HasSuffix(strings.TrimSpace(line), "# "+config.DefaultOrigin) {
+			t.Errorf("README.md does not have %s", line)
+		}
 	}
 }

@@ -11,10 +11,6 @@ import (
 
 // Flags that several commands share.
 
-func configFlag() cli.Flag {
-	return &cli.StringFlag{Name: "config", Usage: "read thresholds from the YAML `FILE`"}
-}
-
 func workersFlag() cli.Flag {
 	return &cli.IntFlag{Name: "workers", Usage: "decode and score with `N` goroutines; 0 is one a processor. Verdicts do not depend on it"}
 }

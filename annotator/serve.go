@@ -13,12 +13,12 @@ import (
 	"github.com/urfave/cli/v2"
 	"google.golang.org/grpc/credentials"
 
+	"ampulla/annotator/config"
 	"ampulla/grpc/server"
 	"ampulla/grpc/socket"
 )
 
 func serveCommand() *cli.Command {
-	standard := server.Default()
 	return &cli.Command{
 		Name:      "serve",
 		Usage:     "answer the questions of Wireshark and other clients",
@@ -29,18 +29,23 @@ asked for ten minutes. TCP only with a certificate and a token.
 
    ampulla serve --idle 0
    ampulla serve --listen 192.0.2.7:7461 --tls-cert cert.pem --tls-key key.pem --token-file token`,
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "socket", Usage: "listen at `PATH`", DefaultText: socket.Path()},
-			&cli.StringFlag{Name: "listen", Usage: "listen on TCP too, at `HOST:PORT`"},
-			&cli.StringFlag{Name: "tls-cert", Usage: "certificate for TCP, a PEM `FILE`"},
-			&cli.StringFlag{Name: "tls-key", Usage: "its key, a PEM `FILE`"},
-			&cli.StringFlag{Name: "token-file", Usage: "TCP clients must show the token in `FILE`"},
-			&cli.DurationFlag{Name: "idle", Value: standard.Idle, Usage: "end after so long without a call; 0 for never"},
-			&cli.IntFlag{Name: "max-sessions", Value: standard.MaxSessions, Usage: "at most `N` captures at once"},
-			&cli.IntFlag{Name: "max-memory", Value: int(standard.MaxMemory >> 20), Usage: "at most `MB` of memory for all of them; 0 for no limit"},
-			configFlag(), libraryFlag(),
-		},
+		Flags:  append(listenFlags(), configFlag(), libraryFlag()),
 		Action: runServe,
+	}
+}
+
+// listenFlags are the flags that win over the configuration of the annotator.
+func listenFlags() []cli.Flag {
+	standard := config.Default()
+	return []cli.Flag{
+		&cli.StringFlag{Name: "socket", Usage: "listen at `PATH`", DefaultText: socket.Path()},
+		&cli.StringFlag{Name: "listen", Usage: "listen on TCP too, at `HOST:PORT`"},
+		&cli.StringFlag{Name: "tls-cert", Usage: "certificate for TCP, a PEM `FILE`"},
+		&cli.StringFlag{Name: "tls-key", Usage: "its key, a PEM `FILE`"},
+		&cli.StringFlag{Name: "token-file", Usage: "TCP clients must show the token in `FILE`"},
+		&cli.DurationFlag{Name: "idle", Value: standard.Listeners.Idle, Usage: "end after so long without a call; 0 for never"},
+		&cli.IntFlag{Name: "max-sessions", Value: standard.Limits.MaxSessions, Usage: "at most `N` captures at once"},
+		&cli.StringFlag{Name: "max-memory", Value: standard.Limits.MaxMemory.String(), Usage: "at most `SIZE` of memory for all of them; 0 for no limit"},
 	}
 }
 
@@ -48,11 +53,9 @@ func runServe(c *cli.Context) error {
 	if c.Args().Present() {
 		return usage("serve takes no arguments", "")
 	}
-	if c.Int("max-sessions") < 1 {
-		return usage(fmt.Sprintf("--max-sessions %d is less than 1", c.Int("max-sessions")), "")
-	}
-	if c.Int("max-memory") < 0 {
-		return usage(fmt.Sprintf("--max-memory %d is less than 0", c.Int("max-memory")), "")
+	set, err := settings(c)
+	if err != nil {
+		return err
 	}
 	passed, err := activation.Listeners()
 	if err != nil {
@@ -61,23 +64,19 @@ func runServe(c *cli.Context) error {
 	if err := closeInherited(); err != nil {
 		return err
 	}
-	remote, err := remoteEndpoint(c)
+	remote, err := remoteEndpoint(set.Listeners.GRPC)
 	if err != nil {
 		return err
 	}
-	cfg := server.Default()
-	cfg.Version, cfg.Idle, cfg.MaxSessions = version, c.Duration("idle"), c.Int("max-sessions")
-	cfg.Replaced, cfg.SocketKept = programReplaced(), len(passed) > 0
-	if cfg.MaxMemory = uint64(c.Int("max-memory")) << 20; cfg.MaxMemory > 0 {
+	cfg := serverConfig(set)
+	cfg.SocketKept = len(passed) > 0
+	if cfg.MaxMemory > 0 {
 		// What is garbage has to go before the server counts what is left.
 		debug.SetMemoryLimit(int64(cfg.MaxMemory + cfg.MaxMemory/4))
 	}
-	if cfg.Engine, err = engineConfig(c.String("config"), 1); err != nil {
-		return err
-	}
 	// The socket comes before the models: whoever comes second ends quickly.
 	var s *server.Server
-	local, err := localListener(passed, c.String("socket"), func() { s.Stranger() })
+	local, err := localListener(passed, set.Listeners.Socket, func() { s.Stranger() })
 	if errors.Is(err, socket.ErrRunning) {
 		return nil
 	}
@@ -98,6 +97,17 @@ func runServe(c *cli.Context) error {
 	return s.Serve(c.Context, endpoints...)
 }
 
+// serverConfig is what the settings mean for the server.
+func serverConfig(s *config.Settings) server.Config {
+	cfg := server.Default()
+	cfg.Version, cfg.Replaced = version, programReplaced()
+	cfg.Engine = s.Engine(1)
+	cfg.Idle = s.Listeners.Idle
+	cfg.MaxSessions, cfg.MaxMemory = s.Limits.MaxSessions, uint64(s.Limits.MaxMemory)
+	cfg.MaxPackets, cfg.PacketBuffer = s.Limits.MaxPackets, int(s.Limits.PacketBuffer)
+	return cfg
+}
+
 // localListener returns the socket that systemd passed on, or opens its own.
 func localListener(passed []net.Listener, path string, refused func()) (net.Listener, error) {
 	switch {
@@ -113,28 +123,24 @@ func localListener(passed []net.Listener, path string, refused func()) (net.List
 }
 
 // remoteEndpoint listens on TCP; nil when that was not asked for.
-func remoteEndpoint(c *cli.Context) (*server.Endpoint, error) {
-	if c.String("listen") == "" {
+func remoteEndpoint(cfg config.GRPC) (*server.Endpoint, error) {
+	if cfg.Address == "" {
 		return nil, nil
 	}
-	for _, needed := range []string{"tls-cert", "tls-key", "token-file"} {
-		if c.String(needed) == "" {
-			return nil, usage("--listen needs --"+needed, "others on the network could read the packets and ask in your name")
+	for _, needed := range [][2]string{{"tls-cert", cfg.Certificate}, {"tls-key", cfg.Key}, {"token-file", cfg.TokenFile}} {
+		if needed[1] == "" {
+			return nil, usage("--listen needs --"+needed[0], "others on the network could read the packets and ask in your name")
 		}
 	}
-	certificate, err := tls.LoadX509KeyPair(c.String("tls-cert"), c.String("tls-key"))
+	certificate, err := tls.LoadX509KeyPair(cfg.Certificate, cfg.Key)
 	if err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
-	text, err := os.ReadFile(c.String("token-file"))
+	token, err := readToken(cfg.TokenFile)
 	if err != nil {
-		return nil, fmt.Errorf("token: %w", err)
+		return nil, err
 	}
-	token := strings.TrimSpace(string(text))
-	if len(token) < 16 {
-		return nil, fmt.Errorf("token: %s holds %d characters, at least 16 are needed", c.String("token-file"), len(token))
-	}
-	listener, err := net.Listen("tcp", c.String("listen"))
+	listener, err := net.Listen("tcp", cfg.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -143,4 +149,17 @@ func remoteEndpoint(c *cli.Context) (*server.Endpoint, error) {
 		Credentials: credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS13}),
 		Token:       token,
 	}, nil
+}
+
+// readToken reads the token that callers have to show.
+func readToken(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("token: %w", err)
+	}
+	token := strings.TrimSpace(string(text))
+	if len(token) < 16 {
+		return "", fmt.Errorf("token: %s holds %d characters, at least 16 are needed", path, len(token))
+	}
+	return token, nil
 }

@@ -6,12 +6,19 @@ import (
 	"time"
 )
 
-// Validate returns an error that names the first field, as it is spelled in
-// the configuration file, that no detector can work with.
-func (c *Config) Validate() error {
+// Invalid is a field of a [Config] that no detector can work with.
+type Invalid struct {
+	Field   string // as it is spelled in the configuration file
+	Problem string
+}
+
+func (e *Invalid) Error() string { return "detect: " + e.Field + ": " + e.Problem }
+
+// Validate returns the first field that no detector can work with, or nil.
+func (c *Config) Validate() *Invalid {
 	for _, f := range slices.Concat(c.scanFields(), c.contentFields()) {
 		if !(f.value > 0) || f.value > f.most {
-			return fmt.Errorf("detect: %s: %v is not above 0 and at most %v", f.name, f.value, f.most)
+			return &Invalid{f.name, fmt.Sprintf("%v is not above 0 and at most %v", f.value, f.most)}
 		}
 	}
 	return nil

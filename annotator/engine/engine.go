@@ -68,7 +68,7 @@ func Default() Config {
 		Detect:   detect.Default(),
 		Incident: incident.Default(),
 		Workers:  1,
-		Batch:    256,
+		Batch:    32,
 		Learning: 10,
 	}
 }

@@ -28,7 +28,7 @@ const (
 	// verdictBatch is how many verdicts are sent at once.
 	verdictBatch = 1024
 	// analysisBytes bounds the part of a file that is held back while it is
-	// judged, apart from its largest block.
+	// judged, apart from its largest block; see Config.held.
 	analysisBytes = 32 << 20
 )
 
@@ -169,7 +169,7 @@ func (a *analysis) run() error {
 	ctx := a.stream.Context()
 	comments := selected[a.options.GetComments()]
 	cfg := rewrite.Config{
-		Engine: a, Comments: comments, Threshold: a.threshold, MaxBytes: analysisBytes, OnVerdict: a.take,
+		Engine: a, Comments: comments, Threshold: a.threshold, MaxFrames: a.server.cfg.MaxPackets, MaxBytes: a.server.cfg.held(), OnVerdict: a.take,
 		Provenance: a.server.cfg.Scorer.Manifest().Provenance(a.server.cfg.Version, a.threshold, string(comments)),
 	}
 	var (

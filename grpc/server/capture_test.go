@@ -394,7 +394,7 @@ func TestCaptureOverload(t *testing.T) {
 	defer open()
 	client := serve(t, func(c *server.Config) {
 		fakeDumpcap(t, script)(c)
-		c.Scorer = gated{gate: gate}
+		c.Scorer, c.PacketBuffer = gated{gate: gate}, 64<<20 // a half of the half that waits goes without
 	})
 	path := filepath.Join(t.TempDir(), "a.pcapng")
 	started, err := client.StartCapture(t.Context(), &annotatorv1.CaptureOptions{

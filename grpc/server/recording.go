@@ -25,6 +25,7 @@ type capture struct {
 	session *session // nil once it cannot judge any more, and when over
 	source  *dumpcap.Capture
 	backlog *backlog.Backlog
+	limit   int // bytes in the backlog beyond which frames go without a verdict
 	file    *os.File
 	frames  uint64        // so far
 	done    chan struct{} // closed when it is over and the file complete
@@ -33,15 +34,17 @@ type capture struct {
 	state *annotatorv1.Capture
 }
 
-// maxBacklog is how many bytes may wait to be judged: dumpcap goes on although
-// the engine needs a while.
-const maxBacklog = 32 << 20
+// held is how many bytes of a file or a capture are held back to be judged
+// together.
+func (c *Config) held() int { return min(analysisBytes, c.PacketBuffer/2) }
 
 func newCapture(session *session, source *dumpcap.Capture, file *os.File, options *annotatorv1.CaptureOptions) *capture {
-	waiting := backlog.New(maxBacklog)
+	cfg := &session.server.cfg
+	room := cfg.PacketBuffer - cfg.held()
+	waiting := backlog.New(room)
 	go waiting.Fill(source)
 	return &capture{
-		session: session, source: source, backlog: waiting, file: file, done: make(chan struct{}),
+		session: session, source: source, backlog: waiting, limit: room / 2, file: file, done: make(chan struct{}),
 		state: &annotatorv1.Capture{
 			State: annotatorv1.Capture_STATE_RUNNING, Options: options, StartedNs: time.Now().UnixNano(),
 			FlaggedByType: map[string]uint64{},
@@ -55,7 +58,7 @@ func (c *capture) run() {
 	threshold, comments := c.session.threshold, selected[c.state.GetOptions().GetComments()]
 	server := c.session.server
 	_, err := rewrite.Annotate(context.Background(), c.backlog, c, rewrite.Config{
-		Engine: c, Comments: comments, Threshold: threshold, MaxBytes: analysisBytes,
+		Engine: c, Comments: comments, Threshold: threshold, MaxFrames: server.cfg.MaxPackets, MaxBytes: server.cfg.held(),
 		Provenance: server.cfg.Scorer.Manifest().Provenance(server.cfg.Version, threshold, string(comments)),
 	})
 	c.backlog.Close() // nobody wants the rest of what could not be written
@@ -84,7 +87,7 @@ func (c *capture) giveUp() {
 // time: to have them without a verdict is better than to lose them.
 func (c *capture) Process(frames []packet.Frame, out []verdict.Verdict) ([]verdict.Verdict, error) {
 	var trouble error
-	judged := c.session != nil && c.backlog.Waiting() <= maxBacklog/2
+	judged := c.session != nil && c.backlog.Waiting() <= c.limit
 	if judged {
 		verdicts, err := c.session.Process(frames, out)
 		if err == nil {

@@ -41,6 +41,12 @@ type Config struct {
 	MaxSessions int
 	// MaxMessage is the largest request, in bytes.
 	MaxMessage int
+	// MaxPackets is how many frames of a file or of a capture may be held back
+	// to be judged together.
+	MaxPackets int
+	// PacketBuffer is how many bytes of a capture may wait to be judged: dumpcap
+	// goes on although the engine needs a while.
+	PacketBuffer int
 	// MaxMemory is how many bytes of memory may be in use. Beyond it, sessions
 	// are refused, and those that go on end; 0 for no limit.
 	MaxMemory uint64
@@ -67,12 +73,14 @@ type Config struct {
 // Default returns the limits that are used unless configured otherwise.
 func Default() Config {
 	return Config{
-		Engine:      engine.Default(),
-		MaxSessions: 32,
-		MaxMessage:  8 << 20,
-		MaxMemory:   4 << 30,
-		Idle:        10 * time.Minute,
-		Grace:       2 * time.Second,
+		Engine:       engine.Default(),
+		MaxSessions:  32,
+		MaxMessage:   8 << 20,
+		MaxPackets:   10_000,
+		PacketBuffer: 256 << 20,
+		MaxMemory:    4 << 30,
+		Idle:         10 * time.Minute,
+		Grace:        2 * time.Second,
 	}
 }
 
@@ -103,8 +111,8 @@ type counters struct {
 
 // New returns a Server that is not yet listening.
 func New(cfg Config) (*Server, error) {
-	if cfg.MaxSessions < 1 || cfg.MaxMessage < 1<<16 {
-		return nil, errors.New("server: at least one session and messages of 64 KiB")
+	if cfg.MaxSessions < 1 || cfg.MaxPackets < 1 || cfg.PacketBuffer < 1<<16 || cfg.MaxMessage < 1<<16 {
+		return nil, errors.New("server: at least one session, one packet, and 64 KiB of buffer and messages")
 	}
 	now := time.Now()
 	return &Server{cfg: cfg, started: now, since: now, clients: map[string]uint32{}, vacant: make(chan struct{})}, nil
