@@ -236,12 +236,13 @@ local enabled, asking, always, column, expert_from = true, true, false, false, S
 -- some (of it other than the score, expert items included). In tshark it stays
 -- the same for all frames of a pass, and is found out once.
 local views = {}
--- pinfo.visited of a pass of tshark in which nobody looks, or only at the score
-local idle, quick
+-- pinfo.visited of a pass of tshark in which nobody looks, or only at the score;
+-- and whether nobody looks at the protocol, which costs more than the score
+local idle, quick, bare
 local this -- the dissector below
 
 local function forget_views()
-    views, idle, quick = {}, nil, nil
+    views, idle, quick, bare = {}, nil, nil, nil
 end
 
 local function view_of(tree, visited)
@@ -262,8 +263,8 @@ function ai.prefs_changed()
 end
 
 -- command_line returns what this tshark was told: the file to read, whether in
--- two passes, whether with a read filter, and whether to ask the annotator.
--- Empty for anything but tshark.
+-- two passes, whether with a read filter or a statistic, and whether to ask the
+-- annotator. Empty for anything but tshark.
 local function command_line()
     local told, takes = {}, nil
     local file = not gui_enabled() and io.open("/proc/self/cmdline", "rb")
@@ -278,7 +279,7 @@ local function command_line()
             local flags, option, value = argument:match("^%-([2ghIlLnpPqQSvVx]*)(%a?)(.*)")
             told.ask = told.ask or argument:match("^ai%.ask:(.*)")
             told.twice = told.twice or flags and flags:find("2") ~= nil
-            if option == "r" or option == "R" then
+            if option == "r" or option == "R" or option == "z" then
                 told[option] = value
                 takes = value == "" and option
             end
@@ -446,6 +447,16 @@ end
 
 local score_field = fields[3][2]
 
+-- add_score adds the score alone, and tells whether nobody looks at the protocol
+-- as such: an item within another one is left out then, and the outer one comes
+-- back in its place.
+local function add_score(tree, score)
+    local outer = add(tree, ai)
+    local inner = add(outer, ai):set_generated()
+    add(inner, score_field, score)
+    return not told.z and outer.generated -- some statistics are made of protocols
+end
+
 -- answer makes a verdict of what ask returned, or nil and what is wrong.
 local function answer(score, problem)
     if type(score) == "string" then
@@ -475,10 +486,10 @@ local function dissect(tvb, pinfo, tree, visited)
         else
             local score, why = ask(tvb, pinfo, visited, look)
             if type(score) == "number" and not view.some and not problem then
+                local unseen = add_score(tree, score)
                 if alone and tshark then
-                    quick = visited
+                    quick, bare = visited, unseen
                 end
-                add(add(tree, ai), score_field, score)
                 return
             end
             local found
@@ -531,7 +542,7 @@ function ai.dissector(tvb, pinfo, tree)
     elseif visited == quick then -- tshark, where all that counts is the score
         local score, problem = ask(tvb, pinfo, visited, true)
         if type(score) == "number" then
-            add(add(tree, ai), score_field, score)
+            add(bare and tree or add(tree, ai), score_field, score)
         else
             guarded(tree, show_answer, pinfo, tree, score, problem)
         end

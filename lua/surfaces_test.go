@@ -114,6 +114,43 @@ func TestFilterVerdicts(t *testing.T) {
 	})
 }
 
+// TestScoreAlone has filters for which ai.lua adds nothing but the score, and
+// others that are nearly the same.
+func TestScoreAlone(t *testing.T) {
+	path, list := demo(t)
+	tests := []struct {
+		filter string
+		wanted func(judged) bool
+	}{
+		{"ai.anomaly.score > 0.8", flagged},
+		{"ai.anomaly.score > 0.8 && !ai", func(judged) bool { return false }},
+		{"ai && ai.anomaly.score > 0.8", flagged},
+		{`ai.anomaly.score > 0.8 && ai.class == "tls"`, func(f judged) bool { return flagged(f) && f["ai.class"] == "tls" }},
+	}
+	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
+		numbered := append([]string{"-r", path, "-o", `gui.column.format:"No.","%m"`}, patient...)
+		for i, tt := range tests {
+			pass := []string{"-n", "-2"}[i/2]
+			got := strings.ReplaceAll(s.run(t, append(numbered, pass, "-Y", tt.filter)...), " ", "")
+			if difference := firstDifference(numbers(list, tt.wanted), got); difference != "" {
+				t.Errorf("%s %s: %s", pass, tt.filter, difference)
+			}
+		}
+		// A statistic that is made of protocols.
+		got := 0
+		for line := range strings.Lines(s.run(t, append(numbered, "-q", "-z", "io,phs,ai.anomaly.score > 0.8")...)) {
+			n := 0
+			if _, err := fmt.Sscanf(strings.Join(strings.Fields(line), " "), "ai frames:%d", &n); err == nil {
+				got += n
+			}
+		}
+		if want := strings.Count(numbers(list, flagged), "\n"); got != want {
+			t.Errorf("the protocol is in %d frames, want %d", got, want)
+		}
+	})
+}
+
 // TestReadFilterVerdicts has a read filter on ours: the first pass sees all
 // frames, and the second those that have passed, numbered anew.
 func TestReadFilterVerdicts(t *testing.T) {
