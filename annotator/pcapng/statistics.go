@@ -9,8 +9,12 @@ import (
 // 4.6).
 const (
 	optReceived  = 4 // isb_ifrecv
+	optDropped   = 5 // isb_ifdrop
 	optDelivered = 8 // isb_usrdeliv
 )
+
+// statisticsLen is the length of the fixed fields of the block.
+const statisticsLen = 20
 
 // Statistics is an Interface Statistics Block in the making.
 type Statistics struct {
@@ -45,6 +49,28 @@ func (r *Reader) AppendStatistics(dst []byte, s Statistics) (out []byte, ok bool
 	length := uint32(len(dst) - start + tailLen)
 	b.order().PutUint32(dst[start+4:], length)
 	return b.order().AppendUint32(dst, length), true
+}
+
+// Dropped returns how many frames of an interface of the section were lost since
+// the capture began, as nobody took them in time; ok is false unless b is a
+// statistics block that says so.
+func (b *Block) Dropped() (netif uint32, frames uint64, ok bool) {
+	if b.Type != TypeStatistics || len(b.Raw) < statisticsLen+tailLen {
+		return 0, 0, false
+	}
+	with := Block{Raw: b.Raw, BigEndian: b.BigEndian, options: statisticsLen}
+	if with.checkOptions() != nil {
+		return 0, 0, false
+	}
+	for options := with.Options(); ; {
+		o, more := options.Next()
+		if !more {
+			return 0, 0, false
+		}
+		if o.Code == optDropped && len(o.Value) == 8 {
+			return b.u32(8), b.order().Uint64(o.Value), true
+		}
+	}
 }
 
 func appendCount(dst []byte, order binary.AppendByteOrder, code uint16, count uint64) []byte {

@@ -2,6 +2,7 @@ package pcapng
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"math"
 	"os"
@@ -39,6 +40,42 @@ func TestAppendStatistics(t *testing.T) {
 			if got := hex.EncodeToString(out[len(dst):]); ok && got != hex.EncodeToString(unhex(tt.want)) {
 				t.Errorf("got  %s\nwant %x", got, unhex(tt.want))
 			}
+		}
+	}
+}
+
+func TestDropped(t *testing.T) {
+	for name, tt := range map[string]struct {
+		block []byte
+		netif uint32
+		want  uint64
+		ok    bool
+	}{
+		"alone":            {little.block(TypeStatistics, unhex("05000000 5506050080969800 0500 0800 0700000000000000")), 5, 7, true},
+		"big endian":       {wire{binary.BigEndian}.block(TypeStatistics, unhex("00000005 0005065500989680 0005 0008 0000000000000007")), 5, 7, true},
+		"behind a comment": {little.block(TypeStatistics, unhex("00000000 5506050080969800 0100 0200 68690000 0500 0800 0800000000000000 00000000")), 0, 8, true},
+		"behind the end":   {little.block(TypeStatistics, unhex("00000000 5506050080969800 00000000 0500 0800 0800000000000000")), 0, 0, false},
+		"of four bytes":    {little.block(TypeStatistics, unhex("00000000 5506050080969800 0500 0400 08000000")), 0, 0, false},
+		"beyond the block": {little.block(TypeStatistics, unhex("00000000 5506050080969800 0500 0900 0800000000000000")), 0, 0, false},
+		"received only":    {little.block(TypeStatistics, unhex("00000000 5506050080969800 0400 0800 0700000000000000")), 0, 0, false},
+		"no options":       {little.block(TypeStatistics, make([]byte, 12)), 0, 0, false},
+		"too short":        {little.block(TypeStatistics, make([]byte, 4)), 0, 0, false},
+		"of another block": {little.block(0x80000001, unhex("05000000 5506050080969800 0500 0800 0700000000000000")), 0, 0, false},
+	} {
+		section := sectionLE
+		if name == "big endian" {
+			section = sectionBE
+		}
+		r := NewReader(bytes.NewReader(join(unhex(section), tt.block)))
+		var b *Block
+		for range 2 {
+			var err error
+			if b, err = r.Next(); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		if netif, n, ok := b.Dropped(); netif != tt.netif || n != tt.want || ok != tt.ok {
+			t.Errorf("%s: %d, %d, %v", name, netif, n, ok)
 		}
 	}
 }

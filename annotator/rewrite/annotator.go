@@ -23,8 +23,9 @@ type annotator struct {
 	counts Counts
 	edited []byte
 
-	nearby nearby
-	time   int64 // of the last frame
+	nearby  nearby
+	time    int64             // of the last frame
+	dropped map[uint32]uint64 // by interface of the section, see Counts.Dropped
 }
 
 func (a *annotator) run(ctx context.Context) error {
@@ -76,6 +77,7 @@ func (a *annotator) emit(verdicts []verdict.Verdict) error {
 	}
 	for i := range b.n {
 		block := &b.blocks[i]
+		a.countDropped(block)
 		var v *verdict.Verdict
 		if block.IsFrame() {
 			v, verdicts = &verdicts[0], verdicts[1:]
@@ -119,6 +121,23 @@ func (a *annotator) count(v *verdict.Verdict) error {
 		return nil
 	}
 	return a.OnVerdict(v)
+}
+
+// maxDropped bounds the interfaces of a section whose losses are counted.
+const maxDropped = 4096
+
+// countDropped counts what a statistics block says was lost. Those of an
+// interface count from the beginning of the section.
+func (a *annotator) countDropped(b *pcapng.Block) {
+	if b.Type == pcapng.TypeSection {
+		clear(a.dropped)
+	}
+	netif, n, ok := b.Dropped()
+	if !ok || n <= a.dropped[netif] || netif >= maxDropped {
+		return
+	}
+	a.counts.Dropped += n - a.dropped[netif]
+	a.dropped[netif] = n
 }
 
 func (a *annotator) flagged(v *verdict.Verdict) bool {

@@ -114,6 +114,28 @@ func TestUnjudged(t *testing.T) {
 	}
 }
 
+// TestDropped sums up what statistics blocks say was lost: those of an interface
+// count from the beginning of its section.
+func TestDropped(t *testing.T) {
+	lost := func(netif, n byte) []byte {
+		block := unhex("05000000 28000000 00000000 55060500 80969800 0500 0800 0000000000000000 00000000 28000000")
+		block[8], block[24] = netif, n
+		return block
+	}
+	section := func(blocks ...[]byte) []byte { return bytes.Join(append([][]byte{frames(10)}, blocks...), nil) }
+	in := append(section(lost(0, 3), lost(1, 4), lost(0, 5), lost(0, 5)), section(lost(0, 2))...)
+	far := lost(0, 9)
+	copy(far[8:12], "\xff\xff\xff\xff") // an interface that is none
+	cfg := scriptedConfig()
+	out, counts, err := annotate(t, append(in, far...), cfg)
+	if err != nil || counts.Dropped != 5+4+2 {
+		t.Errorf("counts %+v, %v", counts, err)
+	}
+	if !bytes.Contains(out, lost(0, 5)) {
+		t.Error("a statistics block was changed")
+	}
+}
+
 // TestAdjust moves the threshold between two batches.
 func TestAdjust(t *testing.T) {
 	cfg := scriptedConfig()

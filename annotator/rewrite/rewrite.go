@@ -111,6 +111,9 @@ type Counts struct {
 	// mostly because Simple Packet Blocks have no room for any.
 	Uncommentable uint64
 	Removed       uint64 // earlier comments of ours that were taken out
+	// Dropped are frames that never came: those that the capture's own
+	// statistics blocks count as lost.
+	Dropped uint64
 }
 
 // Annotate copies the capture r to w and adds a comment to each frame that cfg
@@ -135,7 +138,7 @@ func Annotate(ctx context.Context, r io.Reader, w io.Writer, cfg Config) (Counts
 		cfg.MaxBlock = pcapng.DefaultMaxBlock
 	}
 	a := annotator{
-		Config: cfg, nearby: nearby{size: cfg.Context},
+		Config: cfg, nearby: nearby{size: cfg.Context}, dropped: map[uint32]uint64{},
 		batches: batches{reader: pcapng.NewReader(r), maxFrames: cfg.MaxFrames, maxBytes: cfg.MaxBytes},
 	}
 	if w != nil {
