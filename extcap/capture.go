@@ -221,8 +221,8 @@ func ending(err error) error {
 // attached is what the toolbar controls.
 type attached struct{ *bridge.Bridge }
 
-func (a attached) Flagged() uint64 { return a.Stats().Flagged }
-func (a attached) Summary() string { return a.Stats().String() }
+func (a attached) Flagged() uint64  { return a.Stats().Flagged }
+func (a attached) Unjudged() uint64 { return a.Stats().Unjudged() }
 
 // hint returns what the user can do about an error, if we know.
 func hint(err error) string {

@@ -70,6 +70,7 @@ type Bridge struct {
 	counters  counters
 	threshold atomic.Pointer[float64]
 	paused    atomic.Bool
+	findings  findings
 
 	told   time.Time // when statistics were last written
 	toldOf uint64    // frames without a verdict at that time
@@ -77,9 +78,9 @@ type Bridge struct {
 
 // counters are frames, but for sessions.
 type counters struct {
-	frames, flagged, omitted atomic.Uint64
-	late, absent, paused     atomic.Uint64
-	sessions                 atomic.Uint64
+	frames, flagged, omitted, dropped atomic.Uint64
+	late, absent, paused              atomic.Uint64
+	sessions                          atomic.Uint64
 }
 
 // Stats is what happened so far.
@@ -88,6 +89,7 @@ type Stats struct {
 	Flagged uint64 // of these, with a score above the threshold
 	Omitted uint64 // of these, left out because they are not flagged
 	TooLong uint64 // that did not come, see Config.TooLong
+	Dropped uint64 // that did not come, as the kernel lost them; known at the end
 
 	// Frames without a verdict, by reason.
 	Late   uint64 // the annotator is too slow
@@ -127,9 +129,10 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	b.told = time.Now()
 	_, err := rewrite.Annotate(ctx, q, out, rewrite.Config{
 		Engine:      j,
+		OnVerdict:   b.find,
 		Comments:    b.cfg.Comments,
 		Threshold:   b.cfg.Threshold,
-		Adjust:      b.Threshold,
+		Adjust:      b.adjust,
 		OnlyFlagged: b.cfg.OnlyFlagged,
 		Context:     b.cfg.Context,
 		Provenance:  b.cfg.Provenance,
@@ -170,7 +173,7 @@ func (b *Bridge) Pause(pause bool) { b.paused.Store(pause) }
 func (b *Bridge) Stats() Stats {
 	c := &b.counters
 	s := Stats{
-		Frames: c.frames.Load(), Flagged: c.flagged.Load(), Omitted: c.omitted.Load(),
+		Frames: c.frames.Load(), Flagged: c.flagged.Load(), Omitted: c.omitted.Load(), Dropped: c.dropped.Load(),
 		Late: c.late.Load(), Absent: c.absent.Load(), Paused: c.paused.Load(), Sessions: c.sessions.Load(),
 	}
 	if b.cfg.TooLong != nil {
@@ -190,6 +193,7 @@ func (b *Bridge) statistics(c rewrite.Counts, end bool) string {
 	b.counters.frames.Store(c.Frames)
 	b.counters.flagged.Store(c.Flagged)
 	b.counters.omitted.Store(c.Omitted)
+	b.counters.dropped.Store(c.Dropped)
 	news := c.Unjudged > b.toldOf && time.Since(b.told) >= tellEvery
 	if !end && !news {
 		return ""
@@ -200,8 +204,8 @@ func (b *Bridge) statistics(c rewrite.Counts, end bool) string {
 
 // Comment returns s in the form that all comments of ours have.
 func (s Stats) Comment() string {
-	return fmt.Sprintf("AI: %v\nai/1 statistics=capture frames=%d flagged=%d omitted=%d toolong=%d late=%d absent=%d paused=%d sessions=%d",
-		s, s.Frames, s.Flagged, s.Omitted, s.TooLong, s.Late, s.Absent, s.Paused, s.Sessions)
+	return fmt.Sprintf("AI: %v\nai/1 statistics=capture frames=%d flagged=%d omitted=%d toolong=%d dropped=%d late=%d absent=%d paused=%d sessions=%d",
+		s, s.Frames, s.Flagged, s.Omitted, s.TooLong, s.Dropped, s.Late, s.Absent, s.Paused, s.Sessions)
 }
 
 // String returns s as a sentence.
@@ -213,6 +217,7 @@ func (s Stats) String() string {
 	}{
 		{s.Omitted, "left out as not flagged"},
 		{s.TooLong, "left out as too long for Wireshark's pipe"},
+		{s.Dropped, "lost by the kernel as nobody took them in time"},
 		{s.Late, "without a verdict as the annotator was too slow"},
 		{s.Absent, "without a verdict as there was no annotator"},
 		{s.Paused, "without a verdict as scoring was paused"},

@@ -334,7 +334,7 @@ func TestPause(t *testing.T) {
 	if err := b.Run(t.Context(), src, &out); err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(out.Bytes(), []byte("toolong=17 late=0")) {
+	if !bytes.Contains(out.Bytes(), []byte("toolong=17 dropped=0 late=0")) {
 		t.Error("the statistics do not tell what the source left out")
 	}
 	if s := b.Stats(); s.Paused == 0 || s.Paused >= s.Frames || s.Paused != s.Unjudged() {
@@ -361,6 +361,38 @@ func TestThreshold(t *testing.T) {
 	}
 	if s := b.Stats(); s.Flagged == 0 || b.Threshold() != 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestReport checks that what is told of the findings is what the comments say.
+func TestReport(t *testing.T) {
+	a := newAnnotator(t)
+	a.start()
+	cfg := a.config()
+	cfg.Threshold = 0.5
+	b := bridge.New(cfg)
+	if got := b.Report(); got != "0 frames, 0 flagged." {
+		t.Errorf("before the first frame: %s", got)
+	}
+	var out bytes.Buffer
+	if err := b.Run(t.Context(), bytes.NewReader(demo(t)), &out); err != nil {
+		t.Fatal(err)
+	}
+	report, told := b.Report(), 0
+	for _, kind := range verdict.Types {
+		n := bytes.Count(out.Bytes(), []byte(" type="+kind+" "))
+		told += n
+		paragraph := fmt.Sprintf("\n\n%s: %d frames, ", kind.Words(), n)
+		filter := fmt.Sprintf("\nFilter: ai.anomaly.type == %q", kind)
+		if strings.Contains(report, paragraph) != (n > 0) || strings.Contains(report, filter) != (n > 0) {
+			t.Errorf("%d frames of type %s are told otherwise", n, kind)
+		}
+	}
+	if told == 0 || uint64(told) != b.Stats().Flagged {
+		t.Errorf("%d frames flagged, %d of them of a type", b.Stats().Flagged, told)
+	}
+	if t.Failed() {
+		t.Log(report)
 	}
 }
 
@@ -395,8 +427,9 @@ type failing struct{ err error }
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 func TestStats(t *testing.T) {
-	s := bridge.Stats{Frames: 1000, Flagged: 7, Omitted: 3, TooLong: 1, Late: 20, Absent: 10, Paused: 5, Sessions: 2}
-	want := "1000 frames, 7 flagged, 3 left out as not flagged, 1 left out as too long for Wireshark's pipe, 20 without a verdict as the annotator was too slow, " +
+	s := bridge.Stats{Frames: 1000, Flagged: 7, Omitted: 3, TooLong: 1, Dropped: 4, Late: 20, Absent: 10, Paused: 5, Sessions: 2}
+	want := "1000 frames, 7 flagged, 3 left out as not flagged, 1 left out as too long for Wireshark's pipe, " +
+		"4 lost by the kernel as nobody took them in time, 20 without a verdict as the annotator was too slow, " +
 		"10 without a verdict as there was no annotator, 5 without a verdict as scoring was paused"
 	if got := s.String(); got != want {
 		t.Errorf("got %q", got)

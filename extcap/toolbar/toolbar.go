@@ -18,6 +18,7 @@ const (
 	controlThreshold = iota
 	controlPause
 	controlFlagged
+	controlReport
 	controlLog
 	controlRestore
 	controlHelp
@@ -32,7 +33,9 @@ func Controls() []sentence.Control {
 		{Number: controlPause, Type: sentence.Boolean, Role: sentence.RoleControl, Display: "Pause scoring", Default: "false",
 			Tooltip: "Let frames through without verdicts for now"},
 		{Number: controlFlagged, Type: sentence.Button, Role: sentence.RoleControl, Display: "Flagged: 0",
-			Tooltip: "Frames flagged so far; press for more figures"},
+			Tooltip: "Frames flagged so far, and those that have no verdict"},
+		{Number: controlReport, Type: sentence.Button, Role: sentence.RoleControl, Display: "Report",
+			Tooltip: "What was found so far, and what was lost"},
 		{Number: controlLog, Type: sentence.Button, Role: sentence.RoleLogger, Display: "Log",
 			Tooltip: "What happened to this capture"},
 		{Number: controlRestore, Type: sentence.Button, Role: sentence.RoleRestore, Display: "Defaults",
@@ -54,7 +57,8 @@ type Capture interface {
 	SetThreshold(score float64) // 0 to 1
 	Pause(pause bool)           // or go on
 	Flagged() uint64            // frames so far
-	Summary() string            // what happened so far, a sentence
+	Unjudged() uint64           // frames without a verdict so far
+	Report() string             // what happened so far, up to 65,535 bytes
 }
 
 // Toolbar is the toolbar of one capture. Its methods never wait, and are safe
@@ -69,7 +73,7 @@ type Toolbar struct {
 	early   []Message // that came before it
 	log     []string  // lines that came before Wireshark was there
 	there   bool
-	flagged uint64 // as shown
+	flagged string // as shown
 }
 
 // maxQueued bounds the messages that wait for Wireshark. Beyond it they are
@@ -173,8 +177,8 @@ func (t *Toolbar) obey(m Message) {
 		t.threshold(string(m.Payload))
 	case m.Control == controlPause:
 		t.capture.Pause(len(m.Payload) > 0 && m.Payload[0] != 0)
-	case m.Control == controlFlagged:
-		t.queue(0, InformationMessage, t.capture.Summary())
+	case m.Control == controlReport, m.Control == controlFlagged:
+		t.queue(0, InformationMessage, t.capture.Report())
 	case m.Control == controlHelp:
 		t.queue(0, InformationMessage, help)
 	}
@@ -201,16 +205,21 @@ func (t *Toolbar) threshold(text string) {
 	t.capture.SetThreshold(score)
 }
 
-// Refresh shows the number of flagged frames, if it has changed.
+// Refresh shows the number of flagged frames, and of those without a verdict if
+// there are any, where it has changed.
 func (t *Toolbar) Refresh() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.capture == nil || !t.there {
 		return
 	}
-	if flagged := t.capture.Flagged(); flagged != t.flagged {
+	flagged := fmt.Sprintf("Flagged: %d", t.capture.Flagged())
+	if n := t.capture.Unjudged(); n > 0 {
+		flagged += fmt.Sprintf(", unscored: %d", n)
+	}
+	if flagged != t.flagged {
 		t.flagged = flagged
-		t.queue(controlFlagged, Set, fmt.Sprintf("Flagged: %d", flagged))
+		t.queue(controlFlagged, Set, flagged)
 	}
 }
 

@@ -104,7 +104,16 @@ func (c *capture) Flagged() uint64 {
 	return c.flagged
 }
 
-func (c *capture) Summary() string {
+func (c *capture) Unjudged() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flagged < 2 {
+		return 0
+	}
+	return 7
+}
+
+func (c *capture) Report() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return fmt.Sprintf("threshold %v, paused %v", c.threshold, c.paused)
@@ -169,14 +178,16 @@ func TestToolbar(t *testing.T) {
 	w.send(0, toolbar.Set, "0,9")
 	w.send(0, toolbar.Initialized, "")
 	bar.Attach(c)
-	w.expect("0 1 0.9", "3 2 before\n")
+	w.expect("0 1 0.9", "4 2 before\n")
 	bar.Log("after")
-	w.expect("3 2 after\n")
+	w.expect("4 2 after\n")
 	bar.Refresh()
 	w.expect("2 1 Flagged: 1")
+	bar.Refresh()
+	w.expect("2 1 Flagged: 2, unscored: 7")
 
 	w.send(1, toolbar.Set, "\x01")
-	w.send(2, toolbar.Set, "")
+	w.send(3, toolbar.Set, "")
 	w.expect("0 7 threshold 0.9, paused true")
 	w.send(1, toolbar.Set, "\x00")
 	w.send(0, toolbar.Set, "1.5")
@@ -186,7 +197,7 @@ func TestToolbar(t *testing.T) {
 	w.send(0, toolbar.Set, " .25 ")
 	w.send(2, toolbar.Set, "")
 	w.expect("0 7 threshold 0.25, paused false")
-	w.send(5, toolbar.Set, "")
+	w.send(6, toolbar.Set, "")
 	if m, err := toolbar.Read(w.in); err != nil || m.Command != toolbar.InformationMessage || !strings.Contains(string(m.Payload), "threshold") {
 		t.Errorf("help is %+v, %v", m, err)
 	}
@@ -206,10 +217,10 @@ func TestNonsense(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 100_000 / 6 { // more than the pipe holds
-		w.send(5, toolbar.Set, "")
+		w.send(6, toolbar.Set, "")
 	}
 	bar.Log("still there")
-	w.expect("3 2 still there\n")
+	w.expect("4 2 still there\n")
 	select {
 	case <-bar.Gone():
 		t.Error("gone")
