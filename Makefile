@@ -18,7 +18,7 @@ RACE := ./annotator/dumpcap ./annotator/engine ./annotator/eval ./annotator/scor
 # What the tests call, as program:package of Debian.
 TOOLS := tshark:tshark editcap:wireshark-common gcc:gcc zstd:zstd lua5.2:lua5.2 lua5.4:lua5.4 \
 	luacheck:lua-check shellcheck:shellcheck jq:jq \
-	ip:iproute2 nmap:nmap
+	ip:iproute2 nmap:nmap curl:curl
 
 # Wiresharks of other releases that the tests in lua/ use, where they can be had.
 WIRESHARKS ?= 4.4

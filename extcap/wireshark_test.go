@@ -416,20 +416,12 @@ func TestNobodyReads(t *testing.T) {
 const role = "AMPULLA_TEST_ROLE"
 
 // play plays a part of the lab, if the environment says so: a web server, or
-// somebody who fetches from it for ever.
+// somebody who sends datagrams for ever.
 func play() {
 	switch part, address, _ := strings.Cut(os.Getenv(role), " "); part {
 	case "web":
 		page := bytes.Repeat([]byte("page "), 2000)
 		_ = http.ListenAndServe(address, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(page) }))
-	case "load":
-		for {
-			if answer, err := http.Get("http://" + address); err == nil {
-				_, _ = io.Copy(io.Discard, answer.Body)
-				_ = answer.Body.Close()
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
 	case "datagrams":
 		conn, err := net.Dial("udp", address)
 		for n := 0; err == nil; n++ {
