@@ -50,6 +50,7 @@ var mayImport = map[string][]string{
 		"annotator/score", "annotator/detect", "annotator/engine", "annotator/verdict", "annotator/rewrite"},
 	"extcap/sentence":    {},
 	"extcap/toolbar":     {"extcap/sentence"},
+	"extcap/sink":        {},
 	"extcap/source":      {"annotator/dumpcap", "annotator/pcapng"},
 	"extcap/bridge":      {"annotator/backlog", "annotator/packet", "annotator/rewrite", "annotator/verdict", "grpc/client"},
 	"annotator/plugin":   {"lua"}, // installs ai.lua

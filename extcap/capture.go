@@ -9,11 +9,10 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"ampulla/annotator/dumpcap"
 	"ampulla/annotator/verdict"
 	"ampulla/extcap/bridge"
+	"ampulla/extcap/sink"
 	"ampulla/extcap/source"
 	"ampulla/extcap/toolbar"
 	"ampulla/grpc/client"
@@ -71,7 +70,7 @@ func capture(ctx context.Context, flags arguments) (err error) {
 		return err
 	}
 	bar.Attach(attached{b})
-	fifo, err := openFifo(ctx, flags["fifo"])
+	fifo, err := sink.Open(ctx, flags["fifo"])
 	if err != nil {
 		return err
 	}
@@ -90,23 +89,8 @@ func awaitWireshark(ctx context.Context, bar *toolbar.Toolbar, fifo string) {
 	case <-bar.Opened():
 	case <-ctx.Done():
 	}
-	if file, err := openFifo(ctx, fifo); err == nil {
+	if file, err := sink.Open(ctx, fifo); err == nil {
 		_ = file.Close()
-	}
-}
-
-// openFifo opens a fifo for writing as soon as somebody reads it.
-func openFifo(ctx context.Context, path string) (*os.File, error) {
-	for {
-		file, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
-		if !errors.Is(err, syscall.ENXIO) { // nobody reads yet
-			return file, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(20 * time.Millisecond):
-		}
 	}
 }
 
@@ -166,7 +150,7 @@ func (s settings) noAnnotator(err error) error {
 
 // carry runs the bridge until the source ends, Wireshark lets go of the fifo, or
 // somebody wants the capture to end.
-func carry(ctx context.Context, src source.Source, b *bridge.Bridge, fifo *os.File, bar *toolbar.Toolbar) error {
+func carry(ctx context.Context, src source.Source, b *bridge.Bridge, fifo *sink.Fifo, bar *toolbar.Toolbar) error {
 	done := make(chan error, 1)
 	go func() { done <- b.Run(context.Background(), src, fifo) }()
 	figures := time.NewTicker(refresh)
@@ -178,7 +162,7 @@ func carry(ctx context.Context, src source.Source, b *bridge.Bridge, fifo *os.Fi
 			return ending(err)
 		case <-figures.C:
 			bar.Refresh()
-			if os.Getppid() == parent && !unread(fifo) {
+			if os.Getppid() == parent && !fifo.Unread() {
 				continue
 			}
 		case <-ctx.Done():
@@ -191,21 +175,6 @@ func carry(ctx context.Context, src source.Source, b *bridge.Bridge, fifo *os.Fi
 	}
 }
 
-// unread tells whether nobody reads a fifo any more.
-func unread(fifo *os.File) bool {
-	raw, err := fifo.SyscallConn()
-	if err != nil {
-		return false
-	}
-	gone := false
-	_ = raw.Control(func(fd uintptr) {
-		poll := []unix.PollFd{{Fd: int32(fd)}} // errors are told unasked
-		_, err := unix.Poll(poll, 0)
-		gone = err == nil && poll[0].Revents&unix.POLLERR != 0
-	})
-	return gone
-}
-
 // ending sorts out why the bridge came to its end: that Wireshark is gone is no
 // error, nor that the end took too long.
 func ending(err error) error {
@@ -214,6 +183,9 @@ func ending(err error) error {
 	}
 	if e, ok := errors.AsType[*dumpcap.Error](err); ok {
 		return e // without the block at which it happened
+	}
+	if errors.Is(err, sink.ErrFull) {
+		return hintError{err, "make room there, or save elsewhere; what was captured before is saved"}
 	}
 	return err
 }

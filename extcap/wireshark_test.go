@@ -425,7 +425,7 @@ func play() {
 	case "datagrams":
 		conn, err := net.Dial("udp", address)
 		for n := 0; err == nil; n++ {
-			_, _ = fmt.Fprintf(conn, "datagram %d", n)
+			_, _ = fmt.Fprintf(conn, "datagram %d %01000d", n, n)
 			time.Sleep(10 * time.Millisecond)
 		}
 	default:
