@@ -3,7 +3,7 @@
 # floods of packets from b to a. It is gone when the script ends.
 # shellcheck shell=bash
 
-for tool in ip trafgen tshark dumpcap capinfos; do
+for tool in ip trafgen tcpreplay tshark dumpcap capinfos; do
     command -v "$tool" >/dev/null || { echo "${0##*/}: error: $tool is missing" >&2; exit 1; }
 done
 ((EUID == 0)) || { echo "${0##*/}: error: only root can make network namespaces" >&2; exit 1; }
@@ -36,19 +36,19 @@ done
 mac_a=$(ip netns exec "$a" cat /sys/class/net/veth0/address)
 mac_b=$(ip netns exec "$b" cat /sys/class/net/veth0/address)
 ethernet="eth(da=$mac_a, sa=$mac_b), ipv4(saddr=10.77.0.2, daddr=10.77.0.1)"
-echo "{ $ethernet, udp(sport=5000, dport=9), fill('x', 58) }" >"$dir/udp"
-echo "{ $ethernet, tcp(sport=drnd(), dport=80, syn, win=64240) }" >"$dir/tcp"
+trafgen -o "$dir/udp.pcap" -n 50000 -q "{ $ethernet, udp(sport=5000, dport=9), fill('x', 58) }" >/dev/null 2>&1
+trafgen -o "$dir/tcp.pcap" -n 50000 -q "{ $ethernet, tcp(sport=drnd(), dport=80, syn, win=64240) }" >/dev/null 2>&1
 # What host a would answer takes time that a sniffer does not have to share.
 ip -n "$a" addr del 10.77.0.1/24 dev veth0
 
 # sent prints how many packets host b has sent.
 sent() { ip netns exec "$b" cat /sys/class/net/veth0/statistics/tx_packets; }
 
-# flood KIND RATE SECONDS sends udp or tcp, and prints how many it sent.
+# flood KIND RATE SECONDS sends udp or tcp, evenly, and prints how many it sent.
 flood() {
     local before
     before=$(sent)
-    ip netns exec "$b" trafgen -i "$dir/$1" -o veth0 -P 1 -b "${2}pps" -n $(($2 * $3)) -q >/dev/null 2>&1
+    ip netns exec "$b" tcpreplay -q -K -i veth0 -p "$2" --pps-multi $(($2 / 1000 + 1)) -L $(($2 * $3)) -l 0 "$dir/$1.pcap" >/dev/null 2>&1
     echo $(($(sent) - before))
 }
 
