@@ -57,7 +57,7 @@ var mayImport = map[string][]string{
 	"proto/annotator/v1": {},
 	"grpc/socket":        {},
 	"grpc/grpctest":      {"grpc/socket", "proto/annotator/v1"}, // for tests
-	"grpc/server": {"annotator/pcapng", "annotator/packet", "annotator/score", "annotator/engine",
+	"grpc/server": {"annotator/pcapng", "annotator/packet", "annotator/feature", "annotator/score", "annotator/engine",
 		"annotator/verdict", "annotator/output", "annotator/rewrite", "annotator/dumpcap", "annotator/backlog", "proto/annotator/v1"},
 	// The client runs inside other programs, such as Wireshark: no engine.
 	"grpc/client":           {"annotator/packet", "annotator/verdict", "grpc/socket", "proto/annotator/v1"},

@@ -12,7 +12,6 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
-	"ampulla/annotator/incident"
 	"ampulla/annotator/verdict"
 )
 
@@ -62,7 +61,7 @@ func (p *progress) finish(summary string, more ...string) {
 
 // incidentLines says in a line each which incidents score above the threshold:
 // "incident 2: port scan, score 1.00, frames 476 to 923: 218 probes …".
-func incidentLines(incidents []incident.Incident, threshold float64) []string {
+func incidentLines(incidents []verdict.Incident, threshold float64) []string {
 	const most = 10
 	var lines []string
 	n := 0

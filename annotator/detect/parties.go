@@ -14,7 +14,7 @@ type Role uint8
 // The roles. RoleHosts is for what cannot tell: what the model finds rare, and
 // what follows something that the same two hosts did.
 const (
-	RoleHosts   Role = iota // the client of the conversation to its server, and part of anything between the two
+	RoleHosts   Role = iota // the client of the conversation to any server, and part of anything between the two
 	RoleClient              // the client to the server, whatever the service
 	RoleService             // the client to one service of the server
 	RoleScan                // the sender to the receiver, whatever the port
@@ -91,7 +91,8 @@ func (r Role) Parties(o *flow.Observation) Parties {
 	}
 	client, _ := o.Client()
 	server, port := o.Server()
-	parties := Parties{Actor: Party{Addr: client}, Target: Party{Addr: server}, Domain: p.Domain, AnyService: r != RoleService}
+	parties := Parties{Actor: Party{Addr: client}, Target: Party{Addr: server}, Domain: p.Domain,
+		ManyTargets: r == RoleHosts, AnyService: r != RoleService}
 	if p.Proto == packet.ProtoTCP || p.Proto == packet.ProtoUDP || p.Proto == packet.ProtoSCTP {
 		parties.Service = Service{p.Proto, port}
 	}

@@ -112,7 +112,11 @@ func (e *Engine) judge(c *chunk, out []verdict.Verdict) []verdict.Verdict {
 		})
 		v := &out[len(out)-1]
 		v.Class, v.Confidence = class(o)
-		e.grade(v, o, c.opinion(i))
+		model := c.opinion(i)
+		e.grade(v, o, model)
+		if e.frames == e.cfg.Explain {
+			e.explanation = feature.Values(model.row, e.normal)
+		}
 	}
 	return out
 }

@@ -58,6 +58,9 @@ type Config struct {
 	// opinion of its packets counts. Until then, and unless a detector found
 	// something, the verdict is verdict.Learning.
 	Learning uint32
+	// Explain is the number of a frame to explain, see [Engine.Explanation]; 0
+	// for none. Verdicts do not depend on it.
+	Explain uint64
 }
 
 // Default returns the configuration that the published figures were measured
@@ -85,8 +88,9 @@ type Engine struct {
 	normal    []feature.Quantiles
 	decoder   packet.Decoder
 
-	frames uint64 // judged so far
-	chunk  *chunk // of Process
+	frames      uint64 // judged so far
+	chunk       *chunk // of Process
+	explanation []feature.Value
 }
 
 // New returns an Engine for one capture.
@@ -147,7 +151,15 @@ func class(o *flow.Observation) (name string, confidence float64) {
 
 // Incidents returns the incidents of the frames so far, see
 // [incident.Tracker.All].
-func (e *Engine) Incidents() []incident.Incident { return e.incidents.All() }
+func (e *Engine) Incidents() []verdict.Incident { return e.incidents.All() }
+
+// IncidentsForgotten is how many incidents are not kept any more.
+func (e *Engine) IncidentsForgotten() uint64 { return e.incidents.Forgotten() }
+
+// Explanation returns what the anomaly model saw of the frame Config.Explain, the
+// most unusual first; nil if that frame was not judged yet, or too little was
+// known for the model to look at it.
+func (e *Engine) Explanation() []feature.Value { return e.explanation }
 
 // grade fills in score, level, type, reason and incident. The score is the
 // highest that anyone gives. A detector that found something names the type even

@@ -1,8 +1,10 @@
 package feature
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -11,6 +13,39 @@ import (
 // the vector.
 type Quantiles struct {
 	P50, P99, P999 float64
+}
+
+// Value is what one feature of an anomaly vector was, beside what it is on
+// benign packets; on the scale of people, not of the vector.
+type Value struct {
+	Name  string
+	Words string // Feature.Phrase with the value in it; may be empty
+	Value string
+	// Median, Most and Rare are what half, 99 % and 99.9 % of benign packets have
+	// at most.
+	Median, Most, Rare string
+	// Excess is how far the value is beyond Most, in units of the distance from
+	// Median to Rare; negative if it is not.
+	Excess float64
+}
+
+// Values returns the values of an anomaly vector, the farthest beyond what benign
+// packets have first, and those equally far in the order of the features. It
+// returns nil if normal has not one entry a value.
+func Values(row []float32, normal []Quantiles) []Value {
+	if len(row) != AnomalyWidth || len(normal) != AnomalyWidth {
+		return nil
+	}
+	values := make([]Value, len(row))
+	for i := range anomaly {
+		f, q, x := &anomaly[i].Feature, normal[i], float64(row[i])
+		values[i] = Value{
+			Name: f.Name, Words: strings.Replace(f.Phrase, "%s", f.words(x), 1), Value: f.words(x),
+			Median: f.words(q.P50), Most: f.words(q.P99), Rare: f.words(q.P999), Excess: excess(x, q),
+		}
+	}
+	slices.SortStableFunc(values, func(a, b Value) int { return cmp.Compare(b.Excess, a.Excess) })
+	return values
 }
 
 // Explain puts into words which value of an anomaly vector is the farthest

@@ -23,7 +23,7 @@ type event struct {
 	services        tally[detect.Service]
 	elsewhere       bool // some packets went to none of these
 
-	first, last Moment
+	first, last verdict.Moment
 	latest      int64 // time of the last packet
 	packets     uint64
 	anomalous   uint64
@@ -72,8 +72,8 @@ func (e *event) end() {
 }
 
 // incident returns what is known of e by now.
-func (e *event) incident() Incident {
-	return Incident{
+func (e *event) incident() verdict.Incident {
+	return verdict.Incident{
 		Number: e.number, Type: e.kind, Score: e.score, Reason: e.reason,
 		Actors: texts(e.actors.listed), ActorCount: e.actors.n,
 		Targets: texts(e.targets.listed), TargetCount: e.targets.n,

@@ -86,6 +86,14 @@ func TestEvents(t *testing.T) {
 			w.found(verdict.Outlier, detect.RoleHosts, 0.6, attacker, other)
 		}, "1 port_scan 0.85: [10.0.0.66] 1 -> [10.0.0.5] 1 at [], frames 1-1, 1 packets, 1 flows: port_scan of frame 1\n" +
 			"2 outlier 0.6: [10.0.0.66] 1 -> [10.0.0.6] 1 at [tcp/80], frames 2-2, 1 packets, 1 flows: outlier of frame 2\n"},
+		{"what the model finds of one host is one event, until more is known of a part of it", func(w *wire) {
+			w.found(verdict.Outlier, detect.RoleHosts, 0.6, attacker, victim)
+			w.found(verdict.Outlier, detect.RoleHosts, 0.6, attacker, other)
+			w.found(verdict.PortScan, detect.RoleScan, 0.85, attacker, victim)
+			w.found(verdict.Outlier, detect.RoleHosts, 0.7, attacker, victim)
+			w.found(verdict.Outlier, detect.RoleHosts, 0.7, attacker, other)
+		}, "1 outlier 0.7: [10.0.0.66] 1 -> [10.0.0.5 10.0.0.6] 2 at [tcp/80], frames 1-5, 3 packets, 2 flows: outlier of frame 5\n" +
+			"2 port_scan 0.85: [10.0.0.66] 1 -> [10.0.0.5] 1 at [], frames 3-4, 2 packets, 1 flows: port_scan of frame 3\n"},
 		{"a sweep has many targets, one service", func(w *wire) {
 			for i := range 3 {
 				w.found(verdict.HostScan, detect.RoleSweep, 0.85, attacker, fmt.Sprintf("10.0.0.%d:445", i+1))

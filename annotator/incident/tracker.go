@@ -65,17 +65,24 @@ func (t *Tracker) Observe(v *verdict.Verdict, role detect.Role, o *flow.Observat
 // vague packet is one of which only the hosts are known.
 func (t *Tracker) eventOf(v *verdict.Verdict, p *detect.Parties, vague bool) *event {
 	k := keyOf(v.Type, p)
-	e, known := t.open.Get(k)
-	if known && !e.goesOn(v.Time) {
-		t.open.Remove(k) // the next of the kind is another
-		known = false
+	var e *event
+	if vague {
+		e = t.between(p, v.Time)
 	}
-	if !known {
-		if e = t.between(p, vague, v.Time); e == nil {
-			e = t.begin(k, v)
-		} else if !vague {
+	if e == nil {
+		e, _ = t.open.Get(k)
+	}
+	if e != nil && !e.goesOn(v.Time) {
+		t.open.Remove(k) // the next of the kind is another
+		e = nil
+	}
+	if e == nil && !vague {
+		if e = t.unnamed(p, v.Time); e != nil {
 			t.rename(e, k)
 		}
+	}
+	if e == nil {
+		e = t.begin(k, v)
 	}
 	if !p.ManyActors { // they are forged as often as not
 		t.pairs.Add(pair{p.Actor, p.Target, p.Domain}, e)
@@ -83,22 +90,12 @@ func (t *Tracker) eventOf(v *verdict.Verdict, p *detect.Parties, vague bool) *ev
 	return e
 }
 
-// between returns what goes on between the hosts of a packet that has no event
-// of its own: anything for a vague packet, whose sides become those of the
-// event, something vague for others. It returns nil if there is nothing.
-func (t *Tracker) between(p *detect.Parties, vague bool, now int64) *event {
-	if p.ManyActors {
-		return nil
-	}
+// between returns what goes on between the hosts of a vague packet, and turns
+// its sides to those of that; nil if nothing does.
+func (t *Tracker) between(p *detect.Parties, now int64) *event {
 	forth, back := pair{p.Actor, p.Target, p.Domain}, pair{p.Target, p.Actor, p.Domain}
 	for _, sides := range [...]pair{forth, back} {
 		e, ok := t.pairs.Get(sides)
-		if ok && !e.ended && !vague && e.vague && sides == forth && e.goesOn(now) {
-			return e
-		}
-		if !vague {
-			continue
-		}
 		if !ok || e.ended {
 			e = t.against(sides)
 		}
@@ -109,6 +106,16 @@ func (t *Tracker) between(p *detect.Parties, vague bool, now int64) *event {
 		}
 	}
 	return nil
+}
+
+// unnamed returns what goes on between an actor and a target, and nobody else, if
+// nobody knows yet what it is.
+func (t *Tracker) unnamed(p *detect.Parties, now int64) *event {
+	e, ok := t.pairs.Get(pair{p.Actor, p.Target, p.Domain})
+	if p.ManyActors || !ok || e.ended || !e.vague || e.targets.n > 1 || !e.goesOn(now) {
+		return nil
+	}
+	return e
 }
 
 // against returns an event of many against the target, nil if there is none.
@@ -174,8 +181,8 @@ func keyOf(kind verdict.Type, p *detect.Parties) key {
 
 // All returns the incidents that are kept, in the order of their numbers, as
 // they are by now.
-func (t *Tracker) All() []Incident {
-	all := make([]Incident, len(t.kept))
+func (t *Tracker) All() []verdict.Incident {
+	all := make([]verdict.Incident, len(t.kept))
 	for i, e := range t.kept {
 		all[i] = e.incident()
 	}
@@ -193,6 +200,6 @@ func near(a, b int64, d time.Duration) bool {
 	return b-a >= 0 && b-a <= int64(d) // b-a < 0: farther than an int64 reaches
 }
 
-func momentOf(v *verdict.Verdict) Moment {
-	return Moment{Frame: v.Frame, Time: time.Unix(0, v.Time).UTC()}
+func momentOf(v *verdict.Verdict) verdict.Moment {
+	return verdict.Moment{Frame: v.Frame, Time: time.Unix(0, v.Time).UTC()}
 }

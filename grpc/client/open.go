@@ -74,7 +74,7 @@ func (c *Conn) open(ctx context.Context, options Options) (s *Session, heard boo
 		return nil, heard, err
 	}
 	s = &Session{
-		options: options, counters: &c.counters, conn: conn, cancel: cancel, model: started.GetModel(),
+		options: options, counters: &c.counters, conn: conn, cancel: cancel, model: started.GetModel(), contract: started.GetContract(),
 		kick: make(chan struct{}, 1), changed: make(chan struct{}), verdicts: verdicts{keep: options.Keep},
 	}
 	go s.send(life, calls)

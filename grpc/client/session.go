@@ -57,6 +57,7 @@ type Session struct {
 	conn     *grpc.ClientConn
 	cancel   context.CancelFunc
 	model    string        // version of the annotator's models
+	contract uint32        // that the annotator knows
 	kick     chan struct{} // tells the sender to send what there is
 
 	mu       sync.Mutex
@@ -65,8 +66,9 @@ type Session struct {
 	sent     uint64 // of these
 	hurry    bool   // somebody waits: send what there is
 	verdicts verdicts
-	scores   []uint16      // for Options.Scores
-	changed  chan struct{} // closed and replaced when frames left, verdicts arrived or the session failed
+	scores   []uint16 // for Options.Scores
+	inquiry  inquiry
+	changed  chan struct{} // closed and replaced when frames left, answers arrived or the session failed
 	err      error         // sticky
 }
 
@@ -152,6 +154,14 @@ func (s *Session) Judged() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.verdicts.count()
+}
+
+// Last returns the latest frame so far of an incident, as far as its verdicts are
+// kept; 0 if there is none.
+func (s *Session) Last(incident uint32) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.verdicts.spans[incident].last
 }
 
 // until waits until done, which is called with the lock held, for at most d.

@@ -23,6 +23,12 @@ func (s *Session) send(ctx context.Context, calls stream) {
 				return // the cause comes with Recv
 			}
 			s.counters.sent.Add(uint64(len(batch)))
+			if !s.inquire(calls) {
+				return
+			}
+		}
+		if !s.inquire(calls) {
+			return
 		}
 	}
 }
@@ -67,7 +73,12 @@ func (s *Session) receive(calls stream) {
 			s.fail(broken(err))
 			return
 		}
-		if err := s.store(answer.GetVerdicts().GetVerdicts()); err != nil {
+		if list := answer.GetIncidents(); list != nil {
+			err = s.storeIncidents(list)
+		} else {
+			err = s.store(answer.GetVerdicts().GetVerdicts())
+		}
+		if err != nil {
 			s.fail(broken(err))
 			return
 		}

@@ -7,7 +7,7 @@ import (
 	annotatorv1 "ampulla/proto/annotator/v1"
 )
 
-// verdicts holds the verdicts of a session in 24 bytes each: what repeats
+// verdicts holds the verdicts of a session in 28 bytes each: what repeats
 // (classes, types, Community IDs, most reasons) is kept once.
 type verdicts struct {
 	keep  int    // see Options.Keep
@@ -16,12 +16,16 @@ type verdicts struct {
 	texts []string
 	index map[string]uint32 // of texts
 	bytes int               // that texts and index take, about
+	spans map[uint32]span   // of the incidents of rows
 }
+
+// span is the first and the last frame of an incident.
+type span struct{ first, last uint64 }
 
 // row is a verdict; its texts are indices.
 type row struct {
 	class, kind, reason, id uint32
-	flow                    uint32
+	flow, incident          uint32
 	score                   uint16 // thousandths
 	confidence              uint8  // hundredths
 	level                   uint8
@@ -46,17 +50,26 @@ func (l *verdicts) add(v *annotatorv1.Verdict) error {
 		return fmt.Errorf("verdict of frame %d: score %d, confidence %d, level %d are out of range",
 			v.GetFrame(), v.GetScorePermille(), v.GetConfidencePercent(), v.GetLevel())
 	}
+	if (v.GetIncident() == 0) != (v.GetIncidentFirst() == 0) || v.GetIncidentFirst() > v.GetFrame() {
+		return fmt.Errorf("verdict of frame %d: incident %d cannot begin with frame %d", v.GetFrame(), v.GetIncident(), v.GetIncidentFirst())
+	}
 	if len(l.rows) >= 2*l.keep {
 		l.forget()
 	}
 	l.rows = append(l.rows, row{
 		class: l.text(v.GetClass()), kind: l.text(v.GetType()), reason: l.text(v.GetReason()), id: l.text(v.GetCommunityId()),
-		flow: v.GetFlow(), score: uint16(v.GetScorePermille()), confidence: uint8(v.GetConfidencePercent()), level: uint8(v.GetLevel()),
+		flow: v.GetFlow(), incident: v.GetIncident(), score: uint16(v.GetScorePermille()), confidence: uint8(v.GetConfidencePercent()), level: uint8(v.GetLevel()),
 	})
+	if n := v.GetIncident(); n != 0 {
+		if l.spans == nil {
+			l.spans = map[uint32]span{}
+		}
+		l.spans[n] = span{v.GetIncidentFirst(), v.GetFrame()}
+	}
 	return nil
 }
 
-// forget drops the older half, and the texts that only it had.
+// forget drops the older half, and the texts and incidents that only it had.
 func (l *verdicts) forget() {
 	l.gone += uint64(l.keep)
 	l.rows = l.rows[:copy(l.rows, l.rows[l.keep:])]
@@ -65,6 +78,13 @@ func (l *verdicts) forget() {
 	for i := range l.rows {
 		for _, text := range []*uint32{&l.rows[i].class, &l.rows[i].kind, &l.rows[i].reason, &l.rows[i].id} {
 			*text = l.text(old[*text])
+		}
+	}
+	spans := l.spans
+	l.spans = map[uint32]span{}
+	for i := range l.rows {
+		if n := l.rows[i].incident; n != 0 {
+			l.spans[n] = spans[n]
 		}
 	}
 }
@@ -100,7 +120,7 @@ func (l *verdicts) get(n uint64, model string) (verdict.Verdict, bool) {
 	return verdict.Verdict{
 		Frame: n, Class: l.texts[r.class], Confidence: hundredths(r.confidence), Score: thousandths(r.score),
 		Level: levels[r.level], Type: verdict.Type(l.texts[r.kind]), Reason: l.texts[r.reason],
-		Flow: r.flow, CommunityID: l.texts[r.id], Model: model,
+		Flow: r.flow, CommunityID: l.texts[r.id], Model: model, Incident: r.incident, IncidentFirst: l.spans[r.incident].first,
 	}, true
 }
 

@@ -55,6 +55,10 @@ func Peers() []Peer {
 			return calls.Send(verdicts(make([]*annotatorv1.Verdict, 100_000)...))
 		}), "more verdicts than frames"},
 		{"verdicts of other frames", lying(&annotatorv1.Verdict{Frame: 7}), "verdict of frame 7 instead of 1"},
+		{"an incident from the future", lying(&annotatorv1.Verdict{Frame: 1, Incident: 1, IncidentFirst: 2}), "cannot begin with frame 2"},
+		{"incidents that nobody asked for", greeting(func(calls Calls) error {
+			return calls.Send(&annotatorv1.SessionResponse{Message: &annotatorv1.SessionResponse_Incidents{Incidents: &annotatorv1.IncidentList{}}})
+		}), "incidents that nobody asked for"},
 		{"score out of range", lying(&annotatorv1.Verdict{Frame: 1, ScorePermille: 1001}), "out of range"},
 		{"fails at the first batch", greeting(func(calls Calls) error {
 			_, _ = calls.Recv()

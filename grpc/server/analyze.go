@@ -47,6 +47,7 @@ func (s *Server) Analyze(stream analyzeStream) error {
 	}
 	cfg := s.cfg.Engine
 	cfg.Workers = runtime.GOMAXPROCS(0) // somebody waits for it
+	cfg.Explain = options.GetExplain()
 	session, err := s.newSession(options.GetSession(), cfg)
 	if err != nil {
 		return err
@@ -185,6 +186,9 @@ func (a *analysis) run() error {
 		w = out
 	}
 	counts, err := rewrite.Annotate(ctx, a, w, cfg)
+	if errors.Is(err, errExplained) {
+		err = nil
+	}
 	if err == nil || pcapng.IsBroken(err) {
 		a.send()
 	}
@@ -202,6 +206,7 @@ func (a *analysis) run() error {
 		return fileError(err)
 	}
 	a.summary.Flagged, a.summary.Uncommentable = counts.Flagged, counts.Uncommentable
+	a.summary.Incidents = a.incidents()
 	if broken, ok := errors.AsType[*pcapng.Error](err); ok {
 		a.summary.Broken = &annotatorv1.Break{Block: broken.Block, Offset: uint64(broken.Offset), Cause: valid(broken.Err.Error())}
 	}
@@ -213,6 +218,9 @@ func (a *analysis) run() error {
 	}
 	return nil
 }
+
+// errExplained ends an analysis that has found out all that was asked for.
+var errExplained = errors.New("explained")
 
 // take counts a verdict, and sends it if selected.
 func (a *analysis) take(v *verdict.Verdict) error {
@@ -228,6 +236,13 @@ func (a *analysis) take(v *verdict.Verdict) error {
 	if flagged {
 		sum.Flagged++
 		sum.FlaggedByType[string(v.Type)]++
+	}
+	if v.Frame == a.options.GetExplain() {
+		a.summary.Explanation = &annotatorv1.Explanation{Verdict: &annotatorv1.Verdict{}, Features: features(a.engine.Explanation())}
+		a.fill(a.summary.Explanation.Verdict, v)
+		if a.options.GetVerdicts() == annotatorv1.Selection_SELECTION_NONE && a.options.GetOutput() == "" {
+			return errExplained
+		}
 	}
 	switch selected[a.options.GetVerdicts()] {
 	case rewrite.CommentNone:

@@ -156,7 +156,7 @@ func TestAnalyze(t *testing.T) {
 				t.Error("the output is not what annotate writes")
 			}
 			if diff := cmp.Diff(summaryOf(verdicts, threshold), got.summary, protocmp.Transform(),
-				protocmp.IgnoreFields(&annotatorv1.AnalyzeSummary{}, "broken", "output", "flows")); diff != "" {
+				protocmp.IgnoreFields(&annotatorv1.AnalyzeSummary{}, "broken", "output", "flows", "incidents")); diff != "" {
 				t.Error(diff)
 			}
 			if broken := got.summary.GetBroken(); (broken != nil) != (len(tt.in) < len(whole)) ||
@@ -343,7 +343,9 @@ func TestAnalyzeWithoutOptions(t *testing.T) {
 // once, as everywhere.
 func TestAnalyzeEmptyFile(t *testing.T) {
 	got, err := analyze(t, serve(t, nil), &annotatorv1.AnalyzeOptions{}, nil)
-	want := &annotatorv1.AnalyzeSummary{Broken: &annotatorv1.Break{Block: 1, Cause: "input is empty"}}
+	want := &annotatorv1.AnalyzeSummary{
+		Broken: &annotatorv1.Break{Block: 1, Cause: "input is empty"}, Incidents: &annotatorv1.IncidentList{},
+	}
 	if err != nil || !proto.Equal(got.summary, want) {
 		t.Errorf("%v, %v", got.summary, err)
 	}

@@ -61,11 +61,17 @@ func (s *Server) Session(stream grpc.BidiStreamingServer[annotatorv1.SessionRequ
 		if err != nil {
 			return err
 		}
-		verdicts, err := session.answer(request.GetFrames())
-		if err != nil {
-			return err
+		response := &annotatorv1.SessionResponse{}
+		if request.GetIncidents() != nil {
+			response.Message = &annotatorv1.SessionResponse_Incidents{Incidents: session.incidents()}
+		} else {
+			verdicts, err := session.answer(request.GetFrames())
+			if err != nil {
+				return err
+			}
+			response.Message = &annotatorv1.SessionResponse_Verdicts{Verdicts: verdicts}
 		}
-		if err := stream.Send(&annotatorv1.SessionResponse{Message: &annotatorv1.SessionResponse_Verdicts{Verdicts: verdicts}}); err != nil {
+		if err := stream.Send(response); err != nil {
 			return err
 		}
 	}
@@ -176,28 +182,3 @@ func (s *session) Process(frames []packet.Frame, out []verdict.Verdict) ([]verdi
 }
 
 func (s *session) flagged(v *verdict.Verdict) bool { return v.Score > s.threshold }
-
-// message puts verdicts into a message.
-func (s *session) message(verdicts []verdict.Verdict) *annotatorv1.VerdictBatch {
-	store := make([]annotatorv1.Verdict, len(verdicts))
-	batch := &annotatorv1.VerdictBatch{Verdicts: make([]*annotatorv1.Verdict, len(verdicts))}
-	for i := range verdicts {
-		v, m := &verdicts[i], &store[i]
-		m.Frame, m.Class, m.Level, m.Type, m.Flow = v.Frame, v.Class, levels[v.Level], string(v.Type), v.Flow
-		m.ConfidencePercent = uint32(math.Round(v.Confidence * 100))
-		m.ScorePermille = uint32(math.Round(v.Score * 1000))
-		m.Flagged = s.flagged(v)
-		if v.Score > s.terseBelow || s.terseBelow == 0 {
-			m.Reason, m.CommunityId = v.Reason, v.CommunityID
-		}
-		batch.Verdicts[i] = m
-	}
-	return batch
-}
-
-var levels = map[verdict.Level]annotatorv1.Level{
-	verdict.Normal:     annotatorv1.Level_LEVEL_NORMAL,
-	verdict.Suspicious: annotatorv1.Level_LEVEL_SUSPICIOUS,
-	verdict.Anomalous:  annotatorv1.Level_LEVEL_ANOMALOUS,
-	verdict.Learning:   annotatorv1.Level_LEVEL_LEARNING,
-}

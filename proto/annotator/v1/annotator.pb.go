@@ -188,7 +188,7 @@ func (x Capture_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Capture_State.Descriptor instead.
 func (Capture_State) EnumDescriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{21, 0}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{26, 0}
 }
 
 type SessionRequest struct {
@@ -197,6 +197,7 @@ type SessionRequest struct {
 	//
 	//	*SessionRequest_Options
 	//	*SessionRequest_Frames
+	//	*SessionRequest_Incidents
 	Message       isSessionRequest_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -257,6 +258,15 @@ func (x *SessionRequest) GetFrames() *FrameBatch {
 	return nil
 }
 
+func (x *SessionRequest) GetIncidents() *IncidentsRequest {
+	if x != nil {
+		if x, ok := x.Message.(*SessionRequest_Incidents); ok {
+			return x.Incidents
+		}
+	}
+	return nil
+}
+
 type isSessionRequest_Message interface {
 	isSessionRequest_Message()
 }
@@ -269,9 +279,16 @@ type SessionRequest_Frames struct {
 	Frames *FrameBatch `protobuf:"bytes,2,opt,name=frames,proto3,oneof"`
 }
 
+type SessionRequest_Incidents struct {
+	// Asks for the incidents of the frames so far. Since contract 2.
+	Incidents *IncidentsRequest `protobuf:"bytes,3,opt,name=incidents,proto3,oneof"`
+}
+
 func (*SessionRequest_Options) isSessionRequest_Message() {}
 
 func (*SessionRequest_Frames) isSessionRequest_Message() {}
+
+func (*SessionRequest_Incidents) isSessionRequest_Message() {}
 
 type SessionOptions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -486,6 +503,7 @@ type SessionResponse struct {
 	//
 	//	*SessionResponse_Started
 	//	*SessionResponse_Verdicts
+	//	*SessionResponse_Incidents
 	Message       isSessionResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -546,6 +564,15 @@ func (x *SessionResponse) GetVerdicts() *VerdictBatch {
 	return nil
 }
 
+func (x *SessionResponse) GetIncidents() *IncidentList {
+	if x != nil {
+		if x, ok := x.Message.(*SessionResponse_Incidents); ok {
+			return x.Incidents
+		}
+	}
+	return nil
+}
+
 type isSessionResponse_Message interface {
 	isSessionResponse_Message()
 }
@@ -558,9 +585,15 @@ type SessionResponse_Verdicts struct {
 	Verdicts *VerdictBatch `protobuf:"bytes,2,opt,name=verdicts,proto3,oneof"`
 }
 
+type SessionResponse_Incidents struct {
+	Incidents *IncidentList `protobuf:"bytes,3,opt,name=incidents,proto3,oneof"` // answers IncidentsRequest
+}
+
 func (*SessionResponse_Started) isSessionResponse_Message() {}
 
 func (*SessionResponse_Verdicts) isSessionResponse_Message() {}
+
+func (*SessionResponse_Incidents) isSessionResponse_Message() {}
 
 type SessionStarted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -692,7 +725,12 @@ type Verdict struct {
 	// Community ID version 1 of the flow, seed 0; empty if there is none.
 	CommunityId string `protobuf:"bytes,9,opt,name=community_id,json=communityId,proto3" json:"community_id,omitempty"`
 	// The score is above SessionOptions.threshold.
-	Flagged       bool `protobuf:"varint,10,opt,name=flagged,proto3" json:"flagged,omitempty"`
+	Flagged bool `protobuf:"varint,10,opt,name=flagged,proto3" json:"flagged,omitempty"`
+	// Number of the event that the frame is part of, from 1; 0 unless level is
+	// suspicious or anomalous. Since contract 2, as is the next.
+	Incident uint32 `protobuf:"varint,11,opt,name=incident,proto3" json:"incident,omitempty"`
+	// Number of the first frame of that event; 0 if there is none.
+	IncidentFirst uint64 `protobuf:"varint,12,opt,name=incident_first,json=incidentFirst,proto3" json:"incident_first,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -797,6 +835,305 @@ func (x *Verdict) GetFlagged() bool {
 	return false
 }
 
+func (x *Verdict) GetIncident() uint32 {
+	if x != nil {
+		return x.Incident
+	}
+	return 0
+}
+
+func (x *Verdict) GetIncidentFirst() uint64 {
+	if x != nil {
+		return x.IncidentFirst
+	}
+	return 0
+}
+
+type IncidentsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IncidentsRequest) Reset() {
+	*x = IncidentsRequest{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IncidentsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IncidentsRequest) ProtoMessage() {}
+
+func (x *IncidentsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IncidentsRequest.ProtoReflect.Descriptor instead.
+func (*IncidentsRequest) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{8}
+}
+
+type IncidentList struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of their numbers. Of more than 1024 those with the highest
+	// scores.
+	Incidents     []*Incident `protobuf:"bytes,1,rep,name=incidents,proto3" json:"incidents,omitempty"`
+	LeftOut       uint64      `protobuf:"varint,2,opt,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"` // how many there were beside these
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IncidentList) Reset() {
+	*x = IncidentList{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IncidentList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IncidentList) ProtoMessage() {}
+
+func (x *IncidentList) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IncidentList.ProtoReflect.Descriptor instead.
+func (*IncidentList) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *IncidentList) GetIncidents() []*Incident {
+	if x != nil {
+		return x.Incidents
+	}
+	return nil
+}
+
+func (x *IncidentList) GetLeftOut() uint64 {
+	if x != nil {
+		return x.LeftOut
+	}
+	return 0
+}
+
+// Incident is one event so far: frames that belong together.
+type Incident struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From 1, in the order of the first frames; see Verdict.incident.
+	Number uint32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// What it turned out to be, see Verdict.type. Frames from before that may have
+	// another.
+	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	// Highest score of its frames, 0 to 1 in thousandths.
+	ScorePermille uint32 `protobuf:"varint,3,opt,name=score_permille,json=scorePermille,proto3" json:"score_permille,omitempty"`
+	// One sentence: what was said with the highest score of that type.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The first who did it, IP or MAC addresses in text, at most 16; how many there
+	// are, from 1024 on at least so many.
+	Actors     []string `protobuf:"bytes,5,rep,name=actors,proto3" json:"actors,omitempty"`
+	ActorCount uint32   `protobuf:"varint,6,opt,name=actor_count,json=actorCount,proto3" json:"actor_count,omitempty"`
+	// Likewise, who suffered it.
+	Targets     []string `protobuf:"bytes,7,rep,name=targets,proto3" json:"targets,omitempty"`
+	TargetCount uint32   `protobuf:"varint,8,opt,name=target_count,json=targetCount,proto3" json:"target_count,omitempty"`
+	// Likewise, services that were called, as in "tcp/22"; none if it is not about
+	// services.
+	Services     []string `protobuf:"bytes,9,rep,name=services,proto3" json:"services,omitempty"`
+	ServiceCount uint32   `protobuf:"varint,10,opt,name=service_count,json=serviceCount,proto3" json:"service_count,omitempty"`
+	// First and last frame, by number and time stamp (nanoseconds since 1970-01-01
+	// UTC).
+	FirstFrame uint64 `protobuf:"varint,11,opt,name=first_frame,json=firstFrame,proto3" json:"first_frame,omitempty"`
+	LastFrame  uint64 `protobuf:"varint,12,opt,name=last_frame,json=lastFrame,proto3" json:"last_frame,omitempty"`
+	FirstNs    int64  `protobuf:"fixed64,13,opt,name=first_ns,json=firstNs,proto3" json:"first_ns,omitempty"`
+	LastNs     int64  `protobuf:"fixed64,14,opt,name=last_ns,json=lastNs,proto3" json:"last_ns,omitempty"`
+	Frames     uint64 `protobuf:"varint,15,opt,name=frames,proto3" json:"frames,omitempty"`       // suspicious or anomalous
+	Anomalous  uint64 `protobuf:"varint,16,opt,name=anomalous,proto3" json:"anomalous,omitempty"` // of these
+	Flows      uint64 `protobuf:"varint,17,opt,name=flows,proto3" json:"flows,omitempty"`         // conversations
+	// Display filter of Wireshark that has all its frames, and what the same hosts
+	// said to each other meanwhile.
+	Filter        string `protobuf:"bytes,18,opt,name=filter,proto3" json:"filter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Incident) Reset() {
+	*x = Incident{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Incident) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Incident) ProtoMessage() {}
+
+func (x *Incident) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Incident.ProtoReflect.Descriptor instead.
+func (*Incident) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Incident) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Incident) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *Incident) GetScorePermille() uint32 {
+	if x != nil {
+		return x.ScorePermille
+	}
+	return 0
+}
+
+func (x *Incident) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Incident) GetActors() []string {
+	if x != nil {
+		return x.Actors
+	}
+	return nil
+}
+
+func (x *Incident) GetActorCount() uint32 {
+	if x != nil {
+		return x.ActorCount
+	}
+	return 0
+}
+
+func (x *Incident) GetTargets() []string {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
+func (x *Incident) GetTargetCount() uint32 {
+	if x != nil {
+		return x.TargetCount
+	}
+	return 0
+}
+
+func (x *Incident) GetServices() []string {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
+func (x *Incident) GetServiceCount() uint32 {
+	if x != nil {
+		return x.ServiceCount
+	}
+	return 0
+}
+
+func (x *Incident) GetFirstFrame() uint64 {
+	if x != nil {
+		return x.FirstFrame
+	}
+	return 0
+}
+
+func (x *Incident) GetLastFrame() uint64 {
+	if x != nil {
+		return x.LastFrame
+	}
+	return 0
+}
+
+func (x *Incident) GetFirstNs() int64 {
+	if x != nil {
+		return x.FirstNs
+	}
+	return 0
+}
+
+func (x *Incident) GetLastNs() int64 {
+	if x != nil {
+		return x.LastNs
+	}
+	return 0
+}
+
+func (x *Incident) GetFrames() uint64 {
+	if x != nil {
+		return x.Frames
+	}
+	return 0
+}
+
+func (x *Incident) GetAnomalous() uint64 {
+	if x != nil {
+		return x.Anomalous
+	}
+	return 0
+}
+
+func (x *Incident) GetFlows() uint64 {
+	if x != nil {
+		return x.Flows
+	}
+	return 0
+}
+
+func (x *Incident) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
 type AnalyzeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -810,7 +1147,7 @@ type AnalyzeRequest struct {
 
 func (x *AnalyzeRequest) Reset() {
 	*x = AnalyzeRequest{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[8]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -822,7 +1159,7 @@ func (x *AnalyzeRequest) String() string {
 func (*AnalyzeRequest) ProtoMessage() {}
 
 func (x *AnalyzeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[8]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -835,7 +1172,7 @@ func (x *AnalyzeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnalyzeRequest.ProtoReflect.Descriptor instead.
 func (*AnalyzeRequest) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{8}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AnalyzeRequest) GetMessage() isAnalyzeRequest_Message {
@@ -899,14 +1236,18 @@ type AnalyzeOptions struct {
 	// only.
 	Output string `protobuf:"bytes,5,opt,name=output,proto3" json:"output,omitempty"`
 	// Frames that get a comment in the output.
-	Comments      Selection `protobuf:"varint,6,opt,name=comments,proto3,enum=ampulla.annotator.v1.Selection" json:"comments,omitempty"`
+	Comments Selection `protobuf:"varint,6,opt,name=comments,proto3,enum=ampulla.annotator.v1.Selection" json:"comments,omitempty"`
+	// Number of a frame that AnalyzeSummary.explanation is to explain; none if 0.
+	// The analysis ends with it if nothing else is asked for, neither verdicts nor
+	// output. Since contract 2.
+	Explain       uint64 `protobuf:"varint,7,opt,name=explain,proto3" json:"explain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AnalyzeOptions) Reset() {
 	*x = AnalyzeOptions{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[9]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -918,7 +1259,7 @@ func (x *AnalyzeOptions) String() string {
 func (*AnalyzeOptions) ProtoMessage() {}
 
 func (x *AnalyzeOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[9]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -931,7 +1272,7 @@ func (x *AnalyzeOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnalyzeOptions.ProtoReflect.Descriptor instead.
 func (*AnalyzeOptions) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{9}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AnalyzeOptions) GetSession() *SessionOptions {
@@ -976,6 +1317,13 @@ func (x *AnalyzeOptions) GetComments() Selection {
 	return Selection_SELECTION_UNSPECIFIED
 }
 
+func (x *AnalyzeOptions) GetExplain() uint64 {
+	if x != nil {
+		return x.Explain
+	}
+	return 0
+}
+
 type AnalyzeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -990,7 +1338,7 @@ type AnalyzeResponse struct {
 
 func (x *AnalyzeResponse) Reset() {
 	*x = AnalyzeResponse{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[10]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1002,7 +1350,7 @@ func (x *AnalyzeResponse) String() string {
 func (*AnalyzeResponse) ProtoMessage() {}
 
 func (x *AnalyzeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[10]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1015,7 +1363,7 @@ func (x *AnalyzeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnalyzeResponse.ProtoReflect.Descriptor instead.
 func (*AnalyzeResponse) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{10}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AnalyzeResponse) GetMessage() isAnalyzeResponse_Message {
@@ -1086,7 +1434,7 @@ type AnalyzeProgress struct {
 
 func (x *AnalyzeProgress) Reset() {
 	*x = AnalyzeProgress{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[11]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1098,7 +1446,7 @@ func (x *AnalyzeProgress) String() string {
 func (*AnalyzeProgress) ProtoMessage() {}
 
 func (x *AnalyzeProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[11]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1111,7 +1459,7 @@ func (x *AnalyzeProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnalyzeProgress.ProtoReflect.Descriptor instead.
 func (*AnalyzeProgress) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{11}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AnalyzeProgress) GetBytesRead() uint64 {
@@ -1162,13 +1510,18 @@ type AnalyzeSummary struct {
 	Output string `protobuf:"bytes,9,opt,name=output,proto3" json:"output,omitempty"`
 	// Frames in the output that should have got a comment and could not.
 	Uncommentable uint64 `protobuf:"varint,10,opt,name=uncommentable,proto3" json:"uncommentable,omitempty"`
+	// What happened. Since contract 2, as is the next.
+	Incidents *IncidentList `protobuf:"bytes,11,opt,name=incidents,proto3" json:"incidents,omitempty"`
+	// What AnalyzeOptions.explain asks for; absent without it, or if there is no
+	// such frame.
+	Explanation   *Explanation `protobuf:"bytes,12,opt,name=explanation,proto3" json:"explanation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AnalyzeSummary) Reset() {
 	*x = AnalyzeSummary{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[12]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1180,7 +1533,7 @@ func (x *AnalyzeSummary) String() string {
 func (*AnalyzeSummary) ProtoMessage() {}
 
 func (x *AnalyzeSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[12]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1193,7 +1546,7 @@ func (x *AnalyzeSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnalyzeSummary.ProtoReflect.Descriptor instead.
 func (*AnalyzeSummary) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{12}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AnalyzeSummary) GetFrames() uint64 {
@@ -1266,6 +1619,171 @@ func (x *AnalyzeSummary) GetUncommentable() uint64 {
 	return 0
 }
 
+func (x *AnalyzeSummary) GetIncidents() *IncidentList {
+	if x != nil {
+		return x.Incidents
+	}
+	return nil
+}
+
+func (x *AnalyzeSummary) GetExplanation() *Explanation {
+	if x != nil {
+		return x.Explanation
+	}
+	return nil
+}
+
+// Explanation says where the anomaly model's score of a frame comes from.
+type Explanation struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Verdict *Verdict               `protobuf:"bytes,1,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	// The values that the model saw, those farthest beyond the ordinary first;
+	// empty if it was not asked, since too little was known of the host.
+	Features      []*Feature `protobuf:"bytes,2,rep,name=features,proto3" json:"features,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Explanation) Reset() {
+	*x = Explanation{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Explanation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Explanation) ProtoMessage() {}
+
+func (x *Explanation) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
+func (*Explanation) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Explanation) GetVerdict() *Verdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return nil
+}
+
+func (x *Explanation) GetFeatures() []*Feature {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
+// Feature is one value that the anomaly model saw of a frame, beside the same
+// of benign ones; all in text, as people write them.
+type Feature struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Name   string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`   // as in the model's manifest
+	Words  string                 `protobuf:"bytes,2,opt,name=words,proto3" json:"words,omitempty"` // what it is; empty if only the model needs to know
+	Value  string                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	Median string                 `protobuf:"bytes,4,opt,name=median,proto3" json:"median,omitempty"` // of benign frames
+	Most   string                 `protobuf:"bytes,5,opt,name=most,proto3" json:"most,omitempty"`     // 99 % of benign frames have at most that
+	Rare   string                 `protobuf:"bytes,6,opt,name=rare,proto3" json:"rare,omitempty"`     // 99.9 %
+	// How far it is beyond the 99 %, in units of the distance between median and
+	// 99.9 %, in hundredths; negative if it is not.
+	ExcessPercent int32 `protobuf:"zigzag32,7,opt,name=excess_percent,json=excessPercent,proto3" json:"excess_percent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Feature) Reset() {
+	*x = Feature{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Feature) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Feature) ProtoMessage() {}
+
+func (x *Feature) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Feature.ProtoReflect.Descriptor instead.
+func (*Feature) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Feature) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Feature) GetWords() string {
+	if x != nil {
+		return x.Words
+	}
+	return ""
+}
+
+func (x *Feature) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *Feature) GetMedian() string {
+	if x != nil {
+		return x.Median
+	}
+	return ""
+}
+
+func (x *Feature) GetMost() string {
+	if x != nil {
+		return x.Most
+	}
+	return ""
+}
+
+func (x *Feature) GetRare() string {
+	if x != nil {
+		return x.Rare
+	}
+	return ""
+}
+
+func (x *Feature) GetExcessPercent() int32 {
+	if x != nil {
+		return x.ExcessPercent
+	}
+	return 0
+}
+
 // Break says where a capture breaks off.
 type Break struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1278,7 +1796,7 @@ type Break struct {
 
 func (x *Break) Reset() {
 	*x = Break{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[13]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1290,7 +1808,7 @@ func (x *Break) String() string {
 func (*Break) ProtoMessage() {}
 
 func (x *Break) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[13]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1303,7 +1821,7 @@ func (x *Break) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Break.ProtoReflect.Descriptor instead.
 func (*Break) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{13}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Break) GetBlock() uint64 {
@@ -1335,7 +1853,7 @@ type ListInterfacesRequest struct {
 
 func (x *ListInterfacesRequest) Reset() {
 	*x = ListInterfacesRequest{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[14]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1347,7 +1865,7 @@ func (x *ListInterfacesRequest) String() string {
 func (*ListInterfacesRequest) ProtoMessage() {}
 
 func (x *ListInterfacesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[14]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1360,7 +1878,7 @@ func (x *ListInterfacesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInterfacesRequest.ProtoReflect.Descriptor instead.
 func (*ListInterfacesRequest) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{14}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{19}
 }
 
 type InterfaceList struct {
@@ -1372,7 +1890,7 @@ type InterfaceList struct {
 
 func (x *InterfaceList) Reset() {
 	*x = InterfaceList{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[15]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +1902,7 @@ func (x *InterfaceList) String() string {
 func (*InterfaceList) ProtoMessage() {}
 
 func (x *InterfaceList) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[15]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +1915,7 @@ func (x *InterfaceList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterfaceList.ProtoReflect.Descriptor instead.
 func (*InterfaceList) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{15}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *InterfaceList) GetInterfaces() []*Interface {
@@ -1419,7 +1937,7 @@ type Interface struct {
 
 func (x *Interface) Reset() {
 	*x = Interface{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[16]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1431,7 +1949,7 @@ func (x *Interface) String() string {
 func (*Interface) ProtoMessage() {}
 
 func (x *Interface) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[16]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1444,7 +1962,7 @@ func (x *Interface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interface.ProtoReflect.Descriptor instead.
 func (*Interface) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{16}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Interface) GetName() string {
@@ -1504,7 +2022,7 @@ type CaptureOptions struct {
 
 func (x *CaptureOptions) Reset() {
 	*x = CaptureOptions{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[17]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1516,7 +2034,7 @@ func (x *CaptureOptions) String() string {
 func (*CaptureOptions) ProtoMessage() {}
 
 func (x *CaptureOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[17]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1529,7 +2047,7 @@ func (x *CaptureOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureOptions.ProtoReflect.Descriptor instead.
 func (*CaptureOptions) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{17}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CaptureOptions) GetSession() *SessionOptions {
@@ -1611,7 +2129,7 @@ type CaptureId struct {
 
 func (x *CaptureId) Reset() {
 	*x = CaptureId{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[18]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1623,7 +2141,7 @@ func (x *CaptureId) String() string {
 func (*CaptureId) ProtoMessage() {}
 
 func (x *CaptureId) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[18]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1636,7 +2154,7 @@ func (x *CaptureId) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureId.ProtoReflect.Descriptor instead.
 func (*CaptureId) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{18}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CaptureId) GetId() uint64 {
@@ -1654,7 +2172,7 @@ type ListCapturesRequest struct {
 
 func (x *ListCapturesRequest) Reset() {
 	*x = ListCapturesRequest{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[19]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1666,7 +2184,7 @@ func (x *ListCapturesRequest) String() string {
 func (*ListCapturesRequest) ProtoMessage() {}
 
 func (x *ListCapturesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[19]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1679,7 +2197,7 @@ func (x *ListCapturesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCapturesRequest.ProtoReflect.Descriptor instead.
 func (*ListCapturesRequest) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{19}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{24}
 }
 
 type CaptureList struct {
@@ -1691,7 +2209,7 @@ type CaptureList struct {
 
 func (x *CaptureList) Reset() {
 	*x = CaptureList{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[20]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1703,7 +2221,7 @@ func (x *CaptureList) String() string {
 func (*CaptureList) ProtoMessage() {}
 
 func (x *CaptureList) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[20]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1716,7 +2234,7 @@ func (x *CaptureList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureList.ProtoReflect.Descriptor instead.
 func (*CaptureList) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{20}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CaptureList) GetCaptures() []*Capture {
@@ -1751,7 +2269,7 @@ type Capture struct {
 
 func (x *Capture) Reset() {
 	*x = Capture{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[21]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1763,7 +2281,7 @@ func (x *Capture) String() string {
 func (*Capture) ProtoMessage() {}
 
 func (x *Capture) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[21]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1776,7 +2294,7 @@ func (x *Capture) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capture.ProtoReflect.Descriptor instead.
 func (*Capture) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{21}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Capture) GetId() uint64 {
@@ -1864,7 +2382,7 @@ type GetInfoRequest struct {
 
 func (x *GetInfoRequest) Reset() {
 	*x = GetInfoRequest{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[22]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +2394,7 @@ func (x *GetInfoRequest) String() string {
 func (*GetInfoRequest) ProtoMessage() {}
 
 func (x *GetInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[22]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +2407,7 @@ func (x *GetInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetInfoRequest) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{22}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{27}
 }
 
 type Info struct {
@@ -1913,7 +2431,7 @@ type Info struct {
 
 func (x *Info) Reset() {
 	*x = Info{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[23]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1925,7 +2443,7 @@ func (x *Info) String() string {
 func (*Info) ProtoMessage() {}
 
 func (x *Info) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[23]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1938,7 +2456,7 @@ func (x *Info) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Info.ProtoReflect.Descriptor instead.
 func (*Info) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{23}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Info) GetVersion() string {
@@ -2021,7 +2539,7 @@ type WatchMetricsRequest struct {
 
 func (x *WatchMetricsRequest) Reset() {
 	*x = WatchMetricsRequest{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[24]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2033,7 +2551,7 @@ func (x *WatchMetricsRequest) String() string {
 func (*WatchMetricsRequest) ProtoMessage() {}
 
 func (x *WatchMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[24]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2046,7 +2564,7 @@ func (x *WatchMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchMetricsRequest.ProtoReflect.Descriptor instead.
 func (*WatchMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{24}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *WatchMetricsRequest) GetIntervalMs() uint32 {
@@ -2077,7 +2595,7 @@ type Metrics struct {
 
 func (x *Metrics) Reset() {
 	*x = Metrics{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[25]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2089,7 +2607,7 @@ func (x *Metrics) String() string {
 func (*Metrics) ProtoMessage() {}
 
 func (x *Metrics) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[25]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2102,7 +2620,7 @@ func (x *Metrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Metrics.ProtoReflect.Descriptor instead.
 func (*Metrics) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{25}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Metrics) GetTimeNs() int64 {
@@ -2193,10 +2711,11 @@ var File_annotator_v1_annotator_proto protoreflect.FileDescriptor
 
 const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\n" +
-	"\x1cannotator/v1/annotator.proto\x12\x14ampulla.annotator.v1\"\x99\x01\n" +
+	"\x1cannotator/v1/annotator.proto\x12\x14ampulla.annotator.v1\"\xe1\x01\n" +
 	"\x0eSessionRequest\x12@\n" +
 	"\aoptions\x18\x01 \x01(\v2$.ampulla.annotator.v1.SessionOptionsH\x00R\aoptions\x12:\n" +
-	"\x06frames\x18\x02 \x01(\v2 .ampulla.annotator.v1.FrameBatchH\x00R\x06framesB\t\n" +
+	"\x06frames\x18\x02 \x01(\v2 .ampulla.annotator.v1.FrameBatchH\x00R\x06frames\x12F\n" +
+	"\tincidents\x18\x03 \x01(\v2&.ampulla.annotator.v1.IncidentsRequestH\x00R\tincidentsB\t\n" +
 	"\amessage\"\xae\x01\n" +
 	"\x0eSessionOptions\x12\x16\n" +
 	"\x06client\x18\x01 \x01(\tR\x06client\x12\x1f\n" +
@@ -2214,17 +2733,18 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\atime_ns\x18\x01 \x01(\x10R\x06timeNs\x12\x1b\n" +
 	"\tlink_type\x18\x02 \x01(\rR\blinkType\x12\x16\n" +
 	"\x06length\x18\x03 \x01(\rR\x06length\x12\x12\n" +
-	"\x04data\x18\x04 \x01(\fR\x04data\"\xa0\x01\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\"\xe4\x01\n" +
 	"\x0fSessionResponse\x12@\n" +
 	"\astarted\x18\x01 \x01(\v2$.ampulla.annotator.v1.SessionStartedH\x00R\astarted\x12@\n" +
-	"\bverdicts\x18\x02 \x01(\v2\".ampulla.annotator.v1.VerdictBatchH\x00R\bverdictsB\t\n" +
+	"\bverdicts\x18\x02 \x01(\v2\".ampulla.annotator.v1.VerdictBatchH\x00R\bverdicts\x12B\n" +
+	"\tincidents\x18\x03 \x01(\v2\".ampulla.annotator.v1.IncidentListH\x00R\tincidentsB\t\n" +
 	"\amessage\"\\\n" +
 	"\x0eSessionStarted\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x1a\n" +
 	"\bcontract\x18\x03 \x01(\rR\bcontract\"I\n" +
 	"\fVerdictBatch\x129\n" +
-	"\bverdicts\x18\x01 \x03(\v2\x1d.ampulla.annotator.v1.VerdictR\bverdicts\"\xbb\x02\n" +
+	"\bverdicts\x18\x01 \x03(\v2\x1d.ampulla.annotator.v1.VerdictR\bverdicts\"\xfe\x02\n" +
 	"\aVerdict\x12\x14\n" +
 	"\x05frame\x18\x01 \x01(\x04R\x05frame\x12\x14\n" +
 	"\x05class\x18\x02 \x01(\tR\x05class\x12-\n" +
@@ -2236,18 +2756,48 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\x04flow\x18\b \x01(\rR\x04flow\x12!\n" +
 	"\fcommunity_id\x18\t \x01(\tR\vcommunityId\x12\x18\n" +
 	"\aflagged\x18\n" +
-	" \x01(\bR\aflagged\"u\n" +
+	" \x01(\bR\aflagged\x12\x1a\n" +
+	"\bincident\x18\v \x01(\rR\bincident\x12%\n" +
+	"\x0eincident_first\x18\f \x01(\x04R\rincidentFirst\"\x12\n" +
+	"\x10IncidentsRequest\"g\n" +
+	"\fIncidentList\x12<\n" +
+	"\tincidents\x18\x01 \x03(\v2\x1e.ampulla.annotator.v1.IncidentR\tincidents\x12\x19\n" +
+	"\bleft_out\x18\x02 \x01(\x04R\aleftOut\"\x84\x04\n" +
+	"\bIncident\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x12%\n" +
+	"\x0escore_permille\x18\x03 \x01(\rR\rscorePermille\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06actors\x18\x05 \x03(\tR\x06actors\x12\x1f\n" +
+	"\vactor_count\x18\x06 \x01(\rR\n" +
+	"actorCount\x12\x18\n" +
+	"\atargets\x18\a \x03(\tR\atargets\x12!\n" +
+	"\ftarget_count\x18\b \x01(\rR\vtargetCount\x12\x1a\n" +
+	"\bservices\x18\t \x03(\tR\bservices\x12#\n" +
+	"\rservice_count\x18\n" +
+	" \x01(\rR\fserviceCount\x12\x1f\n" +
+	"\vfirst_frame\x18\v \x01(\x04R\n" +
+	"firstFrame\x12\x1d\n" +
+	"\n" +
+	"last_frame\x18\f \x01(\x04R\tlastFrame\x12\x19\n" +
+	"\bfirst_ns\x18\r \x01(\x10R\afirstNs\x12\x17\n" +
+	"\alast_ns\x18\x0e \x01(\x10R\x06lastNs\x12\x16\n" +
+	"\x06frames\x18\x0f \x01(\x04R\x06frames\x12\x1c\n" +
+	"\tanomalous\x18\x10 \x01(\x04R\tanomalous\x12\x14\n" +
+	"\x05flows\x18\x11 \x01(\x04R\x05flows\x12\x16\n" +
+	"\x06filter\x18\x12 \x01(\tR\x06filter\"u\n" +
 	"\x0eAnalyzeRequest\x12@\n" +
 	"\aoptions\x18\x01 \x01(\v2$.ampulla.annotator.v1.AnalyzeOptionsH\x00R\aoptions\x12\x16\n" +
 	"\x05chunk\x18\x02 \x01(\fH\x00R\x05chunkB\t\n" +
-	"\amessage\"\x8a\x02\n" +
+	"\amessage\"\xa4\x02\n" +
 	"\x0eAnalyzeOptions\x12>\n" +
 	"\asession\x18\x01 \x01(\v2$.ampulla.annotator.v1.SessionOptionsR\asession\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x04R\x04size\x12;\n" +
 	"\bverdicts\x18\x04 \x01(\x0e2\x1f.ampulla.annotator.v1.SelectionR\bverdicts\x12\x16\n" +
 	"\x06output\x18\x05 \x01(\tR\x06output\x12;\n" +
-	"\bcomments\x18\x06 \x01(\x0e2\x1f.ampulla.annotator.v1.SelectionR\bcomments\"\xe5\x01\n" +
+	"\bcomments\x18\x06 \x01(\x0e2\x1f.ampulla.annotator.v1.SelectionR\bcomments\x12\x18\n" +
+	"\aexplain\x18\a \x01(\x04R\aexplain\"\xe5\x01\n" +
 	"\x0fAnalyzeResponse\x12C\n" +
 	"\bprogress\x18\x01 \x01(\v2%.ampulla.annotator.v1.AnalyzeProgressH\x00R\bprogress\x12@\n" +
 	"\bverdicts\x18\x02 \x01(\v2\".ampulla.annotator.v1.VerdictBatchH\x00R\bverdicts\x12@\n" +
@@ -2259,7 +2809,7 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\vbytes_total\x18\x02 \x01(\x04R\n" +
 	"bytesTotal\x12\x16\n" +
 	"\x06frames\x18\x03 \x01(\x04R\x06frames\x12\x18\n" +
-	"\aflagged\x18\x04 \x01(\x04R\aflagged\"\xc5\x04\n" +
+	"\aflagged\x18\x04 \x01(\x04R\aflagged\"\xcc\x05\n" +
 	"\x0eAnalyzeSummary\x12\x16\n" +
 	"\x06frames\x18\x01 \x01(\x04R\x06frames\x12\x18\n" +
 	"\aflagged\x18\x02 \x01(\x04R\aflagged\x12_\n" +
@@ -2271,13 +2821,26 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\x06broken\x18\b \x01(\v2\x1b.ampulla.annotator.v1.BreakR\x06broken\x12\x16\n" +
 	"\x06output\x18\t \x01(\tR\x06output\x12$\n" +
 	"\runcommentable\x18\n" +
-	" \x01(\x04R\runcommentable\x1a@\n" +
+	" \x01(\x04R\runcommentable\x12@\n" +
+	"\tincidents\x18\v \x01(\v2\".ampulla.annotator.v1.IncidentListR\tincidents\x12C\n" +
+	"\vexplanation\x18\f \x01(\v2!.ampulla.annotator.v1.ExplanationR\vexplanation\x1a@\n" +
 	"\x12FlaggedByTypeEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\x1a@\n" +
 	"\x12FramesByClassEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"K\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x81\x01\n" +
+	"\vExplanation\x127\n" +
+	"\averdict\x18\x01 \x01(\v2\x1d.ampulla.annotator.v1.VerdictR\averdict\x129\n" +
+	"\bfeatures\x18\x02 \x03(\v2\x1d.ampulla.annotator.v1.FeatureR\bfeatures\"\xb0\x01\n" +
+	"\aFeature\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05words\x18\x02 \x01(\tR\x05words\x12\x14\n" +
+	"\x05value\x18\x03 \x01(\tR\x05value\x12\x16\n" +
+	"\x06median\x18\x04 \x01(\tR\x06median\x12\x12\n" +
+	"\x04most\x18\x05 \x01(\tR\x04most\x12\x12\n" +
+	"\x04rare\x18\x06 \x01(\tR\x04rare\x12%\n" +
+	"\x0eexcess_percent\x18\a \x01(\x11R\rexcessPercent\"K\n" +
 	"\x05Break\x12\x14\n" +
 	"\x05block\x18\x01 \x01(\x04R\x05block\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x14\n" +
@@ -2406,7 +2969,7 @@ func file_annotator_v1_annotator_proto_rawDescGZIP() []byte {
 }
 
 var file_annotator_v1_annotator_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_annotator_v1_annotator_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_annotator_v1_annotator_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_annotator_v1_annotator_proto_goTypes = []any{
 	(Level)(0),                    // 0: ampulla.annotator.v1.Level
 	(Selection)(0),                // 1: ampulla.annotator.v1.Selection
@@ -2419,78 +2982,90 @@ var file_annotator_v1_annotator_proto_goTypes = []any{
 	(*SessionStarted)(nil),        // 8: ampulla.annotator.v1.SessionStarted
 	(*VerdictBatch)(nil),          // 9: ampulla.annotator.v1.VerdictBatch
 	(*Verdict)(nil),               // 10: ampulla.annotator.v1.Verdict
-	(*AnalyzeRequest)(nil),        // 11: ampulla.annotator.v1.AnalyzeRequest
-	(*AnalyzeOptions)(nil),        // 12: ampulla.annotator.v1.AnalyzeOptions
-	(*AnalyzeResponse)(nil),       // 13: ampulla.annotator.v1.AnalyzeResponse
-	(*AnalyzeProgress)(nil),       // 14: ampulla.annotator.v1.AnalyzeProgress
-	(*AnalyzeSummary)(nil),        // 15: ampulla.annotator.v1.AnalyzeSummary
-	(*Break)(nil),                 // 16: ampulla.annotator.v1.Break
-	(*ListInterfacesRequest)(nil), // 17: ampulla.annotator.v1.ListInterfacesRequest
-	(*InterfaceList)(nil),         // 18: ampulla.annotator.v1.InterfaceList
-	(*Interface)(nil),             // 19: ampulla.annotator.v1.Interface
-	(*CaptureOptions)(nil),        // 20: ampulla.annotator.v1.CaptureOptions
-	(*CaptureId)(nil),             // 21: ampulla.annotator.v1.CaptureId
-	(*ListCapturesRequest)(nil),   // 22: ampulla.annotator.v1.ListCapturesRequest
-	(*CaptureList)(nil),           // 23: ampulla.annotator.v1.CaptureList
-	(*Capture)(nil),               // 24: ampulla.annotator.v1.Capture
-	(*GetInfoRequest)(nil),        // 25: ampulla.annotator.v1.GetInfoRequest
-	(*Info)(nil),                  // 26: ampulla.annotator.v1.Info
-	(*WatchMetricsRequest)(nil),   // 27: ampulla.annotator.v1.WatchMetricsRequest
-	(*Metrics)(nil),               // 28: ampulla.annotator.v1.Metrics
-	nil,                           // 29: ampulla.annotator.v1.AnalyzeSummary.FlaggedByTypeEntry
-	nil,                           // 30: ampulla.annotator.v1.AnalyzeSummary.FramesByClassEntry
-	nil,                           // 31: ampulla.annotator.v1.Capture.FlaggedByTypeEntry
-	nil,                           // 32: ampulla.annotator.v1.Metrics.SessionsByClientEntry
+	(*IncidentsRequest)(nil),      // 11: ampulla.annotator.v1.IncidentsRequest
+	(*IncidentList)(nil),          // 12: ampulla.annotator.v1.IncidentList
+	(*Incident)(nil),              // 13: ampulla.annotator.v1.Incident
+	(*AnalyzeRequest)(nil),        // 14: ampulla.annotator.v1.AnalyzeRequest
+	(*AnalyzeOptions)(nil),        // 15: ampulla.annotator.v1.AnalyzeOptions
+	(*AnalyzeResponse)(nil),       // 16: ampulla.annotator.v1.AnalyzeResponse
+	(*AnalyzeProgress)(nil),       // 17: ampulla.annotator.v1.AnalyzeProgress
+	(*AnalyzeSummary)(nil),        // 18: ampulla.annotator.v1.AnalyzeSummary
+	(*Explanation)(nil),           // 19: ampulla.annotator.v1.Explanation
+	(*Feature)(nil),               // 20: ampulla.annotator.v1.Feature
+	(*Break)(nil),                 // 21: ampulla.annotator.v1.Break
+	(*ListInterfacesRequest)(nil), // 22: ampulla.annotator.v1.ListInterfacesRequest
+	(*InterfaceList)(nil),         // 23: ampulla.annotator.v1.InterfaceList
+	(*Interface)(nil),             // 24: ampulla.annotator.v1.Interface
+	(*CaptureOptions)(nil),        // 25: ampulla.annotator.v1.CaptureOptions
+	(*CaptureId)(nil),             // 26: ampulla.annotator.v1.CaptureId
+	(*ListCapturesRequest)(nil),   // 27: ampulla.annotator.v1.ListCapturesRequest
+	(*CaptureList)(nil),           // 28: ampulla.annotator.v1.CaptureList
+	(*Capture)(nil),               // 29: ampulla.annotator.v1.Capture
+	(*GetInfoRequest)(nil),        // 30: ampulla.annotator.v1.GetInfoRequest
+	(*Info)(nil),                  // 31: ampulla.annotator.v1.Info
+	(*WatchMetricsRequest)(nil),   // 32: ampulla.annotator.v1.WatchMetricsRequest
+	(*Metrics)(nil),               // 33: ampulla.annotator.v1.Metrics
+	nil,                           // 34: ampulla.annotator.v1.AnalyzeSummary.FlaggedByTypeEntry
+	nil,                           // 35: ampulla.annotator.v1.AnalyzeSummary.FramesByClassEntry
+	nil,                           // 36: ampulla.annotator.v1.Capture.FlaggedByTypeEntry
+	nil,                           // 37: ampulla.annotator.v1.Metrics.SessionsByClientEntry
 }
 var file_annotator_v1_annotator_proto_depIdxs = []int32{
 	4,  // 0: ampulla.annotator.v1.SessionRequest.options:type_name -> ampulla.annotator.v1.SessionOptions
 	5,  // 1: ampulla.annotator.v1.SessionRequest.frames:type_name -> ampulla.annotator.v1.FrameBatch
-	6,  // 2: ampulla.annotator.v1.FrameBatch.frames:type_name -> ampulla.annotator.v1.Frame
-	8,  // 3: ampulla.annotator.v1.SessionResponse.started:type_name -> ampulla.annotator.v1.SessionStarted
-	9,  // 4: ampulla.annotator.v1.SessionResponse.verdicts:type_name -> ampulla.annotator.v1.VerdictBatch
-	10, // 5: ampulla.annotator.v1.VerdictBatch.verdicts:type_name -> ampulla.annotator.v1.Verdict
-	0,  // 6: ampulla.annotator.v1.Verdict.level:type_name -> ampulla.annotator.v1.Level
-	12, // 7: ampulla.annotator.v1.AnalyzeRequest.options:type_name -> ampulla.annotator.v1.AnalyzeOptions
-	4,  // 8: ampulla.annotator.v1.AnalyzeOptions.session:type_name -> ampulla.annotator.v1.SessionOptions
-	1,  // 9: ampulla.annotator.v1.AnalyzeOptions.verdicts:type_name -> ampulla.annotator.v1.Selection
-	1,  // 10: ampulla.annotator.v1.AnalyzeOptions.comments:type_name -> ampulla.annotator.v1.Selection
-	14, // 11: ampulla.annotator.v1.AnalyzeResponse.progress:type_name -> ampulla.annotator.v1.AnalyzeProgress
-	9,  // 12: ampulla.annotator.v1.AnalyzeResponse.verdicts:type_name -> ampulla.annotator.v1.VerdictBatch
-	15, // 13: ampulla.annotator.v1.AnalyzeResponse.summary:type_name -> ampulla.annotator.v1.AnalyzeSummary
-	29, // 14: ampulla.annotator.v1.AnalyzeSummary.flagged_by_type:type_name -> ampulla.annotator.v1.AnalyzeSummary.FlaggedByTypeEntry
-	30, // 15: ampulla.annotator.v1.AnalyzeSummary.frames_by_class:type_name -> ampulla.annotator.v1.AnalyzeSummary.FramesByClassEntry
-	16, // 16: ampulla.annotator.v1.AnalyzeSummary.broken:type_name -> ampulla.annotator.v1.Break
-	19, // 17: ampulla.annotator.v1.InterfaceList.interfaces:type_name -> ampulla.annotator.v1.Interface
-	4,  // 18: ampulla.annotator.v1.CaptureOptions.session:type_name -> ampulla.annotator.v1.SessionOptions
-	1,  // 19: ampulla.annotator.v1.CaptureOptions.comments:type_name -> ampulla.annotator.v1.Selection
-	24, // 20: ampulla.annotator.v1.CaptureList.captures:type_name -> ampulla.annotator.v1.Capture
-	2,  // 21: ampulla.annotator.v1.Capture.state:type_name -> ampulla.annotator.v1.Capture.State
-	20, // 22: ampulla.annotator.v1.Capture.options:type_name -> ampulla.annotator.v1.CaptureOptions
-	31, // 23: ampulla.annotator.v1.Capture.flagged_by_type:type_name -> ampulla.annotator.v1.Capture.FlaggedByTypeEntry
-	32, // 24: ampulla.annotator.v1.Metrics.sessions_by_client:type_name -> ampulla.annotator.v1.Metrics.SessionsByClientEntry
-	3,  // 25: ampulla.annotator.v1.Annotator.Session:input_type -> ampulla.annotator.v1.SessionRequest
-	11, // 26: ampulla.annotator.v1.Annotator.Analyze:input_type -> ampulla.annotator.v1.AnalyzeRequest
-	17, // 27: ampulla.annotator.v1.Annotator.ListInterfaces:input_type -> ampulla.annotator.v1.ListInterfacesRequest
-	20, // 28: ampulla.annotator.v1.Annotator.StartCapture:input_type -> ampulla.annotator.v1.CaptureOptions
-	21, // 29: ampulla.annotator.v1.Annotator.WatchCapture:input_type -> ampulla.annotator.v1.CaptureId
-	21, // 30: ampulla.annotator.v1.Annotator.StopCapture:input_type -> ampulla.annotator.v1.CaptureId
-	22, // 31: ampulla.annotator.v1.Annotator.ListCaptures:input_type -> ampulla.annotator.v1.ListCapturesRequest
-	25, // 32: ampulla.annotator.v1.Annotator.GetInfo:input_type -> ampulla.annotator.v1.GetInfoRequest
-	27, // 33: ampulla.annotator.v1.Annotator.WatchMetrics:input_type -> ampulla.annotator.v1.WatchMetricsRequest
-	7,  // 34: ampulla.annotator.v1.Annotator.Session:output_type -> ampulla.annotator.v1.SessionResponse
-	13, // 35: ampulla.annotator.v1.Annotator.Analyze:output_type -> ampulla.annotator.v1.AnalyzeResponse
-	18, // 36: ampulla.annotator.v1.Annotator.ListInterfaces:output_type -> ampulla.annotator.v1.InterfaceList
-	24, // 37: ampulla.annotator.v1.Annotator.StartCapture:output_type -> ampulla.annotator.v1.Capture
-	24, // 38: ampulla.annotator.v1.Annotator.WatchCapture:output_type -> ampulla.annotator.v1.Capture
-	24, // 39: ampulla.annotator.v1.Annotator.StopCapture:output_type -> ampulla.annotator.v1.Capture
-	23, // 40: ampulla.annotator.v1.Annotator.ListCaptures:output_type -> ampulla.annotator.v1.CaptureList
-	26, // 41: ampulla.annotator.v1.Annotator.GetInfo:output_type -> ampulla.annotator.v1.Info
-	28, // 42: ampulla.annotator.v1.Annotator.WatchMetrics:output_type -> ampulla.annotator.v1.Metrics
-	34, // [34:43] is the sub-list for method output_type
-	25, // [25:34] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	11, // 2: ampulla.annotator.v1.SessionRequest.incidents:type_name -> ampulla.annotator.v1.IncidentsRequest
+	6,  // 3: ampulla.annotator.v1.FrameBatch.frames:type_name -> ampulla.annotator.v1.Frame
+	8,  // 4: ampulla.annotator.v1.SessionResponse.started:type_name -> ampulla.annotator.v1.SessionStarted
+	9,  // 5: ampulla.annotator.v1.SessionResponse.verdicts:type_name -> ampulla.annotator.v1.VerdictBatch
+	12, // 6: ampulla.annotator.v1.SessionResponse.incidents:type_name -> ampulla.annotator.v1.IncidentList
+	10, // 7: ampulla.annotator.v1.VerdictBatch.verdicts:type_name -> ampulla.annotator.v1.Verdict
+	0,  // 8: ampulla.annotator.v1.Verdict.level:type_name -> ampulla.annotator.v1.Level
+	13, // 9: ampulla.annotator.v1.IncidentList.incidents:type_name -> ampulla.annotator.v1.Incident
+	15, // 10: ampulla.annotator.v1.AnalyzeRequest.options:type_name -> ampulla.annotator.v1.AnalyzeOptions
+	4,  // 11: ampulla.annotator.v1.AnalyzeOptions.session:type_name -> ampulla.annotator.v1.SessionOptions
+	1,  // 12: ampulla.annotator.v1.AnalyzeOptions.verdicts:type_name -> ampulla.annotator.v1.Selection
+	1,  // 13: ampulla.annotator.v1.AnalyzeOptions.comments:type_name -> ampulla.annotator.v1.Selection
+	17, // 14: ampulla.annotator.v1.AnalyzeResponse.progress:type_name -> ampulla.annotator.v1.AnalyzeProgress
+	9,  // 15: ampulla.annotator.v1.AnalyzeResponse.verdicts:type_name -> ampulla.annotator.v1.VerdictBatch
+	18, // 16: ampulla.annotator.v1.AnalyzeResponse.summary:type_name -> ampulla.annotator.v1.AnalyzeSummary
+	34, // 17: ampulla.annotator.v1.AnalyzeSummary.flagged_by_type:type_name -> ampulla.annotator.v1.AnalyzeSummary.FlaggedByTypeEntry
+	35, // 18: ampulla.annotator.v1.AnalyzeSummary.frames_by_class:type_name -> ampulla.annotator.v1.AnalyzeSummary.FramesByClassEntry
+	21, // 19: ampulla.annotator.v1.AnalyzeSummary.broken:type_name -> ampulla.annotator.v1.Break
+	12, // 20: ampulla.annotator.v1.AnalyzeSummary.incidents:type_name -> ampulla.annotator.v1.IncidentList
+	19, // 21: ampulla.annotator.v1.AnalyzeSummary.explanation:type_name -> ampulla.annotator.v1.Explanation
+	10, // 22: ampulla.annotator.v1.Explanation.verdict:type_name -> ampulla.annotator.v1.Verdict
+	20, // 23: ampulla.annotator.v1.Explanation.features:type_name -> ampulla.annotator.v1.Feature
+	24, // 24: ampulla.annotator.v1.InterfaceList.interfaces:type_name -> ampulla.annotator.v1.Interface
+	4,  // 25: ampulla.annotator.v1.CaptureOptions.session:type_name -> ampulla.annotator.v1.SessionOptions
+	1,  // 26: ampulla.annotator.v1.CaptureOptions.comments:type_name -> ampulla.annotator.v1.Selection
+	29, // 27: ampulla.annotator.v1.CaptureList.captures:type_name -> ampulla.annotator.v1.Capture
+	2,  // 28: ampulla.annotator.v1.Capture.state:type_name -> ampulla.annotator.v1.Capture.State
+	25, // 29: ampulla.annotator.v1.Capture.options:type_name -> ampulla.annotator.v1.CaptureOptions
+	36, // 30: ampulla.annotator.v1.Capture.flagged_by_type:type_name -> ampulla.annotator.v1.Capture.FlaggedByTypeEntry
+	37, // 31: ampulla.annotator.v1.Metrics.sessions_by_client:type_name -> ampulla.annotator.v1.Metrics.SessionsByClientEntry
+	3,  // 32: ampulla.annotator.v1.Annotator.Session:input_type -> ampulla.annotator.v1.SessionRequest
+	14, // 33: ampulla.annotator.v1.Annotator.Analyze:input_type -> ampulla.annotator.v1.AnalyzeRequest
+	22, // 34: ampulla.annotator.v1.Annotator.ListInterfaces:input_type -> ampulla.annotator.v1.ListInterfacesRequest
+	25, // 35: ampulla.annotator.v1.Annotator.StartCapture:input_type -> ampulla.annotator.v1.CaptureOptions
+	26, // 36: ampulla.annotator.v1.Annotator.WatchCapture:input_type -> ampulla.annotator.v1.CaptureId
+	26, // 37: ampulla.annotator.v1.Annotator.StopCapture:input_type -> ampulla.annotator.v1.CaptureId
+	27, // 38: ampulla.annotator.v1.Annotator.ListCaptures:input_type -> ampulla.annotator.v1.ListCapturesRequest
+	30, // 39: ampulla.annotator.v1.Annotator.GetInfo:input_type -> ampulla.annotator.v1.GetInfoRequest
+	32, // 40: ampulla.annotator.v1.Annotator.WatchMetrics:input_type -> ampulla.annotator.v1.WatchMetricsRequest
+	7,  // 41: ampulla.annotator.v1.Annotator.Session:output_type -> ampulla.annotator.v1.SessionResponse
+	16, // 42: ampulla.annotator.v1.Annotator.Analyze:output_type -> ampulla.annotator.v1.AnalyzeResponse
+	23, // 43: ampulla.annotator.v1.Annotator.ListInterfaces:output_type -> ampulla.annotator.v1.InterfaceList
+	29, // 44: ampulla.annotator.v1.Annotator.StartCapture:output_type -> ampulla.annotator.v1.Capture
+	29, // 45: ampulla.annotator.v1.Annotator.WatchCapture:output_type -> ampulla.annotator.v1.Capture
+	29, // 46: ampulla.annotator.v1.Annotator.StopCapture:output_type -> ampulla.annotator.v1.Capture
+	28, // 47: ampulla.annotator.v1.Annotator.ListCaptures:output_type -> ampulla.annotator.v1.CaptureList
+	31, // 48: ampulla.annotator.v1.Annotator.GetInfo:output_type -> ampulla.annotator.v1.Info
+	33, // 49: ampulla.annotator.v1.Annotator.WatchMetrics:output_type -> ampulla.annotator.v1.Metrics
+	41, // [41:50] is the sub-list for method output_type
+	32, // [32:41] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_annotator_v1_annotator_proto_init() }
@@ -2501,17 +3076,19 @@ func file_annotator_v1_annotator_proto_init() {
 	file_annotator_v1_annotator_proto_msgTypes[0].OneofWrappers = []any{
 		(*SessionRequest_Options)(nil),
 		(*SessionRequest_Frames)(nil),
+		(*SessionRequest_Incidents)(nil),
 	}
 	file_annotator_v1_annotator_proto_msgTypes[1].OneofWrappers = []any{}
 	file_annotator_v1_annotator_proto_msgTypes[4].OneofWrappers = []any{
 		(*SessionResponse_Started)(nil),
 		(*SessionResponse_Verdicts)(nil),
+		(*SessionResponse_Incidents)(nil),
 	}
-	file_annotator_v1_annotator_proto_msgTypes[8].OneofWrappers = []any{
+	file_annotator_v1_annotator_proto_msgTypes[11].OneofWrappers = []any{
 		(*AnalyzeRequest_Options)(nil),
 		(*AnalyzeRequest_Chunk)(nil),
 	}
-	file_annotator_v1_annotator_proto_msgTypes[10].OneofWrappers = []any{
+	file_annotator_v1_annotator_proto_msgTypes[13].OneofWrappers = []any{
 		(*AnalyzeResponse_Progress)(nil),
 		(*AnalyzeResponse_Verdicts)(nil),
 		(*AnalyzeResponse_Summary)(nil),
@@ -2522,7 +3099,7 @@ func file_annotator_v1_annotator_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_annotator_v1_annotator_proto_rawDesc), len(file_annotator_v1_annotator_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   30,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

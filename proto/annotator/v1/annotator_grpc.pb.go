@@ -66,8 +66,9 @@ const (
 // systemd starts the new program only once the old one has ended.)
 type AnnotatorClient interface {
 	// Session judges one capture: its frames in, in order, verdicts out, in the
-	// same order. The first request carries the options, all others frames. The
-	// first response tells what runs; each further one answers one FrameBatch.
+	// same order. The first request carries the options, the others frames, or ask
+	// for incidents. The first response tells what runs; each further one answers
+	// one request, in order.
 	// One session is one engine: verdicts depend on its ordered frames alone, not
 	// on how they are cut into batches. The server ends the stream with OK after
 	// the client has half-closed and all verdicts are sent.
@@ -263,8 +264,9 @@ type Annotator_WatchMetricsClient = grpc.ServerStreamingClient[Metrics]
 // systemd starts the new program only once the old one has ended.)
 type AnnotatorServer interface {
 	// Session judges one capture: its frames in, in order, verdicts out, in the
-	// same order. The first request carries the options, all others frames. The
-	// first response tells what runs; each further one answers one FrameBatch.
+	// same order. The first request carries the options, the others frames, or ask
+	// for incidents. The first response tells what runs; each further one answers
+	// one request, in order.
 	// One session is one engine: verdicts depend on its ordered frames alone, not
 	// on how they are cut into batches. The server ends the stream with OK after
 	// the client has half-closed and all verdicts are sent.

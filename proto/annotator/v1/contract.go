@@ -4,4 +4,4 @@ package annotatorv1
 
 // Contract is the revision of the contract, see Info.contract: it grows by one
 // whenever a field or a method is added in a release.
-const Contract = 1
+const Contract = 2
