@@ -374,7 +374,7 @@ demonstrate() {
   tshark -r "$work/demo.pcapng" -Y "$FILTER" -T fields -e frame.number -e ip.src -e ip.dst \
     -e ai.anomaly.score -e ai.anomaly.type -e ai.anomaly.reason >"$work/list" 2>"$work/error" || {
     grep -v '^Running as user' "$work/error" >&2 || true
-    die "tshark does not know the ai.* fields" "$bin/ampulla plugin status tells what Wireshark finds"
+    die "tshark does not know the ai.* fields" "$bin/ampulla doctor says what is wrong"
   }
   [[ -s $work/list ]] || die "no packet of $capture is flagged; that is a defect, please report it"
   awk -F '\t' '

@@ -48,12 +48,14 @@ var mayImport = map[string][]string{
 	"annotator/config":  {"annotator/detect", "annotator/engine", "annotator/rewrite"},
 	"annotator/eval": {"annotator/pcapng", "annotator/packet", "annotator/flow", "annotator/feature",
 		"annotator/score", "annotator/detect", "annotator/engine", "annotator/verdict", "annotator/rewrite"},
-	"extcap/sentence":    {},
-	"extcap/toolbar":     {"extcap/sentence"},
-	"extcap/sink":        {},
-	"extcap/source":      {"annotator/dumpcap", "annotator/pcapng"},
-	"extcap/bridge":      {"annotator/backlog", "annotator/packet", "annotator/rewrite", "annotator/verdict", "grpc/client"},
-	"annotator/plugin":   {"lua"}, // installs ai.lua
+	"extcap/sentence":  {},
+	"extcap/toolbar":   {"extcap/sentence"},
+	"extcap/sink":      {},
+	"extcap/source":    {"annotator/dumpcap", "annotator/pcapng"},
+	"extcap/bridge":    {"annotator/backlog", "annotator/packet", "annotator/rewrite", "annotator/verdict", "grpc/client"},
+	"annotator/plugin": {"lua"}, // installs ai.lua
+	"annotator/doctor": {"annotator/plugin", "annotator/dumpcap", "annotator/score/ort", "grpc/client", "grpc/socket",
+		"models", "proto/annotator/v1"},
 	"proto/annotator/v1": {},
 	"grpc/socket":        {},
 	"grpc/grpctest":      {"grpc/socket", "proto/annotator/v1"}, // for tests
