@@ -10,12 +10,14 @@ import (
 	"ampulla/annotator/detect"
 	"ampulla/annotator/engine"
 	"ampulla/annotator/rewrite"
+	"ampulla/annotator/web"
 )
 
 // Config is everything that can be configured. Start from [Default].
 type Config struct {
 	Limits    Limits        `yaml:"limits"`
 	Detectors detect.Config `yaml:"detectors"`
+	Web       web.Config    `yaml:"web"`
 	Listeners Listeners     `yaml:"listeners"`
 }
 
@@ -73,6 +75,7 @@ func Default() Config {
 			MaxSessions: 32, MaxMemory: 4 << 30,
 		},
 		Detectors: detect.Default(),
+		Web:       web.Default(),
 		Listeners: Listeners{Idle: 10 * time.Minute},
 	}
 }
@@ -110,6 +113,9 @@ func (c *Config) validate() *problem {
 	}
 	if bad := c.Detectors.Validate(); bad != nil {
 		return &problem{"detectors." + bad.Field, bad.Problem}
+	}
+	if bad := c.Web.Validate(); bad != nil {
+		return &problem{"web." + bad.Field, bad.Problem}
 	}
 	return nil
 }
