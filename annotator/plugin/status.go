@@ -15,7 +15,7 @@ import (
 func Status(ctx context.Context, cfg Config, shark Wireshark) ([]Item, error) {
 	where := cfg
 	where.Everyone = cfg.Everyone || cfg.isForeign(shark)
-	installed, err := readManifest(where.manifest())
+	installed, err := readManifest(where.Manifest)
 	if err != nil {
 		return nil, err
 	}
