@@ -73,6 +73,9 @@ func For(everyone bool) (Config, error) {
 		prefix := filepath.Join(home, ".local")
 		cfg = Config{Prefix: prefix, Manifest: filepath.Join(prefix, "share", "ampulla", "installed"), Units: units, Enabled: units}
 	}
+	if cfg.Profile, err = fs.Sub(lua.Profiles, "profile/"+profileName); err != nil {
+		return Config{}, err
+	}
 	cfg.From = []string{folder, filepath.Join(folder, "..", "lib", "ampulla"), cfg.libraries()}
 	return cfg, nil
 }
