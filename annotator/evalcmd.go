@@ -29,6 +29,11 @@ class, attack_type); a capture without labels is benign.
 
    ampulla eval --captures anomaly/captures --labels anomaly/labels
 
+With --folds it judges each capture by models that have seen nothing of its
+source, as models/train keeps them in its own folder.
+
+   ampulla eval --captures anomaly/captures --labels anomaly/labels --folds ~/.cache/ampulla-train/folds
+
 With --features it writes what the models would see of the captures instead, to
 train them with (see models/train); it needs no models for that.
 
@@ -45,6 +50,7 @@ on others.
 			&cli.StringFlag{Name: "features", Usage: "write feature rows to this `FOLDER` instead of measuring"},
 			&cli.StringFlag{Name: "json", Usage: "write the figures to this `FILE` as well"},
 			&cli.StringFlag{Name: "plot", Usage: "draw recall over false positives into this SVG `FILE`"},
+			&cli.StringFlag{Name: "folds", Usage: "judge by the models in this `FOLDER`, each capture by those that have not seen its source"},
 			&cli.Uint64Flag{Name: "every", Value: 1, Usage: "with --features, keep the anomaly rows of one frame in `N`; 0 keeps none"},
 			configFlag(), workersFlag(), libraryFlag(),
 		}, classFlags()...),
@@ -70,11 +76,11 @@ func runEval(c *cli.Context) error {
 	if c.String("flows") != "" {
 		return runClassEval(c, cfg, workers)
 	}
-	scorer, err := openScorer(c)
+	judge, err := verdictJudge(c, cfg)
 	if err != nil {
 		return err
 	}
-	results, err := eval.Run(c.Context, c.String("captures"), c.String("labels"), workers, judge(cfg, scorer))
+	results, err := eval.Run(c.Context, c.String("captures"), c.String("labels"), workers, judge)
 	if err != nil {
 		return err
 	}
@@ -88,6 +94,19 @@ func runEval(c *cli.Context) error {
 		}
 	}
 	return eval.WriteReport(c.App.Writer, results)
+}
+
+// verdictJudge returns what judges the captures: the models that the program
+// carries, or those of --folds.
+func verdictJudge(c *cli.Context, cfg engine.Config) (eval.Judge, error) {
+	if folder := c.String("folds"); folder != "" {
+		return judgeHeldOut(c, cfg, folder)
+	}
+	scorer, err := openScorer(c)
+	if err != nil {
+		return nil, err
+	}
+	return judge(cfg, scorer), nil
 }
 
 // writeFile writes to the file at path, or nothing if that is empty.

@@ -249,8 +249,8 @@ func (l *login) refused(b []byte) bool {
 // databaseRefused is refused for databases and screens.
 func (l *login) databaseRefused(b []byte) bool {
 	switch l.proto {
-	case protoMySQL: // ERR packet with error 1045, access denied
-		return len(b) > 7 && b[4] == 0xff && (binary.LittleEndian.Uint16(b[5:]) == 1045 || binary.LittleEndian.Uint16(b[5:]) == 1698)
+	case protoMySQL:
+		return mysqlRefused(b)
 	case protoPostgreSQL: // ErrorResponse with SQLSTATE class 28, invalid authorization
 		return len(b) > 8 && b[0] == 'E' && bytes.Contains(b, []byte("\x00C28"))
 	case protoMSSQL: // ERROR token with error 18456, login failed
@@ -264,6 +264,19 @@ func (l *login) databaseRefused(b []byte) bool {
 	case protoVNC: // SecurityResult failed (RFC 6143 section 7.1.3), with or without a reason
 		return len(b) >= 4 && len(b) < 100 && binary.BigEndian.Uint32(b) == 1 &&
 			(len(b) == 4 || len(b) >= 8 && int(binary.BigEndian.Uint32(b[4:])) == len(b)-8)
+	}
+	return false
+}
+
+// mysqlRefused tells that b is an ERR packet: access denied, or this host is
+// blocked or may not connect at all.
+func mysqlRefused(b []byte) bool {
+	if len(b) < 7 || b[4] != 0xff {
+		return false
+	}
+	switch binary.LittleEndian.Uint16(b[5:]) {
+	case 1045, 1129, 1130, 1698:
+		return true
 	}
 	return false
 }

@@ -12,7 +12,7 @@ import (
 type sshLogin struct {
 	fromServer bool      // the latest payload was the server's
 	answers    [2]uint32 // the server's latest answers, bytes, the newest first
-	requests   [3]uint32 // the client's latest requests, likewise
+	requests   [4]uint32 // the client's latest requests, likewise
 	run        int       // answers in turn as large as one of the two before
 	half       bool      // an odd number of answers where two make an attempt
 	counted    int       // failures told of
@@ -42,7 +42,7 @@ func (s *sshLogin) read(o *flow.Observation) int {
 	n := o.Packet.PayloadLength
 	if o.FromClient {
 		s.fromServer = false
-		s.requests = [3]uint32{n, s.requests[0], s.requests[1]}
+		s.requests = [4]uint32{n, s.requests[0], s.requests[1], s.requests[2]}
 		return 0
 	}
 	inTurn := !s.fromServer
@@ -55,9 +55,8 @@ func (s *sshLogin) read(o *flow.Observation) int {
 
 // answer takes the server's answer number nth, n bytes.
 func (s *sshLogin) answer(n, nth uint32, inTurn bool) int {
-	before := s.answers
+	before, repeats := s.answers, inTurn && s.repeats(n)
 	s.answers = [2]uint32{n, before[0]}
-	repeats := inTurn && s.requests[0] > n && s.requests[0] <= sshRequest && (n == before[0] || n == before[1])
 	switch {
 	case nth > sshLast,
 		!inTurn && s.run > 0,
@@ -73,14 +72,33 @@ func (s *sshLogin) answer(n, nth uint32, inTurn bool) int {
 		return 0
 	}
 	// In keyboard-interactive (RFC 4256) an attempt takes two requests and two
-	// answers: one for the wish, one for the password.
-	if r := s.requests; n != before[0] || r[0] == r[2] && r[0] != r[1] {
+	// answers: one for the wish, one for the password. Some clients ask for the
+	// service anew before each attempt.
+	if r := s.requests; n != before[0] || r[0] == r[2] && r[0] != r[1] || r[0] <= n || r[1] <= n {
 		if s.half = !s.half; s.half {
 			return 0
 		}
 	}
 	s.counted++
 	return 1
+}
+
+// repeats tells that an answer of n bytes says once more what one of the two
+// before it said, and no terminal repeats what somebody types: there, requests
+// and answers are all of one size.
+func (s *sshLogin) repeats(n uint32) bool {
+	r, before := s.requests, s.answers
+	if r[0] > sshRequest {
+		return false
+	}
+	inPairs := r[0] != r[1] && (r[0] == r[2] || r[1] == r[3])
+	switch n {
+	case before[0]:
+		return r[0] > n || inPairs
+	case before[1]:
+		return r[0] > n || r[0] == n && inPairs
+	}
+	return false
 }
 
 // end counts a connection that closes before anybody was let in.

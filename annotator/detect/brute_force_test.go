@@ -50,6 +50,21 @@ func sshTry(w *wire, client, server string, wrong int, letIn bool) {
 	w.hangUp(client, server)
 }
 
+// sshRounds is an SSH connection in which requests and answers of such lengths
+// follow each other, four times over.
+func sshRounds(w *wire, client string, lengths ...uint32) {
+	const server = "10.0.0.5:22"
+	sshStart(w, client, server)
+	for range 4 {
+		for i := 0; i < len(lengths); i += 2 {
+			w.wait(100 * time.Millisecond)
+			w.tcpLong(client, server, packet.PSH|packet.ACK, "", lengths[i])
+			w.tcpLong(server, client, packet.PSH|packet.ACK, "", lengths[i+1])
+		}
+	}
+	w.hangUp(client, server)
+}
+
 // exchange is a conversation of alternating words, the server's first.
 func exchange(w *wire, client, server string, words ...string) {
 	w.connect(client, server)
@@ -93,6 +108,21 @@ func TestBruteForce(t *testing.T) {
 		{name: "SSH, one guess a connection", flagged: -1, play: func(w *wire) {
 			for i := range 10 {
 				sshTry(w, at("10.0.0.9", 40000+i), "10.0.0.5:22", 1, false)
+			}
+		}},
+		{name: "SSH, asking for the service before each guess", flagged: -1, play: func(w *wire) { // paramiko
+			for i := range 3 {
+				sshRounds(w, at("10.0.0.9", 40000+i), 64, 64, 96, 96)
+			}
+		}},
+		{name: "SSH, a wish and a password of changing length for each guess", flagged: -1, play: func(w *wire) { // medusa
+			for i := range 3 {
+				sshRounds(w, at("10.0.0.9", 40000+i), 80, 96, 96+16*uint32(i%2), 96)
+			}
+		}},
+		{name: "SSH, typing whose echo differs now and then", flagged: 0, play: func(w *wire) {
+			for i := range 10 {
+				sshRounds(w, at("10.0.0.9", 40000+i), 36, 36, 36, 36, 36, 36, 44, 100)
 			}
 		}},
 		{name: "SSH, let in after two keys that the server does not know", flagged: 0, play: func(w *wire) {

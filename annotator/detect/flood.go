@@ -48,6 +48,7 @@ type flooded struct {
 	mean, vari float64    // of the packets a second, all vectors, before a flood
 	history    int        // seconds that mean and vari rest on
 	asked      int64      // when the host last asked a group of hosts
+	refused    int64      // when the host last said that nobody is at a port
 	callers    [64]uint64 // hashes of the latest who completed a connection to it
 	nCallers   int
 }
@@ -70,7 +71,7 @@ func (d *flood) Observe(o *flow.Observation) Finding {
 		d.destinations.take(destination{p.Src, p.Domain}).asked = p.Time
 		return Finding{}
 	}
-	v := vectorOf(o)
+	v := d.vectorOf(o)
 	if v == vectorNone {
 		d.answered(o)
 		return Finding{}
@@ -85,8 +86,12 @@ func (d *flood) Observe(o *flow.Observation) Finding {
 	return d.finding(s, v, p)
 }
 
+// opening is for how long, from the first packet on, a capture meets mostly
+// connections that are older than itself.
+const opening = 2 * time.Second
+
 // vectorOf tells which kind of flood a packet could belong to.
-func vectorOf(o *flow.Observation) vector {
+func (d *flood) vectorOf(o *flow.Observation) vector {
 	p := o.Packet
 	switch p.Proto {
 	case packet.ProtoTCP:
@@ -96,7 +101,7 @@ func vectorOf(o *flow.Observation) vector {
 		if p.TCPFlags&(packet.SYN|packet.ACK|packet.RST|packet.FIN) == packet.SYN {
 			return vectorSYN
 		}
-		if o.New && p.PayloadLength == 0 {
+		if o.New && (p.PayloadLength == 0 || !near(p.Time, d.first.start, opening)) {
 			return vectorOther
 		}
 	case packet.ProtoUDP:
@@ -157,6 +162,10 @@ func isReflector(port uint16) bool {
 // same.
 const lull = 5 * time.Second
 
+// refusal is for how long a host that says that nobody is at a port means it:
+// most say so once a second (RFC 1812 section 4.3.2.8).
+const refusal = 3 * time.Second
+
 // amplified is the payload from which on an answer is large, bytes; the
 // largest that DNS allowed for long is 512.
 const amplified = 400
@@ -167,7 +176,8 @@ func (d *flood) count(s *flooded, v vector, o *flow.Observation) {
 	b := &s.now[v]
 	b.packets++
 	b.bytes += uint64(p.Length)
-	if o.New {
+	// A stream is one conversation, unless nobody is there to take it.
+	if o.New || v == vectorUDP && s.refused != 0 && near(p.Time, s.refused, refusal) {
 		b.flows++
 	}
 	if v == vectorAnswer && (p.PayloadLength >= amplified || p.FragOffset != 0) {
@@ -191,6 +201,10 @@ func (d *flood) answered(o *flow.Observation) {
 		return
 	}
 	switch {
+	case isPortUnreachable(p):
+		if s := d.destinations.get(destination{p.Src, p.Domain}); s != nil {
+			s.refused = p.Time
+		}
 	case p.Proto == packet.ProtoTCP && o.Established && o.FromClient && o.ClientPackets == 2:
 		if s := d.destinations.get(destination{p.Dst, p.Domain}); s != nil {
 			s.now[vectorSYN].answered++
@@ -206,6 +220,13 @@ func (d *flood) answered(o *flow.Observation) {
 			s.now[vectorUDP].answered++
 		}
 	}
+}
+
+// isPortUnreachable tells that a host has nobody at a port (RFC 792, RFC 4443
+// section 3.1).
+func isPortUnreachable(p *packet.Packet) bool {
+	return p.Proto == packet.ProtoICMP && p.ICMPType == 3 && p.ICMPCode == 3 ||
+		p.Proto == packet.ProtoICMPv6 && p.ICMPType == 1 && p.ICMPCode == 4
 }
 
 // meet notes a client that is real. One that floods all by itself is not let
@@ -291,8 +312,8 @@ func (d *flood) judge(s *flooded, v vector, b *second) float64 {
 		return 0
 	}
 	cold := d.cfg.ColdRate
-	if v == vectorOther {
-		cold *= 4 // at first, most are connections older than the capture
+	if v == vectorOther && near(s.start, d.first.start, opening) {
+		cold *= 4
 	}
 	score := Grade(open, cold)
 	if float64(s.history) >= d.cfg.History.Seconds() {

@@ -41,10 +41,14 @@ func (s *flooded) latest(v vector, now int64) second {
 	return b
 }
 
+// heavy is the mean length of a frame, bytes, from which on packets are no
+// probes: those carry nothing, or a short question.
+const heavy = 250
+
 // shaped tells that the packets look like a flood and not like a scan, which
-// comes from few sources to many ports.
+// comes from few sources to many ports and carries little.
 func (b *second) shaped() bool {
-	return b.sourceCount() >= 32 || estimate(&b.ports)*4 <= float64(b.packets)
+	return b.sourceCount() >= 32 || estimate(&b.ports)*4 <= float64(b.packets) || b.bytes >= heavy*uint64(b.packets)
 }
 
 func (b *second) sourceCount() float64 { return min(estimate(&b.sources), float64(b.packets)) }

@@ -73,6 +73,25 @@ func TestFlood(t *testing.T) {
 				w.wait(100 * time.Microsecond)
 			}
 		}},
+		{name: "a stream that nobody takes", flagged: -1, play: func(w *wire) {
+			for i := range 1000 {
+				w.udp("10.0.0.9:5004", "10.0.0.5:5004", "junk")
+				w.wait(time.Millisecond)
+				if i%500 == 100 {
+					p := ip(packet.ProtoICMP, "10.0.0.5", "10.0.0.9", "")
+					p.ICMPType, p.ICMPCode = 3, 3
+					w.send(p)
+				}
+			}
+		}},
+		{name: "large datagrams to random ports", flagged: -1, play: func(w *wire) {
+			for i := range 1000 {
+				p := ip(packet.ProtoUDP, "10.0.0.9:40000", at("10.0.0.5", 1024+i*37%60000), "")
+				p.PayloadLength = 1000
+				w.send(p)
+				w.wait(time.Millisecond)
+			}
+		}},
 		{name: "a download at line rate", flagged: 0, play: func(w *wire) {
 			w.connect("10.0.0.9:5004", "10.0.0.5:5201")
 			for i := range 20_000 {
@@ -124,6 +143,22 @@ func TestFlood(t *testing.T) {
 			for i := range 3000 {
 				w.tcp(at(random(i), 1024+i), "10.0.0.5:80", packet.ACK, "")
 				w.wait(100 * time.Microsecond)
+			}
+		}},
+		{name: "fewer, once older connections are known", flagged: -1, play: func(w *wire) {
+			w.udp("10.0.0.7:5555", "10.0.0.1:53", "question")
+			w.wait(5 * time.Second)
+			for i := range 1200 {
+				w.tcp(at("10.0.0.9", 1024+i), "10.0.0.5:80", packet.RST, "")
+				w.wait(3 * time.Millisecond)
+			}
+		}},
+		{name: "segments of no connection, with data", flagged: -1, play: func(w *wire) {
+			w.udp("10.0.0.7:5555", "10.0.0.1:53", "question")
+			w.wait(5 * time.Second)
+			for i := range 1200 {
+				w.tcp(at("10.0.0.9", 1024+i), "10.0.0.5:80", packet.PSH|packet.ACK, "xxxxxxxx")
+				w.wait(3 * time.Millisecond)
 			}
 		}},
 		{name: "everybody answers a search", flagged: 0, play: func(w *wire) {

@@ -41,6 +41,7 @@ type sweep struct {
 	hosts     distinct // marked when it answered
 	recent    rate
 	low, high uint64 // range of the addresses tried
+	beside    int    // hosts with a neighbour that had been tried before
 }
 
 func newHostScan(cfg HostScan) *hostScan {
@@ -125,6 +126,9 @@ func (d *hostScan) probe(o *flow.Observation, key sweepKey, target packet.Addr) 
 	if !s.hosts.add(hashAddr(target)) {
 		return d.finding(s, key, now)
 	}
+	if s.neighbour(target) {
+		s.beside++
+	}
 	s.recent.add(now, d.cfg.FastWindow, 1)
 	n := binary.BigEndian.Uint64(target[8:])
 	s.low, s.high = min(s.low, n), max(s.high, n)
@@ -136,6 +140,8 @@ func (d *hostScan) judge(s *sweep, key sweepKey, now int64) {
 	n, answered := float64(s.hosts.n), float64(s.hosts.marked)
 	answers := d.cfg.Answered
 	dense := n >= d.cfg.Density*(float64(s.high-s.low)+1)
+	// Whoever sweeps one network may well know hosts of another.
+	dense = dense || key.kind != sweepARP && float64(s.beside) >= n/2
 	more := 1.0
 	switch {
 	case key.kind == sweepARP && !dense:
@@ -157,6 +163,21 @@ func (d *hostScan) judge(s *sweep, key sweepKey, now int64) {
 	}
 	fast := float64(s.recent.count(now, d.cfg.FastWindow)) * failed / n
 	s.raise(max(Grade(fast, more*float64(d.cfg.FastHosts)), Grade(failed, more*float64(d.cfg.Hosts))), now, d.cfg.FastWindow)
+}
+
+// neighbour tells that one of the addresses next to a was tried as well.
+func (s *sweep) neighbour(a packet.Addr) bool {
+	const reach = 3
+	n := binary.BigEndian.Uint64(a[8:])
+	for i := uint64(1); i <= reach; i++ {
+		for _, beside := range [...]uint64{n - i, n + i} {
+			binary.BigEndian.PutUint64(a[8:], beside)
+			if s.hosts.has(hashAddr(a)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // answer notes the hosts that are really there and in use.

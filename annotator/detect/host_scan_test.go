@@ -35,6 +35,13 @@ func TestHostScan(t *testing.T) {
 				w.echo("10.0.9.9", host(i), false, 1, "abcdefgh")
 			}
 		}},
+		{name: "slow ping sweep by a host with friends elsewhere", flagged: 41, play: func(w *wire) {
+			w.echo("10.0.9.9", "172.16.1.1", false, 1, "abcdefgh")
+			for i := range 100 {
+				w.echo("10.0.9.9", host(i), false, 1, "abcdefgh")
+				w.wait(30 * time.Second)
+			}
+		}},
 		{name: "ARP sweep", flagged: 70, play: func(w *wire) {
 			for i := range 100 {
 				w.arp(1, 66, "10.0.9.9", 0, host(i))

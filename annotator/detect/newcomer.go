@@ -19,13 +19,15 @@ type newcomer struct {
 	opened  rate  // conversations that were answered
 	strange rate  // of these, with a service new to the client
 	latest  int64 // time of the latest that was remarkable
+	busiest service
 }
 
 // acquaintance is a client that has called a service.
 type acquaintance struct {
+	opened rate // its conversations that were answered
 	since  int64
 	score  float64 // how remarkable that was
-	opened uint32  // conversations in Window then, and
+	usual  uint32  // conversations in Window then, and
 	new    uint32  // new ones among them
 	reason string
 }
@@ -42,7 +44,7 @@ func (d *newcomer) Observe(o *flow.Observation) Finding {
 		return Finding{}
 	}
 	if !o.FromClient && o.ServerPayloads == 1 && p.PayloadLength > 0 && o.Noise == flow.Clean {
-		d.opened.add(p.Time, d.cfg.Window, 1) // answered: a flood does not settle a network
+		d.count(serviceOf(o), p.Time)
 	}
 	opens := o.New && o.Noise == flow.Clean
 	if !opens && !near(p.Time, d.latest, suspicionEnd) {
@@ -68,9 +70,39 @@ func (d *newcomer) Observe(o *flow.Observation) Finding {
 	}
 	if a.reason == "" {
 		a.reason = fmt.Sprintf("%s has not called %s port %d before, and of the %d conversations of the last %.0f s %d were new",
-			key.client, key.server, key.port, a.opened, d.cfg.Window.Seconds(), a.new)
+			key.client, key.server, key.port, a.usual, d.cfg.Window.Seconds(), a.new)
 	}
 	return Finding{score, verdict.Outlier, a.reason, RoleService}
+}
+
+// count counts a conversation that was answered; nothing else settles a
+// network.
+func (d *newcomer) count(key service, now int64) {
+	d.opened.add(now, d.cfg.Window, 1)
+	a := d.known.get(key)
+	if a == nil {
+		return
+	}
+	if n := a.opened.add(now, d.cfg.Window, 1); key == d.busiest || n > d.most(now) {
+		d.busiest = key
+	}
+}
+
+// most is how many of the latest conversations were of the busiest client with
+// one service.
+func (d *newcomer) most(now int64) uint32 {
+	if a := d.known.get(d.busiest); a != nil {
+		return a.opened.count(now, d.cfg.Window)
+	}
+	return 0
+}
+
+// habits is how many conversations there were of late, of which those of the
+// busiest count for no more than all others: one client that calls a service
+// without pause does not settle a network.
+func (d *newcomer) habits(now int64) uint32 {
+	all := d.opened.count(now, d.cfg.Window)
+	return min(all, 2*(all-min(d.most(now), all)))
 }
 
 // hasService tells that a packet belongs to a conversation with a service:
@@ -85,12 +117,12 @@ func hasService(o *flow.Observation) bool {
 // what such a chance is worth on the common scale.
 func (d *newcomer) meet(key service, now int64) *acquaintance {
 	a := d.known.take(key)
-	*a = acquaintance{since: now, opened: d.opened.count(now, d.cfg.Window), new: d.strange.count(now, d.cfg.Window)}
-	if a.opened < uint32(d.cfg.Conversations) {
+	*a = acquaintance{since: now, usual: d.habits(now), new: d.strange.count(now, d.cfg.Window)}
+	if a.usual < uint32(d.cfg.Conversations) {
 		return a // at the beginning of a capture everything is new
 	}
 	d.strange.add(now, d.cfg.Window, 1)
-	chance := float64(a.new+1) / float64(a.opened+2)
+	chance := float64(a.new+1) / float64(a.usual+2)
 	a.score = min(-math.Log10(chance)*verdict.AnomalousScore/3, d.cfg.Most)
 	if a.score >= inkling {
 		d.latest = now

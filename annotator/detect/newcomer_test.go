@@ -36,6 +36,13 @@ func TestNewcomer(t *testing.T) {
 				w.t.Errorf("score %.2f", w.last.Score)
 			}
 		}},
+		{name: "one client that calls without pause does not settle a network", flagged: 0, play: func(w *wire) {
+			settled(w, 40)
+			for i := range 4000 {
+				call(w, at("10.0.0.9", 20000+i), "10.0.0.1:80")
+			}
+			call(w, "10.0.0.66:1234", "10.0.0.3:502")
+		}},
 		{name: "people", flagged: 0, play: func(w *wire) {
 			for i := range 4000 {
 				call(w, at("10.0.0.9", 20000+i), at(fmt.Sprintf("198.51.100.%d", i%7*i%250), 443))

@@ -48,12 +48,12 @@ func probeOf(o *flow.Observation) probe {
 		return probeOfTCP(o)
 	case packet.ProtoUDP:
 		answer := p.SrcPort < 1024 && p.DstPort >= 1024
-		if o.New && o.FromClient && !answer && !isTraceroute(p) {
+		if o.New && o.FromClient && !answer && p.Length < heavy && !isTraceroute(p) {
 			return probeUDP
 		}
 	case packet.ProtoSCTP:
 		const chunkInit = 1 // RFC 9260 section 3.2
-		if o.New && len(p.Payload) > 0 && p.Payload[0] == chunkInit {
+		if o.New && p.SCTPChunk == chunkInit {
 			return probeSCTP
 		}
 	}

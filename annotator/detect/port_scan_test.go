@@ -38,7 +38,9 @@ func TestPortScan(t *testing.T) {
 		}},
 		{name: "SCTP INIT", flagged: 10, play: func(w *wire) {
 			for port := 1; port <= 30; port++ {
-				w.send(ip(packet.ProtoSCTP, "10.0.0.9:40000", at("10.0.0.5", port), "\x01\x00\x00\x14"))
+				p := ip(packet.ProtoSCTP, "10.0.0.9:40000", at("10.0.0.5", port), "")
+				p.SCTPChunk = 1
+				w.send(p)
 			}
 		}},
 		{name: "IP protocols", flagged: 20, play: func(w *wire) {

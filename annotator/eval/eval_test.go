@@ -90,7 +90,7 @@ func TestSummarize(t *testing.T) {
 	if math.Abs(a.AUC-5.0/8) > 1e-12 {
 		t.Errorf("AUC %v", a.AUC)
 	}
-	if m := s.Means; len(m) != 2 || m[0] != (MeanAUC{"own benign frames", "laboratory", 1, 1}) {
+	if m := s.Means; len(m) != 4 || m[0] != (MeanAUC{"own benign frames", "laboratory", 1, 1}) {
 		t.Errorf("means: %v", m)
 	}
 	if b := s.Benign[len(s.Benign)-1]; b.Folder != "all" || b.Alarms != 1 || b.Alarmed != 1 || b.Frames != 4 || math.Abs(b.Hours-603.5/3600) > 1e-9 {

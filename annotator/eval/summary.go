@@ -71,6 +71,9 @@ type CaptureSummary struct {
 	Attacks []string `json:"attacks,omitempty"`
 	Frames  uint64   `json:"attack_frames"`
 	Recall  float64  `json:"recall"`
+	// Right tells that each attack was flagged with the type expected, or with
+	// any if it has none of its own.
+	Right bool `json:"right_type"`
 	// AUC is against all benign frames; OwnAUC against the capture's own, -1
 	// if it has none.
 	AUC    float64 `json:"auc"`
@@ -165,6 +168,7 @@ func (a *AttackSummary) finish(benign *histogram, plain *[baselines]histogram) {
 
 // compare fills in what is said of single captures, and the means.
 func (s *Summary) compare(results []Result, benign *histogram) {
+	const every = "every"
 	own, all := map[string][]float64{}, map[string][]float64{}
 	for i := range results {
 		r := &results[i]
@@ -174,20 +178,24 @@ func (s *Summary) compare(results []Result, benign *histogram) {
 		}
 		c := CaptureSummary{Name: r.Name, Attacks: r.Names(), Frames: attack.n, Recall: attack.above(800),
 			AUC: auc(&attack, benign), OwnAUC: -1, Benign: r.Benign, Alarms: r.Alarms}
+		c.Right = attack.n > 0
+		for _, f := range r.Attacks {
+			c.Right = c.Right && f.Right > 0
+		}
 		if r.Err != nil {
 			c.Error = r.Err.Error()
 		}
 		from := origin(r.Name)
 		if attack.n > 0 {
-			all[from] = append(all[from], c.AUC)
+			all[from], all[every] = append(all[from], c.AUC), append(all[every], c.AUC)
 		}
 		if area, ok := r.AUC(); ok {
 			c.OwnAUC = area
-			own[from] = append(own[from], area)
+			own[from], own[every] = append(own[from], area), append(own[every], area)
 		}
 		s.Captures = append(s.Captures, c)
 	}
-	for _, from := range [...]string{"laboratory", "public"} {
+	for _, from := range [...]string{"laboratory", "public", every} {
 		if list := own[from]; len(list) > 0 {
 			s.Means = append(s.Means, MeanAUC{"own benign frames", from, len(list), mean(list)})
 		}

@@ -85,6 +85,9 @@ func say(p *packet.Packet) string {
 	if p.Version != 0 && (p.Proto == packet.ProtoICMP || p.Proto == packet.ProtoICMPv6) {
 		add("type %d code %d id %d seq %d", p.ICMPType, p.ICMPCode, p.ICMPID, p.ICMPSeq)
 	}
+	if p.HasPorts() && p.Proto == packet.ProtoSCTP {
+		add("chunk %d", p.SCTPChunk)
+	}
 	if p.Fragment {
 		add("fragment %d of %#x more %v", p.FragOffset, p.FragID, p.MoreFragment)
 	}

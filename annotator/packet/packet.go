@@ -165,6 +165,8 @@ type Packet struct {
 	Seq, Ack uint32
 	Window   uint16
 
+	SCTPChunk uint8 // type of the first chunk (RFC 9260 section 3.2); valid iff Proto is SCTP, 255 if there is none
+
 	ICMPType, ICMPCode uint8  // valid iff Proto is ICMP or ICMPv6
 	ICMPID, ICMPSeq    uint16 // valid iff an echo request or reply
 

@@ -112,13 +112,20 @@ func (d *Decoder) udpHeader(s span) {
 	d.udpTunnel(s)
 }
 
+// noChunk is a type that IETF keeps for extensions (RFC 9260 section 3.2).
+const noChunk = 255
+
 // sctpHeader decodes SCTP (RFC 9260) up to the first DATA chunk.
 func (d *Decoder) sctpHeader(s span) {
+	d.p.SCTPChunk = noChunk
 	d.ports(s)
 	if !d.need(s, 12) {
 		return
 	}
 	s = s.skip(12)
+	if len(s.data) > 0 {
+		d.p.SCTPChunk = s.data[0]
+	}
 	for s.wire > 0 && d.need(s, 4) {
 		length := uint32(binary.BigEndian.Uint16(s.data[2:]))
 		if length < 4 {

@@ -219,10 +219,13 @@ def train(folder):
 
     scores, taught = np.zeros(len(x), np.float32), np.zeros(len(x), np.float32)
     lesson = taught_weights(index, benign)
+    folds = []
     for a, b in GroupKFold(FOLDS, shuffle=True, random_state=SEED).split(x, None, index.group):
         taught[b] = teach(x[a], lesson[a], ~benign[a]).predict(x[b], raw_score=True)
         a = a[benign[a]]
-        scores[b] = raw(fit(x[a], w[a]), x[b])
+        forest = fit(x[a], w[a])
+        scores[b] = raw(forest, x[b])
+        folds.append((graph(forest, len(names)), sorted(index.file.iloc[b].unique())))
     points = calibrate(scores[benign], w[benign])
     threshold = tail(scores[benign], w[benign], THRESHOLD)
     report = {"rows": len(x), "benign_rows": int(benign.sum()), "captures": int(index.file.nunique()),
@@ -233,4 +236,4 @@ def train(folder):
     forest = fit(x[benign], w[benign])
     model = graph(forest, len(names))
     trees.verify(model, x[:: max(1, len(x) // 10000)], lambda rows: raw(forest, rows), 1e-4)
-    return model, {"features": names, "calibration": points, "normal": quantiles(x[benign], w[benign], names)}, report
+    return model, {"features": names, "calibration": points, "normal": quantiles(x[benign], w[benign], names)}, report, folds
