@@ -195,6 +195,9 @@ type attached struct{ *bridge.Bridge }
 
 func (a attached) Flagged() uint64  { return a.Stats().Flagged }
 func (a attached) Unjudged() uint64 { return a.Stats().Unjudged() }
+func (a attached) Report() string {
+	return a.Bridge.Report() + "\n\nOnce saved, all of it on a page: ampulla report FILE -o FILE.html"
+}
 
 // hint returns what the user can do about an error, if we know.
 func hint(err error) string {
