@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -217,6 +218,29 @@ func TestLive(t *testing.T) {
 	n.must(n.command(n.path("ampulla"), "annotate", live, again))
 	if got, want := n.comments(live), n.comments(again); got != want || !strings.Contains(got, "type=port_scan") {
 		t.Error("comments are not those of annotate")
+	}
+}
+
+// TestLiveVersions captures with the other Wiresharks and their dumpcaps, which
+// root runs as root here: other users may not capture.
+func TestLiveVersions(t *testing.T) {
+	paths := otherWiresharks(t)
+	n := newNetwork(t)
+	n.play(n.a, "datagrams "+addressB+":9")
+	for _, path := range paths {
+		dir, out := filepath.Dir(path), n.path("out.pcapng")
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			_ = os.Remove(out)
+			const run = `mount --rbind /usr/local "$0/local" && mount --rbind "$0" /usr && exec tshark "$@"`
+			p := n.start("unshare", "--mount", "sh", "-c", run, filepath.Join(dir, "root/usr"),
+				"-i", "ai", "-o", "extcap.ai.interface:veth0", "-o", "extcap.ai.comments:all", "-n", "-w", out)
+			n.captured(out, 50)
+			n.stop(p)
+			n.noOrphans()
+			if judged, frames := strings.Count(n.comments(out), "ai/1 class="), len(n.frames(out)); judged < frames/2 {
+				t.Errorf("%d of %d frames have a verdict; tshark says %s", judged, frames, &p.said)
+			}
+		})
 	}
 }
 

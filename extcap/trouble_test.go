@@ -8,6 +8,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"ampulla/annotator/pcapng"
+	"ampulla/extcap/toolbar"
 )
 
 // TestTrouble does to a running capture what should not happen. Frames captured
@@ -83,6 +86,59 @@ func TestAnnotatorKilled(t *testing.T) {
 	judged := strings.Count(strings.Join(lines, "\n"), "ai/1 class=")
 	if judged < 400 || judged == len(lines) || !strings.Contains(lines[len(lines)-1], "ai/1 class=") {
 		t.Errorf("%d of %d frames have a verdict; the last one: %q", judged, len(lines), lines[len(lines)-1])
+	}
+}
+
+// TestControlPipe closes the pipe by which Wireshark speaks, amid a replay that
+// would take minutes: the capture ends.
+func TestControlPipe(t *testing.T) {
+	l := newLab(t)
+	fifo, in, out := l.path("fifo"), l.path("in"), l.path("out")
+	for _, path := range []string{fifo, in, out} {
+		if err := syscall.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program := l.command(l.path(".config/wireshark/extcap/ampulla-extcap"), "--capture", "--extcap-interface", "ai", "--fifo", fifo,
+		"--extcap-control-in", in, "--extcap-control-out", out, "--replay", capturePath("demo"), "--threshold", "0.7")
+	var said bytes.Buffer
+	program.Stderr = &said
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	open := func(path string, flag int) *os.File {
+		pipe, err := os.OpenFile(path, flag, 0) // waits for the program
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = pipe.Close() })
+		return pipe
+	}
+	control, answers := open(in, os.O_WRONLY), open(out, os.O_RDONLY)
+	if _, err := control.Write(toolbar.Message{Command: toolbar.Initialized}.Append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	capture := open(fifo, os.O_RDONLY)
+	if m, err := toolbar.Read(answers); err != nil || m.Command != toolbar.Set || string(m.Payload) != "0.7" {
+		t.Errorf("the toolbar is told %+v, %v", m, err)
+	}
+	reader, frames := pcapng.NewReader(capture), 0
+	for {
+		b, err := reader.Next()
+		if err != nil {
+			break // the end of it
+		}
+		if b.IsFrame() {
+			if frames++; frames == 1 {
+				_ = control.Close()
+			}
+		}
+	}
+	if all := len(l.frames(capturePath("demo"))); frames == 0 || frames == all {
+		t.Errorf("%d frames of %d", frames, all)
+	}
+	if err := program.Wait(); err != nil || said.Len() > 0 {
+		t.Errorf("it ends with %v: %s", err, &said)
 	}
 }
 

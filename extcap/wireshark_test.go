@@ -279,10 +279,10 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// TestVersions replays with the Wiresharks that lua/wireshark.sh has fetched.
-// They run as another user in a namespace of their own, so that the annotator
-// has to be there already.
-func TestVersions(t *testing.T) {
+// otherWiresharks returns the paths of tshark in the Wiresharks that
+// lua/wireshark.sh has fetched, and skips the test if there are none.
+func otherWiresharks(t *testing.T) []string {
+	t.Helper()
 	cache := os.Getenv("AMPULLA_WIRESHARKS")
 	if cache == "" {
 		dir, _ := os.UserCacheDir()
@@ -292,6 +292,14 @@ func TestVersions(t *testing.T) {
 	if len(paths) == 0 {
 		t.Skip("no other Wireshark; lua/wireshark.sh fetches some")
 	}
+	return paths
+}
+
+// TestVersions replays with the Wiresharks that lua/wireshark.sh has fetched.
+// They run as another user in a namespace of their own, so that the annotator
+// has to be there already.
+func TestVersions(t *testing.T) {
+	paths := otherWiresharks(t)
 	l := newLab(t)
 	socket := l.path("run/a.sock")
 	serve := l.command(l.path("ampulla"), "serve", "--socket", socket)
