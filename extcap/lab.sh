@@ -44,12 +44,13 @@ ip -n "$a" addr del 10.77.0.1/24 dev veth0
 # sent prints how many packets host b has sent.
 sent() { ip netns exec "$b" cat /sys/class/net/veth0/statistics/tx_packets; }
 
-# flood KIND RATE SECONDS sends udp or tcp, evenly, and prints how many it sent.
+# flood KIND RATE SECONDS sends udp or tcp, evenly, and prints how many it sent,
+# and how many a second.
 flood() {
-    local before
+    local before start=$EPOCHREALTIME
     before=$(sent)
     ip netns exec "$b" tcpreplay -q -K -i veth0 -p "$2" --pps-multi $(($2 / 1000 + 1)) -L $(($2 * $3)) -l 0 "$dir/$1.pcap" >/dev/null 2>&1
-    echo $(($(sent) - before))
+    awk -v n=$(($(sent) - before)) -v from="$start" -v to="$EPOCHREALTIME" 'BEGIN { printf "%d %d\n", n, n / (to - from) }'
 }
 
 # ai FILE OPTION... starts an AI capture on host a, and returns when it captures;

@@ -1,15 +1,16 @@
 #!/bin/bash
 # Measures what AI capture loses under load, beside a plain dumpcap: floods of
 # UDP datagrams of one flow, and of TCP SYNs from random ports, between two
-# network namespaces. Needs root, trafgen (Debian: netsniff-ng), tshark and what
-# make build makes.
+# network namespaces. Needs root, trafgen (Debian: netsniff-ng), tcpreplay, tshark
+# and what make build makes.
 #
 #   extcap/load.sh [SECONDS [RATE...]]   5 s each at 10, 25, 50, 75 and 100 thousand a second
 #
 # The machine should have nothing else to do. A line of the table is: kind of
-# flood, packets a second that were offered, and the share of them that is
-# missing in the capture of a plain dumpcap and in that of AI capture, which
-# share of the latter has no verdict, and the memory that AI capture took.
+# flood, packets a second that were offered, those that came of it, and the share
+# of them that is missing in the capture of a plain dumpcap and in that of AI
+# capture, which share of the latter has no verdict, and the memory that AI
+# capture took.
 set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:-5}
@@ -29,7 +30,7 @@ for kind in udp tcp; do
         ip netns exec "$a" dumpcap -q -B 16 -i veth0 -w "$file" 2>/dev/null &
         capture=$!
         sleep 1
-        plain_sent=$(flood "$kind" "$rate" "$seconds")
+        read -r plain_sent _ <<<"$(flood "$kind" "$rate" "$seconds")"
         settle "$file"
         kill -INT "$capture"
         wait "$capture" || true
@@ -38,7 +39,7 @@ for kind in udp tcp; do
 
         file=$dir/ai.pcapng
         ai "$file" -o extcap.ai.comments:all
-        ai_sent=$(flood "$kind" "$rate" "$seconds")
+        read -r ai_sent came <<<"$(flood "$kind" "$rate" "$seconds")"
         settle "$file"
         memory=$(awk '/VmHWM/ { printf "%d MB", $2 / 1024 }' "/proc/$(program)/status")
         kill -INT "$capture"
@@ -46,7 +47,7 @@ for kind in udp tcp; do
         ai=$(count "$file")
         judged=$(grep -ac '^ai/1 class=' "$file" || true)
         rm -f "$file"
-        printf '%-5s %9d %9d | %-13s | %-13s %-15s %s\n' "$kind" "$rate" $((ai_sent / seconds)) \
+        printf '%-5s %9d %9d | %-13s | %-13s %-15s %s\n' "$kind" "$rate" "$came" \
             "$(percent $((plain_sent - plain)) "$plain_sent")" "$(percent $((ai_sent - ai)) "$ai_sent")" \
             "$(percent $((ai - judged)) "$ai")" "$memory"
     done

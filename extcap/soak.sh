@@ -40,7 +40,8 @@ declare -A first=() now=()
 for ((minute = 1; minute <= minutes; minute++)); do
     kind=udp
     ((minute % 2)) || kind=tcp
-    total+=$(flood "$kind" "$rate" 60)
+    read -r n _ <<<"$(flood "$kind" "$rate" 60)"
+    total=$((total + n))
     for name in program annotator; do
         now[$name MB]=$(memory "${!name}")
         now[$name goroutines]=$(goroutines "${!name}")
