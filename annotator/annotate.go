@@ -10,7 +10,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ampulla/annotator/config"
 	"ampulla/annotator/engine"
 	"ampulla/annotator/output"
 	"ampulla/annotator/pcapng"
@@ -49,11 +48,12 @@ type annotation struct {
 	verdicts  string // file for JSON Lines; empty for none
 	incidents string // likewise
 	comments  rewrite.Comments
-	limits    config.Limits
-	input     io.Reader
-	stdout    io.Writer
-	stderr    io.Writer
-	progress  *progress
+	// How much of the capture is held back in each batch, see config.Limits.
+	batchFrames, batchBytes int
+	input                   io.Reader
+	stdout                  io.Writer
+	stderr                  io.Writer
+	progress                *progress
 }
 
 func runAnnotate(c *cli.Context) error {
@@ -87,7 +87,7 @@ func runAnnotate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	a.limits = s.Limits
+	a.batchFrames, a.batchBytes = s.Limits.Batch(workers(s))
 	return a.annotate(c.Context, e, scorer.Manifest(), c.Float64("threshold"))
 }
 
@@ -161,8 +161,8 @@ func (a *annotation) annotate(ctx context.Context, e *engine.Engine, m *score.Ma
 		Comments:   a.comments,
 		Threshold:  threshold,
 		Provenance: m.Provenance(version, threshold, string(a.comments)),
-		MaxFrames:  a.limits.MaxPackets,
-		MaxBytes:   int(a.limits.PacketBuffer),
+		MaxFrames:  a.batchFrames,
+		MaxBytes:   a.batchBytes,
 		OnVerdict: func(v *verdict.Verdict) error {
 			tally.add(v)
 			return verdicts.add(v.AppendJSON)

@@ -18,10 +18,13 @@ var flagKeys = map[string]string{
 	"max-memory":   "limits.max_memory",
 	"socket":       "listeners.socket",
 	"idle":         "listeners.idle",
-	"listen":       "listeners.grpc.address",
-	"tls-cert":     "listeners.grpc.tls_cert",
-	"tls-key":      "listeners.grpc.tls_key",
-	"token-file":   "listeners.grpc.token_file",
+	"listen":       "listeners.grpc",
+	"http":         "listeners.http.address",
+	"metrics":      "listeners.http.metrics",
+	"folder":       "listeners.http.folders",
+	"tls-cert":     "listeners.tls_cert",
+	"tls-key":      "listeners.tls_key",
+	"token-file":   "listeners.token_file",
 }
 
 func configFlag() cli.Flag {
@@ -58,6 +61,10 @@ func applyFlags(c *cli.Context, s *config.Settings) error {
 	for _, flag := range c.Command.Flags {
 		name := flag.Names()[0]
 		if key, ok := flagKeys[name]; ok && c.IsSet(name) {
+			if list, ok := c.Value(name).(cli.StringSlice); ok {
+				s.SetList(key, list.Value(), "--"+name)
+				continue
+			}
 			if err := s.Set(key, fmt.Sprint(c.Value(name)), "--"+name); err != nil {
 				return usageError{err, ""}
 			}

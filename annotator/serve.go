@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -39,10 +40,13 @@ func listenFlags() []cli.Flag {
 	standard := config.Default()
 	return []cli.Flag{
 		&cli.StringFlag{Name: "socket", Usage: "listen at `PATH`", DefaultText: socket.Path()},
-		&cli.StringFlag{Name: "listen", Usage: "listen on TCP too, at `HOST:PORT`"},
+		&cli.StringFlag{Name: "listen", Usage: "gRPC on TCP too, at `HOST:PORT`"},
+		&cli.StringFlag{Name: "http", Usage: "REST and MCP over HTTP, at `HOST:PORT`"},
+		&cli.BoolFlag{Name: "metrics", Usage: "metrics for Prometheus over HTTP, too"},
+		&cli.StringSliceFlag{Name: "folder", Usage: "let HTTP clients name captures below this `FOLDER`; can be repeated"},
 		&cli.StringFlag{Name: "tls-cert", Usage: "certificate for TCP, a PEM `FILE`"},
 		&cli.StringFlag{Name: "tls-key", Usage: "its key, a PEM `FILE`"},
-		&cli.StringFlag{Name: "token-file", Usage: "TCP clients must show the token in `FILE`"},
+		&cli.StringFlag{Name: "token-file", Usage: "TCP clients must show the token in `FILE`", DefaultText: "one that is made, for HTTP"},
 		&cli.DurationFlag{Name: "idle", Value: standard.Listeners.Idle, Usage: "end after so long without a call; 0 for never"},
 		&cli.IntFlag{Name: "max-sessions", Value: standard.Limits.MaxSessions, Usage: "at most `N` captures at once"},
 		&cli.StringFlag{Name: "max-memory", Value: standard.Limits.MaxMemory.String(), Usage: "at most `SIZE` of memory for all of them; 0 for no limit"},
@@ -64,7 +68,11 @@ func runServe(c *cli.Context) error {
 	if err := closeInherited(); err != nil {
 		return err
 	}
-	remote, err := remoteEndpoint(set.Listeners.GRPC)
+	remote, err := remoteEndpoint(set.Listeners)
+	if err != nil {
+		return err
+	}
+	web, err := newWeb(set, c.App.ErrWriter)
 	if err != nil {
 		return err
 	}
@@ -94,7 +102,12 @@ func runServe(c *cli.Context) error {
 	if remote != nil {
 		endpoints = append(endpoints, *remote)
 	}
-	return s.Serve(c.Context, endpoints...)
+	if web == nil {
+		return s.Serve(c.Context, endpoints...)
+	}
+	return web.serveBeside(c.Context, local.Addr().String(), func(ctx context.Context) error {
+		return s.Serve(ctx, endpoints...)
+	})
 }
 
 // serverConfig is what the settings mean for the server.
@@ -103,6 +116,14 @@ func serverConfig(s *config.Settings) server.Config {
 	cfg.Version, cfg.Replaced = version, programReplaced()
 	cfg.Engine = s.Engine(1)
 	cfg.Idle = s.Listeners.Idle
+	if s.Listeners.HTTP.Address != "" {
+		// Nobody starts an HTTP service on demand: it stays, and it is restarted
+		// by whoever started it.
+		cfg.Replaced = nil
+		if s.Origin("listeners.idle") == config.DefaultOrigin {
+			cfg.Idle = 0
+		}
+	}
 	cfg.MaxSessions, cfg.MaxMemory = s.Limits.MaxSessions, uint64(s.Limits.MaxMemory)
 	cfg.MaxPackets, cfg.PacketBuffer = s.Limits.MaxPackets, int(s.Limits.PacketBuffer)
 	return cfg
@@ -123,8 +144,8 @@ func localListener(passed []net.Listener, path string, refused func()) (net.List
 }
 
 // remoteEndpoint listens on TCP; nil when that was not asked for.
-func remoteEndpoint(cfg config.GRPC) (*server.Endpoint, error) {
-	if cfg.Address == "" {
+func remoteEndpoint(cfg config.Listeners) (*server.Endpoint, error) {
+	if cfg.GRPC == "" {
 		return nil, nil
 	}
 	for _, needed := range [][2]string{{"tls-cert", cfg.Certificate}, {"tls-key", cfg.Key}, {"token-file", cfg.TokenFile}} {
@@ -140,7 +161,7 @@ func remoteEndpoint(cfg config.GRPC) (*server.Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", cfg.Address)
+	listener, err := net.Listen("tcp", cfg.GRPC)
 	if err != nil {
 		return nil, err
 	}

@@ -4,30 +4,30 @@
 package config
 
 import (
+	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
 	"ampulla/annotator/detect"
 	"ampulla/annotator/engine"
 	"ampulla/annotator/rewrite"
-	"ampulla/annotator/web"
 )
 
 // Config is everything that can be configured. Start from [Default].
 type Config struct {
 	Limits    Limits        `yaml:"limits"`
 	Detectors detect.Config `yaml:"detectors"`
-	Web       web.Config    `yaml:"web"`
 	Listeners Listeners     `yaml:"listeners"`
 }
 
 // Limits bound what the program takes. No verdict depends on them.
 type Limits struct {
-	// MaxPackets is how many packets of a capture may be held back at once to
-	// be judged together. Default 10000.
+	// MaxPackets is how many packets of a capture may be held back to be judged
+	// together. Default 10000.
 	MaxPackets int `yaml:"max_packets"`
-	// PacketBuffer is how many bytes of a capture may wait to be judged.
-	// Default 256MB.
+	// PacketBuffer is how many bytes of a capture may be held back, and wait
+	// while it is live. Default 256MB.
 	PacketBuffer Size `yaml:"packet_buffer"`
 	// BatchSize is how many rows a model scores in one call. Default 32.
 	BatchSize int `yaml:"batch_size"`
@@ -39,6 +39,21 @@ type Limits struct {
 	// MaxMemory is how much memory the annotator may use for all of them; 0 for
 	// no limit. Default 4GB.
 	MaxMemory Size `yaml:"max_memory"`
+
+	// The next ones bound REST and MCP.
+
+	// MaxJobs is how many analyses and captures run at once; others wait.
+	// Default 4.
+	MaxJobs int `yaml:"max_jobs"`
+	// CacheSize is how much memory the packets of finished jobs may take; the
+	// oldest are forgotten. Default 256MB.
+	CacheSize Size `yaml:"cache_size"`
+	// MaxUpload is the largest capture that may be sent. Default 512MB.
+	MaxUpload Size `yaml:"max_upload"`
+	// MaxCapture is the largest capture of any source, uncompressed. Default 4GB.
+	MaxCapture Size `yaml:"max_capture"`
+	// Keep is how long results are kept. Default 1h.
+	Keep time.Duration `yaml:"keep"`
 }
 
 // Listeners say where the annotator answers, and for how long.
@@ -49,34 +64,56 @@ type Listeners struct {
 	// Idle is how long the annotator stays when nobody asks; 0 for ever.
 	// Default 10m.
 	Idle time.Duration `yaml:"idle"`
-	// GRPC is gRPC over TCP.
-	GRPC GRPC `yaml:"grpc"`
-}
-
-// GRPC configures gRPC over TCP, which is always encrypted.
-type GRPC struct {
-	// Address is HOST:PORT. Default: none, that is no TCP.
-	Address string `yaml:"address"`
-	// Certificate and Key are the PEM files for TLS.
+	// Certificate and Key are the PEM files for TLS, which TCP needs but for HTTP
+	// at the machine itself.
 	Certificate string `yaml:"tls_cert"`
 	Key         string `yaml:"tls_key"`
-	// TokenFile holds the token that callers have to show.
+	// TokenFile holds the token that callers over TCP have to show. HTTP has a
+	// default, see [TokenPath].
 	TokenFile string `yaml:"token_file"`
+	// GRPC is HOST:PORT for gRPC over TCP. Default: none.
+	GRPC string `yaml:"grpc"`
+	HTTP HTTP   `yaml:"http"`
+}
+
+// HTTP configures what is offered over HTTP.
+type HTTP struct {
+	// Address is HOST:PORT. Default: none, that is no HTTP.
+	Address string `yaml:"address"`
+	// Hosts are names by which the server is called, beside addresses and
+	// localhost.
+	Hosts []string `yaml:"hosts"`
+	// Origins are web pages of others that may ask, as in https://grafana.example.
+	Origins []string `yaml:"origins"`
+	// Folders are where captures may be read from by path. Default: none.
+	Folders []string `yaml:"folders"`
+	// REST is /v1/, MCP is /mcp, and Metrics is /metrics, for Prometheus. Default:
+	// REST and MCP.
+	REST    bool `yaml:"rest"`
+	MCP     bool `yaml:"mcp"`
+	Metrics bool `yaml:"metrics"`
+}
+
+// TokenPath is where the token is that HTTP asks for unless a file is named: it
+// is made when it is first needed.
+func TokenPath() (string, error) {
+	dir, err := os.UserConfigDir()
+	return filepath.Join(dir, "ampulla", "token"), err
 }
 
 // paths are the keys whose values are paths.
-var paths = []string{"listeners.socket", "listeners.grpc.tls_cert", "listeners.grpc.tls_key", "listeners.grpc.token_file"}
+var paths = []string{"listeners.socket", "listeners.tls_cert", "listeners.tls_key", "listeners.token_file", "listeners.http.folders"}
 
 // Default returns the configuration that applies unless something else is said.
 func Default() Config {
 	return Config{
 		Limits: Limits{
-			MaxPackets: 10_000, PacketBuffer: rewrite.DefaultMaxBytes, BatchSize: engine.Default().Batch,
+			MaxPackets: 10_000, PacketBuffer: 256 << 20, BatchSize: engine.Default().Batch,
 			MaxSessions: 32, MaxMemory: 4 << 30,
+			MaxJobs: 4, CacheSize: 256 << 20, MaxUpload: 512 << 20, MaxCapture: 4 << 30, Keep: time.Hour,
 		},
 		Detectors: detect.Default(),
-		Web:       web.Default(),
-		Listeners: Listeners{Idle: 10 * time.Minute},
+		Listeners: Listeners{Idle: 10 * time.Minute, HTTP: HTTP{REST: true, MCP: true}},
 	}
 }
 
@@ -86,6 +123,14 @@ func (c *Config) Engine(workers int) engine.Config {
 	cfg := engine.Default()
 	cfg.Detect, cfg.Batch, cfg.Workers = c.Detectors, c.Limits.BatchSize, workers
 	return cfg
+}
+
+// Batch returns how many frames and bytes of a capture may be held back in each
+// of the batches that an engine with so many workers has at a time, see
+// [engine.Engine.Stream]; two more are being read and written.
+func (l *Limits) Batch(workers int) (frames, bytes int) {
+	batches := workers + 6
+	return max(1, min(l.MaxPackets/batches, rewrite.DefaultMaxFrames)), max(1, min(int(l.PacketBuffer)/batches, rewrite.DefaultMaxBytes))
 }
 
 // problem is what is wrong with the value of a key.
@@ -114,9 +159,6 @@ func (c *Config) validate() *problem {
 	if bad := c.Detectors.Validate(); bad != nil {
 		return &problem{"detectors." + bad.Field, bad.Problem}
 	}
-	if bad := c.Web.Validate(); bad != nil {
-		return &problem{"web." + bad.Field, bad.Problem}
-	}
 	return nil
 }
 
@@ -132,6 +174,11 @@ func (c *Config) bounds() []bound {
 		{"limits.workers", int64(l.Workers), 0, 1024, number},
 		{"limits.max_sessions", int64(l.MaxSessions), 1, 1 << 16, number},
 		{"limits.max_memory", int64(l.MaxMemory), 0, 1 << 50, size},
+		{"limits.max_jobs", int64(l.MaxJobs), 1, 1024, number},
+		{"limits.cache_size", int64(l.CacheSize), 1 << 20, 1 << 40, size},
+		{"limits.max_upload", int64(l.MaxUpload), 1 << 10, 1 << 40, size},
+		{"limits.max_capture", int64(l.MaxCapture), 1 << 10, 1 << 50, size},
+		{"limits.keep", int64(l.Keep), int64(time.Second), int64(365 * 24 * time.Hour), period},
 		{"listeners.idle", int64(s.Idle), 0, int64(10 * 365 * 24 * time.Hour), period},
 	}
 }

@@ -103,7 +103,7 @@ func TestWriteIsRead(t *testing.T) {
 	s := Defaults()
 	for key, value := range map[string]string{
 		"limits.packet_buffer": "3MB", "listeners.idle": "1h0m5s", "detectors.flood.sigma": "0.125",
-		"listeners.socket": `/a "b" ` + "\u00fc # x", "listeners.grpc.address": "[::1]:7",
+		"listeners.socket": `/a "b" ` + "\u00fc # x", "listeners.grpc": "[::1]:7",
 	} {
 		if err := s.Set(key, value, "--x"); err != nil {
 			t.Fatal(err)

@@ -158,7 +158,7 @@ func isSection(key string, table map[string]entry) bool {
 func readValue(e entry, node ast.Node) error {
 	switch n := node.(type) {
 	case *ast.SequenceNode:
-		elements := []string{}
+		var elements []string
 		for _, element := range n.Values {
 			text, err := scalar(element)
 			if err != nil {
@@ -233,6 +233,23 @@ func (s *Settings) Set(key, value, origin string) error {
 		return nil
 	}
 	panic("config: there is no key " + key)
+}
+
+// SetList is Set for a list of paths, which may be relative to the working
+// directory.
+func (s *Settings) SetList(key string, values []string, origin string) {
+	for i, value := range values {
+		if path, err := filepath.Abs(value); err == nil {
+			values[i] = path
+		}
+	}
+	for _, e := range entries(&s.Config) {
+		if e.key == key && e.setList(values) == nil {
+			s.origins[key] = origin
+			return
+		}
+	}
+	panic("config: there is no list " + key)
 }
 
 // Check returns an error that says where the first value comes from that makes

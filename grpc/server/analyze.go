@@ -170,7 +170,8 @@ func (a *analysis) run() error {
 	ctx := a.stream.Context()
 	comments := selected[a.options.GetComments()]
 	cfg := rewrite.Config{
-		Engine: a, Comments: comments, Threshold: a.threshold, MaxFrames: a.server.cfg.MaxPackets, MaxBytes: a.server.cfg.held(), OnVerdict: a.take,
+		Engine: a, Comments: comments, Threshold: a.threshold, OnVerdict: a.take,
+		MaxFrames: min(a.server.cfg.MaxPackets, rewrite.DefaultMaxFrames), MaxBytes: a.server.cfg.held(),
 		Provenance: a.server.cfg.Scorer.Manifest().Provenance(a.server.cfg.Version, a.threshold, string(comments)),
 	}
 	var (

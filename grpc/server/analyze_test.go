@@ -355,7 +355,7 @@ func TestAnalyzeEmptyFile(t *testing.T) {
 // and with a message that breaks the contract: nothing stays, neither of the
 // output nor of the session.
 func TestAnalyzeCancelled(t *testing.T) {
-	client := serve(t, func(c *server.Config) { c.MaxSessions, c.MaxPackets = 1, 1000 })
+	client := serve(t, func(c *server.Config) { c.MaxSessions = 1 })
 	in := readFile(t, capturePath(t, "demo.pcapng"))
 	dir := t.TempDir()
 	options := &annotatorv1.AnalyzeOptions{Output: filepath.Join(dir, "out.pcapng"), Verdicts: annotatorv1.Selection_SELECTION_ALL}

@@ -77,6 +77,7 @@ func (s *Server) metrics() *annotatorv1.Metrics {
 		StrangersTotal:     s.strangers.Load(),
 		FramesTotal:        s.frames.Load(),
 		FlaggedTotal:       s.flagged.Load(),
+		UnjudgedTotal:      s.unjudged.Load(),
 		HeapBytes:          memory.HeapAlloc,
 		ProcessNanoseconds: s.busy.Load(),
 		UptimeSeconds:      uint64(now.Sub(s.started).Seconds()),

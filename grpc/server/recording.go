@@ -22,6 +22,7 @@ import (
 // capture is one capture, under way or over: dumpcap -> backlog -> rewrite, with
 // this as its engine -> file.
 type capture struct {
+	server  *Server
 	session *session // nil once it cannot judge any more, and when over
 	source  *dumpcap.Capture
 	backlog *backlog.Backlog
@@ -44,7 +45,7 @@ func newCapture(session *session, source *dumpcap.Capture, file *os.File, option
 	waiting := backlog.New(room)
 	go waiting.Fill(source)
 	return &capture{
-		session: session, source: source, backlog: waiting, limit: room / 2, file: file, done: make(chan struct{}),
+		server: session.server, session: session, source: source, backlog: waiting, limit: room / 2, file: file, done: make(chan struct{}),
 		state: &annotatorv1.Capture{
 			State: annotatorv1.Capture_STATE_RUNNING, Options: options, StartedNs: time.Now().UnixNano(),
 			FlaggedByType: map[string]uint64{},
@@ -58,7 +59,8 @@ func (c *capture) run() {
 	threshold, comments := c.session.threshold, selected[c.state.GetOptions().GetComments()]
 	server := c.session.server
 	_, err := rewrite.Annotate(context.Background(), c.backlog, c, rewrite.Config{
-		Engine: c, Comments: comments, Threshold: threshold, MaxFrames: server.cfg.MaxPackets, MaxBytes: server.cfg.held(),
+		Engine: c, Comments: comments, Threshold: threshold,
+		MaxFrames: min(server.cfg.MaxPackets, rewrite.DefaultMaxFrames), MaxBytes: server.cfg.held(),
 		Provenance: server.cfg.Scorer.Manifest().Provenance(server.cfg.Version, threshold, string(comments)),
 	})
 	c.backlog.Close() // nobody wants the rest of what could not be written
@@ -109,6 +111,7 @@ func (c *capture) Process(frames []packet.Frame, out []verdict.Verdict) ([]verdi
 		first -= len(frames)
 	} else {
 		c.state.Unjudged += uint64(len(frames))
+		c.server.unjudged.Add(uint64(len(frames)))
 		for _, f := range frames {
 			out = append(out, verdict.Verdict{Time: f.Time})
 		}

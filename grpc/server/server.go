@@ -42,7 +42,7 @@ type Config struct {
 	// MaxMessage is the largest request, in bytes.
 	MaxMessage int
 	// MaxPackets is how many frames of a file or of a capture may be held back
-	// to be judged together.
+	// to be judged together; more than rewrite.DefaultMaxFrames never are.
 	MaxPackets int
 	// PacketBuffer is how many bytes of a capture may wait to be judged: dumpcap
 	// goes on although the engine needs a while.
@@ -106,7 +106,7 @@ type Server struct {
 
 // counters are what Metrics reports.
 type counters struct {
-	sessions, refused, strangers, frames, flagged, busy atomic.Uint64
+	sessions, refused, strangers, frames, flagged, unjudged, busy atomic.Uint64
 }
 
 // New returns a Server that is not yet listening.

@@ -169,6 +169,9 @@ type named struct {
 	socket fs.FileInfo
 }
 
+// Addr is the name that the socket got.
+func (n *named) Addr() net.Addr { return &net.UnixAddr{Name: n.path, Net: "unix"} }
+
 func (n *named) Close() error {
 	if there, err := os.Lstat(n.path); err == nil && os.SameFile(there, n.socket) {
 		_ = os.Remove(n.path)

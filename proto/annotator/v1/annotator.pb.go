@@ -2589,8 +2589,11 @@ type Metrics struct {
 	StrangersTotal     uint64                 `protobuf:"varint,11,opt,name=strangers_total,json=strangersTotal,proto3" json:"strangers_total,omitempty"` // connections of other users, refused since the start
 	// Sessions that are open now, by SessionOptions.client.
 	SessionsByClient map[string]uint32 `protobuf:"bytes,12,rep,name=sessions_by_client,json=sessionsByClient,proto3" json:"sessions_by_client,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Frames of captures that were written without a verdict, since the start.
+	// Since contract 2.
+	UnjudgedTotal uint64 `protobuf:"varint,13,opt,name=unjudged_total,json=unjudgedTotal,proto3" json:"unjudged_total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Metrics) Reset() {
@@ -2705,6 +2708,13 @@ func (x *Metrics) GetSessionsByClient() map[string]uint32 {
 		return x.SessionsByClient
 	}
 	return nil
+}
+
+func (x *Metrics) GetUnjudgedTotal() uint64 {
+	if x != nil {
+		return x.UnjudgedTotal
+	}
+	return 0
 }
 
 var File_annotator_v1_annotator_proto protoreflect.FileDescriptor
@@ -2915,7 +2925,7 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	" \x01(\x04R\x0emaxMemoryBytes\"6\n" +
 	"\x13WatchMetricsRequest\x12\x1f\n" +
 	"\vinterval_ms\x18\x01 \x01(\rR\n" +
-	"intervalMs\"\xcc\x04\n" +
+	"intervalMs\"\xf3\x04\n" +
 	"\aMetrics\x12\x17\n" +
 	"\atime_ns\x18\x01 \x01(\x10R\x06timeNs\x12\x1a\n" +
 	"\bsessions\x18\x02 \x01(\rR\bsessions\x12%\n" +
@@ -2930,7 +2940,8 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\x0euptime_seconds\x18\n" +
 	" \x01(\x04R\ruptimeSeconds\x12'\n" +
 	"\x0fstrangers_total\x18\v \x01(\x04R\x0estrangersTotal\x12a\n" +
-	"\x12sessions_by_client\x18\f \x03(\v23.ampulla.annotator.v1.Metrics.SessionsByClientEntryR\x10sessionsByClient\x1aC\n" +
+	"\x12sessions_by_client\x18\f \x03(\v23.ampulla.annotator.v1.Metrics.SessionsByClientEntryR\x10sessionsByClient\x12%\n" +
+	"\x0eunjudged_total\x18\r \x01(\x04R\runjudgedTotal\x1aC\n" +
 	"\x15SessionsByClientEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01*o\n" +
