@@ -38,7 +38,7 @@ type annotator struct {
 }
 
 // start runs an annotator at a socket until the test ends, or its end.
-func start(t *testing.T, path string) *annotator {
+func start(t testing.TB, path string) *annotator {
 	t.Helper()
 	cfg := server.Default()
 	cfg.Version, cfg.Scorer, cfg.Grace = "test", scoretest.Hash{}, time.Millisecond
@@ -64,7 +64,7 @@ func (a *annotator) end() {
 }
 
 // socketPath returns where an annotator can listen.
-func socketPath(t *testing.T) string { return filepath.Join(t.TempDir(), "run", "a.sock") }
+func socketPath(t testing.TB) string { return filepath.Join(t.TempDir(), "run", "a.sock") }
 
 // patient is more than any test takes.
 const patient = time.Minute
