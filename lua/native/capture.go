@@ -75,6 +75,7 @@ type capture struct {
 	file   *os.File // nil if frames go as they are dissected
 	left   bool     // they do, since what is shown is no longer what the file has
 	feed   *feed    // nil until there is something to send
+	next   *feed    // which takes its place once it has a session; nil for none
 	last   uint64   // position of the last frame that was looked at again
 	wanted uint64   // the feed knows that up to here somebody looks
 	wait   *client.Patience
@@ -89,6 +90,9 @@ func newCapture(cfg config) (*capture, error) {
 func (c *capture) close() {
 	if c.feed != nil {
 		c.feed.stop()
+	}
+	if c.next != nil {
+		c.next.stop()
 	}
 	if c.file != nil {
 		_ = c.file.Close()
@@ -147,28 +151,58 @@ func (c *capture) shown(s *shot) found {
 }
 
 // begin starts the feed, unless it is there. One that was lost before it knew
-// position n is replaced: the file has all frames still, and the annotator may be
-// back.
+// position n gets a successor: the file has all frames still, and the annotator
+// may be back.
 func (c *capture) begin(n uint64) {
 	switch {
 	case c.feed == nil:
 		c.feed = newFeed(c.config, c.table, c.file, math.MaxUint64)
-	case c.file != nil && !c.left && n > c.judged.Load() && c.feed.failed():
-		c.restart(math.MaxUint64)
+	case c.file != nil && !c.left && n > c.judged.Load() && (c.next != nil || c.feed.failed()):
+		c.succeed()
+	}
+}
+
+// succeed has another feed take the place of the one that was lost, if there is an
+// annotator. Otherwise what the old one knows stays, and it says why there is no
+// more.
+func (c *capture) succeed() {
+	if c.next == nil {
+		t, err := newTable()
+		if err != nil {
+			c.feed.lose(err)
+			return
+		}
+		c.next = newFeed(c.config, t, c.file, math.MaxUint64)
+	}
+	switch err := c.next.until(c.wait, func() bool { return c.next.session != nil }); {
+	case err == nil:
+		c.replace(c.next)
+	case c.next.over():
+		c.feed.lose(err)
+		c.next.stop()
+		c.next = nil
 	}
 }
 
 // restart begins anew, with the first limit frames of the file.
 func (c *capture) restart(limit uint64) {
-	c.feed.stop()
 	t, err := newTable()
 	if err != nil {
-		return // the old feed says what was wrong with it
+		c.feed.lose(err)
+		return
 	}
-	t.passed, t.second = c.passed, c.second
-	copy(t.numbers[:], c.numbers[:min(c.passed+1, maxRows)])
-	c.table, c.wanted = t, 0
-	c.feed = newFeed(c.config, t, c.file, limit)
+	c.replace(newFeed(c.config, t, c.file, limit))
+}
+
+// replace ends the feed and has another one in its place.
+func (c *capture) replace(f *feed) {
+	f.table.passed, f.table.second = c.passed, c.second
+	copy(f.table.numbers[:], c.numbers[:min(c.passed+1, maxRows)])
+	c.feed.stop()
+	if c.next != nil && c.next != f {
+		c.next.stop()
+	}
+	c.table, c.feed, c.next, c.wanted = f.table, f, nil, 0
 }
 
 // follow returns the position of the next frame in the file, 0 if it is not

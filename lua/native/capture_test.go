@@ -396,6 +396,7 @@ func TestLost(t *testing.T) {
 					t.Fatalf("frame %d: %+v", f.number, got)
 				}
 			}
+			again(w, frames[:1000], want) // and does when another one was looked for in vain
 			start(t, path)
 			for i, f := range frames[1500:] {
 				f.number = uint64(1501 + i)

@@ -291,6 +291,21 @@ func (f *feed) fail(err error) {
 	f.announce()
 }
 
+// lose says why no frame is taken any more in other words, as of now.
+func (f *feed) lose(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err, f.lost = err, time.Now()
+	f.announce()
+}
+
+// over tells whether no frame is taken any more.
+func (f *feed) over() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err != nil
+}
+
 // failed tells whether the feed has failed, or its session has, and long enough
 // ago for another try.
 func (f *feed) failed() bool {
