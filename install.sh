@@ -3,25 +3,10 @@
 # and ends with the flagged packets of a bundled capture. Run it with --help.
 set -euo pipefail
 
-# ONNX Runtime comes from a package registry, through the registry's own client.
-# Whatever a client brings is used only if the library itself has the SHA-256
-# below; they were computed from these very packages. The project's release
-# archives on GitHub are no source here: we have no checksum of theirs that we
-# could vouch for. Who has such an archive can pass its library: --onnxruntime.
-#
-# The version is the newest that both registries have and that has no telemetry:
-# from 1.29 on, ONNX Runtime for Linux reports to its makers over the network.
-readonly ORT_VERSION=1.27.0
-declare -rA ORT_SHA256=(
-  [pip-x86_64]=b5c9d4f124d24707f514dad926dc181820807178855df1c528e3addb2dd0e6f7
-  [pip-aarch64]=9275ef52956228686ae47b0219f67476a1148505084bdc5571e7bf1bf69b11f2
-  [npm-x86_64]=d8aff4aa8abee8fb2abb2f2f2459ffc94461e781e41b9f7c072829dd0d470221
-  [npm-aarch64]=c36bc200e7e6c093b8abb0b34590fbdd8c52fd3fb5e33795b9523ffdde2fce0f
-)
 readonly FILTER='ai.anomaly.score > 0.8'
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-readonly here
+readonly here fetch=$here/annotator/score/ort/fetch.sh
 yes='' uninstall='' library_only='' library_file=''
 library=''       # the libonnxruntime.so to install, if there is not one already
 work=''          # private scratch folder, removed at the end
@@ -238,91 +223,24 @@ at_least() { [[ $(printf '%s\n%s\n' "${1#go}" "$2" | sort -V | head -n 1) == "$2
 
 # --- ONNX Runtime -------------------------------------------------------------
 
-library_is_here() { known_library "$lib/libonnxruntime.so"; }
-
-# known_library tells whether a file has one of the checksums above.
-known_library() {
-  [[ -f $1 ]] || return 1
-  local sum
-  sum=$(sha256sum <"$1")
-  [[ " ${ORT_SHA256[*]} " == *" ${sum%% *} "* ]]
-}
+library_is_here() { "$fetch" --known "$lib/libonnxruntime.so"; }
 
 # provide_library finds the library to install, unless it is in place.
 provide_library() {
   if [[ $library_file ]]; then
     [[ -r $library_file ]] || die "$library_file cannot be read"
-    known_library "$library_file" || note "the checksum of $library_file is not one we know; using it as you asked"
+    "$fetch" --known "$library_file" || note "the checksum of $library_file is not one we know; using it as you asked"
     library=$library_file
     return
   fi
-  step "ONNX Runtime $ORT_VERSION"
+  step "ONNX Runtime"
   if library_is_here; then
     say "in $lib already"
     return
   fi
-  local machine method
-  machine=$(uname -m)
-  [[ ${ORT_SHA256[pip-$machine]-} ]] ||
-    die "no ONNX Runtime is known here for $machine" "build one, then: ./install.sh --onnxruntime FILE"
-  for method in pip npm; do
-    if "fetch_by_$method" "$machine" && checked "$method-$machine"; then
-      library=$work/libonnxruntime.so
-      return
-    fi
-  done
-  (($(df -Pk "$work" | awk 'NR == 2 { print $4 }') > 300000)) ||
-    hint "there is little space left below ${TMPDIR:-/tmp}; TMPDIR=/another/folder ./install.sh uses another"
-  die "ONNX Runtime could not be fetched, neither by pip nor by npm (is the network reachable?)" \
-    "by hand, on a machine with network: python3 -m pip download --no-deps onnxruntime==$ORT_VERSION" \
-    "unzip the wheel, then here: ./install.sh --onnxruntime onnxruntime/capi/libonnxruntime.so.$ORT_VERSION"
-}
-
-checked() {
-  local sum
-  sum=$(sha256sum <"$work/libonnxruntime.so")
-  if [[ ${sum%% *} != "${ORT_SHA256[$1]}" ]]; then
-    note "what ${1%%-*} brought has SHA-256 ${sum%% *}, not ${ORT_SHA256[$1]}; not used"
-    return 1
-  fi
-}
-
-# trouble prints the line of a log that says best what went wrong.
-trouble() {
-  { grep -oE '\[Errno [-0-9]+\] [A-Za-z ]+' "$1" || grep -iE 'error|no space' "$1" || tail -n 1 "$1"; } | head -n 1
-}
-
-# fetch_by_pip takes the library from the wheel. The wheel named here is taken
-# whatever Python this machine has: all of a release hold the same library.
-fetch_by_pip() {
-  have_pip || return 1
-  say "fetching it with pip"
-  if ! python3 -m pip download --quiet --no-deps --no-cache-dir --disable-pip-version-check \
-    --timeout 20 --retries 2 --only-binary=:all: --platform "manylinux_2_28_$1" \
-    --implementation cp --python-version 3.11 --abi cp311 \
-    --dest "$work/pip" "onnxruntime==$ORT_VERSION" >"$work/pip.log" 2>&1; then
-    note "pip: $(trouble "$work/pip.log")"
-    return 1
-  fi
-  python3 - "$work"/pip/*.whl "onnxruntime/capi/libonnxruntime.so.$ORT_VERSION" >"$work/libonnxruntime.so" <<'END'
-import shutil, sys, zipfile
-with zipfile.ZipFile(sys.argv[1]) as wheel, wheel.open(sys.argv[2]) as library:
-    shutil.copyfileobj(library, sys.stdout.buffer)
-END
-}
-
-# fetch_by_npm takes the library from the Node.js package, a larger download.
-fetch_by_npm() {
-  command -v npm >/dev/null || return 1
-  local arch=x64
-  if [[ $1 == aarch64 ]]; then arch=arm64; fi
-  say "fetching it with npm (101 MB)"
-  if ! (cd "$work" && npm pack --loglevel=error --fetch-retries=1 "onnxruntime-node@$ORT_VERSION" >npm.log 2>&1); then
-    note "npm: $(trouble "$work/npm.log")"
-    return 1
-  fi
-  tar -xzf "$work/onnxruntime-node-$ORT_VERSION.tgz" -O \
-    "package/bin/napi-v6/linux/$arch/libonnxruntime.so.1" >"$work/libonnxruntime.so"
+  "$fetch" "linux-$(uname -m)" "$work/onnxruntime" || die "there is no ONNX Runtime to install, see above" \
+    "./install.sh --onnxruntime FILE takes one that you brought"
+  library=$work/onnxruntime/libonnxruntime.so
 }
 
 # --- the parts ----------------------------------------------------------------
@@ -374,7 +292,7 @@ demonstrate() {
   tshark -r "$work/demo.pcapng" -Y "$FILTER" -T fields -e frame.number -e ip.src -e ip.dst \
     -e ai.anomaly.score -e ai.anomaly.type -e ai.anomaly.reason >"$work/list" 2>"$work/error" || {
     grep -v '^Running as user' "$work/error" >&2 || true
-    die "tshark does not know the ai.* fields" "$bin/ampulla plugin status tells what Wireshark finds"
+    die "tshark does not know the ai.* fields" "$bin/ampulla doctor says what is wrong"
   }
   [[ -s $work/list ]] || die "no packet of $capture is flagged; that is a defect, please report it"
   awk -F '\t' '
@@ -412,8 +330,7 @@ remove() {
     return
   fi
   mapfile -t files < <(sed -n 's/^file //p' "$manifest")
-  mapfile -t dirs < <(sed -n 's/^dir //p' "$manifest" | sort -r) # the inner ones first
-  say "to be removed, as listed in $manifest:"
+  say "to be removed, as listed in $manifest (what you changed of the profile stays):"
   printf '  %s\n' "${files[@]}"
   if [[ ! $yes ]]; then
     [[ -t 0 ]] || die "without a terminal nobody can be asked" "./install.sh --uninstall --yes does not ask"
@@ -422,9 +339,15 @@ remove() {
   for path in "${files[@]}"; do
     if [[ -e $path || -L $path ]]; then count=$((count + 1)); fi
   done
-  "$bin/ampulla" plugin remove >/dev/null 2>&1 || true # it ends what systemd has started
-  rm -f -- "${files[@]}" "$manifest"
-  ((${#dirs[@]} == 0)) || rmdir -- "${dirs[@]}" 2>/dev/null || true
+  # The program ends what systemd has started, and knows what users have changed;
+  # the manifest lists the rest afterwards.
+  "$bin/ampulla" plugin remove >/dev/null 2>&1 || true
+  if [[ -f $manifest ]]; then
+    mapfile -t files < <(sed -n 's/^file //p' "$manifest")
+    mapfile -t dirs < <(sed -n 's/^dir //p' "$manifest" | sort -r) # the inner ones first
+    rm -f -- "${files[@]}" "$manifest"
+    ((${#dirs[@]} == 0)) || rmdir -- "${dirs[@]}" 2>/dev/null || true
+  fi
   say "removed $count files. Debian packages that were installed for the build stay."
 }
 

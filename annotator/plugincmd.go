@@ -4,20 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/urfave/cli/v2"
-	"google.golang.org/grpc/status"
 
 	"ampulla/annotator/plugin"
-	"ampulla/grpc/client"
-	"ampulla/grpc/socket"
-	annotatorv1 "ampulla/proto/annotator/v1"
 )
 
 func pluginCommand() *cli.Command {
@@ -68,7 +61,7 @@ func pluginRemoveCommand() *cli.Command {
 func pluginStatusCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "status",
-		Usage:       "tell what each Wireshark finds, and whether the annotator is running",
+		Usage:       "tell which files each Wireshark finds; ampulla doctor looks at everything",
 		ArgsUsage:   " ",
 		Description: "The exit code is 1 if something needs doing; what, comes last.\n\n   ampulla plugin status",
 		Flags:       []cli.Flag{userFlag(), fromFlag()},
@@ -87,7 +80,7 @@ func fromFlag() cli.Flag {
 // pluginConfig reads what the subcommands have in common.
 func pluginConfig(c *cli.Context) (plugin.Config, error) {
 	if c.Args().Present() {
-		return plugin.Config{}, usage("plugin "+c.Command.Name+" takes no arguments", "")
+		return plugin.Config{}, usage(strings.TrimPrefix(c.Command.HelpName, "ampulla ")+" takes no arguments", "")
 	}
 	cfg, err := plugin.For(os.Geteuid() == 0 && !c.Bool("user"))
 	if from := c.String("from"); from != "" {
@@ -103,7 +96,7 @@ func findWiresharks(c *cli.Context) ([]plugin.Wireshark, error) {
 		return nil, hintError{err, "install Wireshark's command line, such as Debian's package tshark"}
 	}
 	for _, shark := range sharks {
-		if major, _, _ := strings.Cut(shark.Version, "."); len(major) == 1 && major < "4" {
+		if shark.IsOld() {
 			note(c, fmt.Sprintf("the plugin is made for Wireshark 4.0 and newer; %s is %s", shark.Program, shark.Version))
 		}
 	}
@@ -185,8 +178,10 @@ func runPluginStatus(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.App.Writer, "Annotator %s\n", version)
-	mends = append(mends, showItems(c, append(items, programItem(), runningItem(c.Context)))...)
+	if len(items) > 0 {
+		fmt.Fprintln(c.App.Writer, "systemd")
+		mends = append(mends, showItems(c, items)...)
+	}
 	if len(mends) > 0 {
 		slices.Sort(mends)
 		return hintError{fmt.Errorf("%d of these need something done", len(mends)), strings.Join(slices.Compact(mends), "; ")}
@@ -210,44 +205,4 @@ func showItems(c *cli.Context, items []plugin.Item) (mends []string) {
 		}
 	}
 	return mends
-}
-
-// programItem tells which program Wireshark would start.
-func programItem() plugin.Item {
-	path, err := client.FindProgram()
-	if err != nil {
-		return plugin.Item{Path: "ampulla", State: "missing", Detail: "in ~/.local/bin, /usr/local/bin, /usr/bin and PATH",
-			Mend: "./install.sh"}
-	}
-	return plugin.Item{Path: path, State: "ok", Detail: "what Wireshark starts"}
-}
-
-// runningItem tells whether an annotator answers. Where systemd listens, asking
-// starts it.
-func runningItem(ctx context.Context) plugin.Item {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	item := plugin.Item{Path: socket.Path(), State: "running"}
-	conn, err := client.Dial(ctx, client.Config{Program: client.NoStart})
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		item.State, item.Detail = "idle", "the annotator is started when somebody asks"
-		return item
-	}
-	if err == nil {
-		defer conn.Close()
-		var info *annotatorv1.Info
-		if info, err = client.Info(ctx, conn); err == nil {
-			item.Detail = "version " + info.GetVersion()
-			switch {
-			case info.GetReplaced():
-				item.Detail += ", which gives way to an update with the next capture"
-			case info.GetVersion() != version:
-				item.Detail += ", not this program's; it ends when idle, or by: pkill -f 'ampulla serve'"
-			}
-			return item
-		}
-	}
-	item.State, item.Detail = "broken", status.Convert(err).Message()
-	item.Mend = "end whatever listens at " + item.Path
-	return item
 }

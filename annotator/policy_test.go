@@ -27,7 +27,8 @@ const module = "ampulla/"
 
 // mayImport lists, for each package, which of our own packages it may import.
 // It is the drawing of the architecture: data flows pcapng -> packet -> flow ->
-// feature -> score, detect -> incident -> verdict -> rewrite, and nothing looks ahead.
+// feature -> score, detect -> incident -> verdict -> rewrite, transaction -> web ->
+// report, and nothing looks ahead.
 // Stages know no transport, and the annotator knows no extcap.
 var mayImport = map[string][]string{
 	"annotator/verdict":         {},
@@ -45,15 +46,20 @@ var mayImport = map[string][]string{
 		"annotator/detect", "annotator/incident", "annotator/verdict"},
 	"annotator/output":  {"annotator/pcapng"},
 	"annotator/rewrite": {"annotator/pcapng", "annotator/packet", "annotator/engine", "annotator/verdict"},
-	"annotator/config":  {"annotator/detect", "annotator/engine", "annotator/rewrite"},
+	"annotator/config":  {"annotator/detect", "annotator/engine", "annotator/rewrite", "annotator/web"},
 	"annotator/eval": {"annotator/pcapng", "annotator/packet", "annotator/flow", "annotator/feature",
 		"annotator/score", "annotator/detect", "annotator/engine", "annotator/verdict", "annotator/rewrite"},
-	"extcap/sentence":    {},
-	"extcap/toolbar":     {"extcap/sentence"},
-	"extcap/sink":        {},
-	"extcap/source":      {"annotator/dumpcap", "annotator/pcapng"},
-	"extcap/bridge":      {"annotator/backlog", "annotator/packet", "annotator/rewrite", "annotator/verdict", "grpc/client"},
-	"annotator/plugin":   {"lua"}, // installs ai.lua
+	"annotator/transaction": {"annotator/packet", "annotator/pcapng"},
+	"annotator/web":         {"annotator/transaction"},
+	"annotator/report":      {"annotator/packet", "annotator/pcapng", "annotator/verdict", "annotator/web"},
+	"extcap/sentence":       {},
+	"extcap/toolbar":        {"extcap/sentence"},
+	"extcap/sink":           {},
+	"extcap/source":         {"annotator/dumpcap", "annotator/pcapng"},
+	"extcap/bridge":         {"annotator/backlog", "annotator/packet", "annotator/rewrite", "annotator/verdict", "grpc/client"},
+	"annotator/plugin":      {"lua"}, // installs ai.lua
+	"annotator/doctor": {"annotator/plugin", "annotator/dumpcap", "annotator/score/ort", "grpc/client", "grpc/socket",
+		"models", "proto/annotator/v1"},
 	"proto/annotator/v1": {},
 	"grpc/socket":        {},
 	"grpc/grpctest":      {"grpc/socket", "proto/annotator/v1"}, // for tests

@@ -72,7 +72,7 @@ func runServe(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	web, err := newWeb(set, c.App.ErrWriter)
+	overHTTP, err := newHTTPService(set, c.App.ErrWriter)
 	if err != nil {
 		return err
 	}
@@ -102,10 +102,10 @@ func runServe(c *cli.Context) error {
 	if remote != nil {
 		endpoints = append(endpoints, *remote)
 	}
-	if web == nil {
+	if overHTTP == nil {
 		return s.Serve(c.Context, endpoints...)
 	}
-	return web.serveBeside(c.Context, local.Addr().String(), func(ctx context.Context) error {
+	return overHTTP.serveBeside(c.Context, local.Addr().String(), func(ctx context.Context) error {
 		return s.Serve(ctx, endpoints...)
 	})
 }

@@ -322,6 +322,7 @@ local frame_comment, frame_time, frame_encap
 local told = command_line()
 local alone = exists(MODULE) and not told.ask and os.getenv("AMPULLA_READAHEAD") ~= "0" and readable(told.r)
 local skip_first = alone and told.twice and not told.R -- nothing comes of the first pass
+local once = alone and not told.twice -- each frame comes once and in order, without a number
 if not alone then
     frame_comment = Field.new("frame.comment")
     frame_time = Field.new("frame.time_epoch")
@@ -368,22 +369,25 @@ local function load_native()
     return open()
 end
 
--- begin gets the module ready; false if there is none.
-local function begin()
+-- begin gets the module ready for what the first frame's view wants; false if
+-- there is none.
+local function begin(tree, visited)
     if native == nil then
         native = false
         native = load_native()
     end
     if native and fresh then
         local ahead = os.getenv("AMPULLA_READAHEAD") ~= "0"
+        local terse = alone and not told.R and not view_of(tree, visited).some
         tshark = native.open(ai.prefs.address, os.getenv("AMPULLA_PROGRAM") or "", "ai.lua " .. VERSION,
-            ai.prefs.timeout, ahead, gui_enabled(), alone)
+            ai.prefs.timeout, ahead, gui_enabled(), alone, terse)
         fresh, exact, kept = false, false, false
     end
     return native
 end
 
 -- What is looked up once is not looked up for every frame.
+local type = type
 local add, captured, reported, bytes = TreeItem.add, Tvb.len, Tvb.reported_len, Tvb.raw
 local number_of, time_of
 
@@ -391,7 +395,7 @@ local number_of, time_of
 -- somebody looks, after which native.verdict tells more, or a comment that has
 -- its verdict; nil and what is wrong if there is none.
 local function ask(tvb, pinfo, visited, look)
-    local number, time, caught = number_of(pinfo), time_of(pinfo), captured(tvb)
+    local number, time, caught = once and 0 or number_of(pinfo), time_of(pinfo), captured(tvb)
     local data = caught > 0 and bytes(tvb, 0, caught < SNAP and caught or SNAP) or ""
     if not exact or visited then
         local score, problem = native.frame(number, time, visited, look, caught, data)
@@ -447,13 +451,11 @@ end
 
 local score_field = fields[3][2]
 
--- add_score adds the score alone, and tells whether nobody looks at the protocol
--- as such: an item within another one is left out then, and the outer one comes
--- back in its place.
-local function add_score(tree, score)
+-- unnamed tells whether nobody looks at the protocol as such: Wireshark leaves
+-- out an item within another one then, and returns the outer one in its place.
+local function unnamed(tree)
     local outer = add(tree, ai)
-    local inner = add(outer, ai):set_generated()
-    add(inner, score_field, score)
+    add(outer, ai):set_generated()
     return not told.z and outer.generated -- some statistics are made of protocols
 end
 
@@ -476,7 +478,7 @@ local function dissect(tvb, pinfo, tree, visited)
     if frame_comment and frame_comment() then
         verdict, problem = from_comment({ frame_comment() })
     end
-    if asking and (native and not fresh or begin()) then
+    if asking and (native and not fresh or begin(tree, visited)) then
         local view = tshark and views[visited] or view_of(tree, visited)
         local look = view.look and not verdict
         if not look and not kept and (visited or native.pass(number_of(pinfo))) then
@@ -485,11 +487,11 @@ local function dissect(tvb, pinfo, tree, visited)
             end
         else
             local score, why = ask(tvb, pinfo, visited, look)
+            if look and not view.some and alone and tshark then
+                quick, bare = visited, unnamed(tree)
+            end
             if type(score) == "number" and not view.some and not problem then
-                local unseen = add_score(tree, score)
-                if alone and tshark then
-                    quick, bare = visited, unseen
-                end
+                add(add(tree, ai), score_field, score)
                 return
             end
             local found
@@ -536,14 +538,14 @@ function ai.dissector(tvb, pinfo, tree)
         visited_of, number_of = getter(pinfo, "visited"), getter(pinfo, "number")
         time_of = getter(pinfo, "abs_ts")
     end
-    local visited = visited_of(pinfo)
+    local visited = not once and visited_of(pinfo)
     if skip_first and not visited then
         return
     elseif visited == quick then -- tshark, where all that counts is the score
         local score, problem = ask(tvb, pinfo, visited, true)
         if type(score) == "number" then
             add(bare and tree or add(tree, ai), score_field, score)
-        else
+        elseif score or not bare then
             guarded(tree, show_answer, pinfo, tree, score, problem)
         end
     elseif enabled and (visited ~= idle or frame_comment and frame_comment()) then

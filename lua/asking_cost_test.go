@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,10 +23,7 @@ func TestAskingCost(t *testing.T) {
 	if rounds <= 0 {
 		t.Skip("measures, and tests nothing: see bench.sh")
 	}
-	path := os.Getenv("AMPULLA_BENCH_CAPTURE")
-	if path == "" {
-		path = manyPackets(t)
-	}
+	path := benchCapture(t)
 	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
 		nothing := filepath.Join(t.TempDir(), "noop.lua")
 		if err := os.WriteFile(nothing, []byte(noop), 0o644); err != nil {
@@ -69,6 +68,60 @@ func TestAskingCost(t *testing.T) {
 			t.Log(line)
 		}
 	})
+}
+
+// TestTroubleCost measures how much longer tshark takes with annotators that are
+// of no use, or cease to be half-way, than with a good one. It ends well and
+// prints every frame with all of them.
+func TestTroubleCost(t *testing.T) {
+	rounds, _ := strconv.Atoi(os.Getenv("AMPULLA_BENCH"))
+	if rounds <= 0 {
+		t.Skip("measures the time, which no other test does: see bench.sh")
+	}
+	path := benchCapture(t)
+	eachShark(t, func(t *testing.T, s *shark) {
+		const aim = 2 * time.Second // more than usual, at most
+		good := startAnnotator(t)
+		s.asking(t, good.socket)
+		took := func(s *shark) (time.Duration, int) {
+			begin := time.Now()
+			out := s.ends(t, append([]string{"-r", path}, looking...)...)
+			return time.Since(begin), strings.Count(out, "\n")
+		}
+		var times []time.Duration
+		frames := 0
+		for range rounds {
+			d, n := took(s)
+			times, frames = append(times, d), n
+		}
+		usual := median(times)
+		t.Logf("%-40s %.2f s", "usual", usual.Seconds())
+		list := troubles()
+		for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGSTOP} {
+			list = append(list, trouble{name: signal.String() + " half-way", begin: func(t *testing.T, s *shark) {
+				a := startAnnotator(t)
+				s.asking(t, a.socket)
+				time.AfterFunc(usual/2, func() { _ = a.Process.Signal(signal) })
+			}})
+		}
+		for _, tt := range list {
+			bad := *s
+			tt.begin(t, &bad)
+			d, n := took(&bad)
+			if n != frames {
+				t.Errorf("%s: %d frames instead of %d", tt.name, n, frames)
+			}
+			t.Logf("%-40s %+.2f s (aim: %+.2f)", tt.name, (d - usual).Seconds(), aim.Seconds())
+		}
+	})
+}
+
+// benchCapture is the capture to measure with.
+func benchCapture(t *testing.T) string {
+	if path := os.Getenv("AMPULLA_BENCH_CAPTURE"); path != "" {
+		return path
+	}
+	return manyPackets(t)
 }
 
 // manyPackets writes our captures behind one another into one.

@@ -12,12 +12,14 @@ import (
 	"ampulla/annotator/detect"
 	"ampulla/annotator/engine"
 	"ampulla/annotator/rewrite"
+	"ampulla/annotator/web"
 )
 
 // Config is everything that can be configured. Start from [Default].
 type Config struct {
 	Limits    Limits        `yaml:"limits"`
 	Detectors detect.Config `yaml:"detectors"`
+	Web       web.Config    `yaml:"web"`
 	Listeners Listeners     `yaml:"listeners"`
 }
 
@@ -113,6 +115,7 @@ func Default() Config {
 			MaxJobs: 4, CacheSize: 256 << 20, MaxUpload: 512 << 20, MaxCapture: 4 << 30, Keep: time.Hour,
 		},
 		Detectors: detect.Default(),
+		Web:       web.Default(),
 		Listeners: Listeners{Idle: 10 * time.Minute, HTTP: HTTP{REST: true, MCP: true}},
 	}
 }
@@ -158,6 +161,9 @@ func (c *Config) validate() *problem {
 	}
 	if bad := c.Detectors.Validate(); bad != nil {
 		return &problem{"detectors." + bad.Field, bad.Problem}
+	}
+	if bad := c.Web.Validate(); bad != nil {
+		return &problem{"web." + bad.Field, bad.Problem}
 	}
 	return nil
 }

@@ -4,12 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"os/exec"
-	"os/user"
-	"strconv"
 	"strings"
-	"syscall"
 )
 
 // Kinds of [Error].
@@ -95,40 +90,4 @@ func (p Program) cannotRun(err error) error {
 		return &Error{Kind: ErrPermission, Text: fmt.Sprintf("you may not run %s", p), Hint: p.permissionHint()}
 	}
 	return &Error{Kind: ErrFailed, Text: fmt.Sprintf("%s: %v", p, errors.Unwrap(err))}
-}
-
-// group is whose members may capture, on most systems.
-const group = "wireshark"
-
-// permissionHint names the commands that give the user the right to capture.
-func (p Program) permissionHint() string {
-	who := "$USER"
-	if u, err := user.Current(); err == nil {
-		who = u.Username
-	}
-	if p.belongsToGroup() {
-		return fmt.Sprintf("members of the group %s may capture; run: sudo usermod -aG %s %s; then log out and in again",
-			group, group, who)
-	}
-	if _, err := exec.LookPath("dpkg-reconfigure"); err == nil {
-		return fmt.Sprintf("let members of the group %s capture; run: sudo dpkg-reconfigure wireshark-common (answer Yes), "+
-			"sudo usermod -aG %s %s; then log out and in again", group, group, who)
-	}
-	return fmt.Sprintf("let members of the group %s capture; run: sudo groupadd -f %s, sudo chgrp %s %s, sudo chmod 750 %s, "+
-		"sudo setcap cap_net_raw,cap_net_admin=eip %s, sudo usermod -aG %s %s; then log out and in again",
-		group, group, group, p, p, p, group, who)
-}
-
-// belongsToGroup tells whether the system has the group and gave dumpcap to it.
-func (p Program) belongsToGroup() bool {
-	g, err := user.LookupGroup(group)
-	if err != nil {
-		return false
-	}
-	info, err := os.Stat(string(p))
-	if err != nil {
-		return false
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && strconv.FormatUint(uint64(stat.Gid), 10) == g.Gid
 }

@@ -32,7 +32,7 @@ func (e *TakenError) Hint() string { return "move it away, then try again" }
 // what it did about each file. After an error, or when ctx ends early enough,
 // nothing has changed.
 func Install(ctx context.Context, cfg Config, sharks []Wireshark) ([]Item, error) {
-	old, err := readManifest(cfg.manifest())
+	old, err := readManifest(cfg.Manifest)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func (c *Config) carryOut(t *transaction, old manifest, parts []part, removals [
 
 // stageManifest stages a manifest, which also lists the folder made for it.
 func (c *Config) stageManifest(t *transaction, m manifest) (manifest, error) {
-	file := part{target: c.manifest(), mode: 0o644}
+	file := part{target: c.Manifest, mode: 0o644}
 	if err := t.makeDir(filepath.Dir(file.target)); err != nil {
 		return m, err
 	}
@@ -192,7 +192,7 @@ func (c *Config) removeFiles(m manifest, files []string) error {
 		}
 	}
 	if m = m.without(files); len(m.files) == 0 {
-		err := os.Remove(c.manifest())
+		err := os.Remove(c.Manifest)
 		m.prune()
 		return ignore(err, fs.ErrNotExist)
 	}
@@ -210,7 +210,7 @@ func (c *Config) removeFiles(m manifest, files []string) error {
 // Remove takes away what Install has put into Wireshark and systemd; the program
 // stays. It returns what it did.
 func Remove(cfg Config) ([]Item, error) {
-	old, err := readManifest(cfg.manifest())
+	old, err := readManifest(cfg.Manifest)
 	if err != nil {
 		return nil, err
 	}

@@ -28,9 +28,10 @@ const (
 type Config struct {
 	// Everyone means Wireshark's global folders instead of one user's.
 	Everyone bool
-	// Prefix has the program in bin and lib/ampulla, and the manifest in
-	// share/ampulla.
+	// Prefix has the program in bin and lib/ampulla.
 	Prefix string
+	// Manifest is the file that lists what was installed.
+	Manifest string
 	// Units is systemd's folder for units of this kind, and Enabled the one in
 	// which a link enables a socket.
 	Units, Enabled string
@@ -53,12 +54,12 @@ func For(everyone bool) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	cfg := Config{
-		Everyone: true,
-		Prefix:   "/usr/local",
-		Units:    "/usr/local/lib/systemd/user",
-		Enabled:  "/etc/systemd/user",
+	folder := filepath.Dir(self)
+	cfg := Config{Everyone: true, Prefix: "/usr/local", Manifest: "/usr/local/share/ampulla/installed", Enabled: "/etc/systemd/user"}
+	if folder == "/usr/bin" { // came with a package
+		cfg.Prefix, cfg.Manifest = "/usr", "/var/lib/ampulla/installed"
 	}
+	cfg.Units = filepath.Join(cfg.Prefix, "lib", "systemd", "user")
 	if !everyone {
 		home, err := os.UserHomeDir()
 		if err != nil {
@@ -69,9 +70,12 @@ func For(everyone bool) (Config, error) {
 			return Config{}, err
 		}
 		units := filepath.Join(settings, "systemd", "user")
-		cfg = Config{Prefix: filepath.Join(home, ".local"), Units: units, Enabled: units}
+		prefix := filepath.Join(home, ".local")
+		cfg = Config{Prefix: prefix, Manifest: filepath.Join(prefix, "share", "ampulla", "installed"), Units: units, Enabled: units}
 	}
-	folder := filepath.Dir(self)
+	if cfg.Profile, err = fs.Sub(lua.Profiles, "profile/"+profileName); err != nil {
+		return Config{}, err
+	}
 	cfg.From = []string{folder, filepath.Join(folder, "..", "lib", "ampulla"), cfg.libraries()}
 	return cfg, nil
 }
@@ -87,7 +91,6 @@ func executable() (string, error) {
 
 func (c *Config) program() string   { return filepath.Join(c.Prefix, "bin", programName) }
 func (c *Config) libraries() string { return filepath.Join(c.Prefix, "lib", "ampulla") }
-func (c *Config) manifest() string  { return filepath.Join(c.Prefix, "share", "ampulla", "installed") }
 
 // isProgram tells whether a file belongs to the program rather than to
 // Wireshark or systemd.

@@ -30,10 +30,11 @@ func newPlace(t *testing.T) *place {
 	dir := t.TempDir()
 	p := &place{dir: dir}
 	p.cfg = Config{
-		Prefix:  p.path("home/.local"),
-		Units:   p.path("home/.config/systemd/user"),
-		Enabled: p.path("home/.config/systemd/user"),
-		From:    []string{p.path("build")},
+		Prefix:   p.path("home/.local"),
+		Manifest: p.path("home/.local/share/ampulla/installed"),
+		Units:    p.path("home/.config/systemd/user"),
+		Enabled:  p.path("home/.config/systemd/user"),
+		From:     []string{p.path("build")},
 	}
 	p.shark = Wireshark{
 		Program:  "/usr/bin/tshark",
@@ -166,7 +167,7 @@ func TestInstall(t *testing.T) {
 		t.Error("the program's library has gone, too")
 	}
 	// What install.sh --uninstall does with the manifest.
-	m, err := readManifest(p.cfg.manifest())
+	m, err := readManifest(p.cfg.Manifest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +248,7 @@ func TestForEveryone(t *testing.T) {
 	p.install(t, p.cfg)
 	everyone := p.cfg
 	everyone.Everyone = true
-	everyone.Prefix = p.path("usr/local")
+	everyone.Prefix, everyone.Manifest = p.path("usr/local"), p.path("usr/local/share/ampulla/installed")
 	want := []string{
 		"installed usr/lib/wireshark/plugins/ampulla/ai.lua",
 		"installed usr/lib/wireshark/plugins/ampulla/ampulla.so",

@@ -15,7 +15,7 @@ import (
 func Status(ctx context.Context, cfg Config, shark Wireshark) ([]Item, error) {
 	where := cfg
 	where.Everyone = cfg.Everyone || cfg.isForeign(shark)
-	installed, err := readManifest(where.manifest())
+	installed, err := readManifest(where.Manifest)
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +23,7 @@ func Status(ctx context.Context, cfg Config, shark Wireshark) ([]Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	mend := installCommand(where.Everyone)
+	mend := InstallCommand(where.Everyone)
 	var items []Item
 	for _, p := range where.sharkParts(shark) {
 		item, err := p.status(mend)
@@ -40,15 +40,16 @@ func Status(ctx context.Context, cfg Config, shark Wireshark) ([]Item, error) {
 	}
 	for _, stray := range cfg.strays([]Wireshark{shark}) {
 		if stray.State == "removed" {
-			stray.State, stray.Mend = "stray", installCommand(cfg.Everyone)
+			stray.State, stray.Mend = "stray", InstallCommand(cfg.Everyone)
 		}
 		items = append(items, stray)
 	}
 	return append(items, heard.troubles...), nil
 }
 
-// installCommand is what mends most things.
-func installCommand(everyone bool) string {
+// InstallCommand is what mends most things: the command that installs for everyone,
+// or for this user.
+func InstallCommand(everyone bool) string {
 	self, err := executable()
 	if err != nil {
 		self = programName
@@ -75,7 +76,7 @@ func ServiceStatus(cfg Config) ([]Item, error) {
 	}
 	var items []Item
 	for _, p := range parts {
-		item, err := p.status(installCommand(cfg.Everyone))
+		item, err := p.status(InstallCommand(cfg.Everyone))
 		if err != nil {
 			return nil, err
 		}
@@ -98,6 +99,13 @@ func (p part) status(mend string) (Item, error) {
 	return Item{Path: p.target, State: "differs", Detail: "another version than this program's", Mend: mend}, nil
 }
 
+const loadedDetail = "loaded"
+
+// IsRunningScript tells that an item is ai.lua, and that Wireshark runs it.
+func (i Item) IsRunningScript() bool {
+	return filepath.Base(i.Path) == scriptName && i.Detail == loadedDetail
+}
+
 // check finds out whether Wireshark takes a file that is in place.
 func (w Wireshark) check(heard testimony, p part, mend string, item *Item) {
 	look := "look at: " + w.Program + " -G plugins"
@@ -105,9 +113,9 @@ func (w Wireshark) check(heard testimony, p part, mend string, item *Item) {
 	case scriptName:
 		switch {
 		case heard.loaded[p.target]:
-			item.Detail = "loaded"
+			item.Detail = loadedDetail
 		case os.Geteuid() == 0 && p.target == w.personal.script():
-			*item = Item{p.target, "not run", "since 4.4 Wireshark skips root's own plugins", installCommand(true)}
+			*item = Item{p.target, "not run", "since 4.4 Wireshark skips root's own plugins", InstallCommand(true)}
 		case slices.ContainsFunc(heard.troubles, func(t Item) bool { return t.Path == p.target }):
 			*item = Item{p.target, "not run", "it has an error, see below", mend}
 		default:

@@ -52,7 +52,7 @@ func (c *Config) stray(script string, global bool) []Item {
 	case !namesAmpulla(script):
 		return []Item{{script, "kept", "another plugin for ai.* fields; Wireshark runs but one", move(script)}}
 	case global && !c.Everyone:
-		return []Item{{script, "kept", "an older copy, which Wireshark runs instead", installCommand(true)}}
+		return []Item{{script, "kept", "an older copy, which Wireshark runs instead", InstallCommand(true)}}
 	}
 	items := []Item{{Path: script, State: "removed", Detail: "an older copy"}}
 	if module := filepath.Join(filepath.Dir(script), moduleTarget); namesAmpulla(module) {

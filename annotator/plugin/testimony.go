@@ -2,7 +2,9 @@ package plugin
 
 import (
 	"context"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"unicode"
@@ -22,7 +24,7 @@ func (w Wireshark) hear(ctx context.Context) (testimony, error) {
 	if err != nil {
 		return testimony{}, err
 	}
-	heard := testimony{loaded: map[string]bool{}, troubles: luaTroubles(complaints)}
+	heard := testimony{loaded: map[string]bool{}, troubles: w.luaTroubles(complaints)}
 	for line := range strings.Lines(listing) { // name, version, kind and path, with tabs between
 		if fields := strings.Split(strings.TrimSpace(line), "\t"); len(fields) > 1 {
 			heard.loaded[fields[len(fields)-1]] = true
@@ -31,26 +33,44 @@ func (w Wireshark) hear(ctx context.Context) (testimony, error) {
 	return heard, nil
 }
 
-// luaPlace finds the script and what is wrong with it.
-var luaPlace = regexp.MustCompile(`(/[^\n:'"]+\.lua):(\d+: [^\n]+)`)
+// luaPlace finds the script and what is wrong with it. Lua leaves out the
+// beginning of a long path.
+var luaPlace = regexp.MustCompile(`(?m)(?:^\s*|syntax error: )((?:/|\.\.\.)[^\n:]*\.lua):(\d+: [^\n]+)`)
 
 // luaTroubles reads what tshark says about scripts while it starts. A complaint
 // begins with "tshark: Lua: " and goes on for as many lines as it takes.
-func luaTroubles(complaints string) []Item {
+func (w Wireshark) luaTroubles(complaints string) []Item {
 	var items []Item
 	for _, complaint := range strings.Split("\n"+complaints, "\ntshark: Lua: ")[1:] {
 		item := Item{State: "error"}
 		if place := luaPlace.FindStringSubmatch(complaint); place != nil {
-			item.Path, item.Detail = place[1], "Lua, line "+place[2]
+			item.Path, item.Detail = w.whole(place[1]), "Lua, line "+place[2]
 			item.Mend = move(item.Path)
 		} else {
-			first, _, _ := strings.Cut(complaint, "\n")
-			item.Path, item.Detail = "Lua", first
-			item.Mend = "look at: tshark -G plugins"
+			item.Path, item.Detail = "Lua", strings.Join(strings.Fields(complaint), " ")
+			item.Mend = "look at: " + w.Program + " -G plugins"
 		}
 		items = append(items, item)
 	}
 	return distinct(items)
+}
+
+// whole returns the path of a script of which Lua tells the end only.
+func (w Wireshark) whole(path string) string {
+	end, shortened := strings.CutPrefix(path, "...")
+	if !shortened {
+		return path
+	}
+	for _, folder := range []string{w.personal.lua, w.global.lua, filepath.Join(w.Settings, "plugins")} {
+		_ = filepath.WalkDir(folder, func(file string, _ fs.DirEntry, err error) error {
+			if err == nil && strings.HasSuffix(file, end) {
+				path = file
+				return fs.SkipAll
+			}
+			return nil // what cannot be read, Wireshark does not run either
+		})
+	}
+	return path
 }
 
 // move is the command that takes a script out of Wireshark's way.

@@ -144,3 +144,9 @@ func run(ctx context.Context, program string, args ...string) (out, complaints s
 	}
 	return stdout.String(), stderr.String(), nil
 }
+
+// IsOld tells that a Wireshark is older than 4.0, for which the plugin is made.
+func (w Wireshark) IsOld() bool {
+	major, _, _ := strings.Cut(w.Version, ".")
+	return len(major) == 1 && major < "4"
+}

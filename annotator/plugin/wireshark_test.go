@@ -56,3 +56,41 @@ func TestDescribe(t *testing.T) {
 		t.Errorf("a Wireshark without Lua is %+v", got)
 	}
 }
+
+// TestLuaTroubles reads what tshark of Debian 12 and 13 say of two scripts with
+// errors.
+func TestLuaTroubles(t *testing.T) {
+	p := newPlace(t)
+	p.write(t, "home/.local/lib/wireshark/plugins/with a long name/worse.lua", "")
+	worse := p.path("home/.local/lib/wireshark/plugins/with a long name/worse.lua")
+	for _, complaints := range []string{
+		"Running as user \"root\" and group \"root\". This could be dangerous.\n" +
+			"tshark: Lua: Error during loading:\n/home/u/plugins/bad.lua:1: attempt to index local 'x' (a nil value)\n" +
+			"stack traceback:\n\t/home/u/plugins/bad.lua:1: in main chunk\n" +
+			"tshark: Lua: syntax error: ...with a long name/worse.lua:1: syntax error near 'is'\n",
+		"tshark: Lua: Error during loading:\n/home/u/plugins/bad.lua:1: attempt to index local 'x' (a nil value)\n" +
+			"stack traceback:\n\t/home/u/plugins/bad.lua:1: in main chunk\n\t[C]: in function 'require'\n" +
+			"tshark: Lua: Error during loading:\nerror loading module 'worse' from file '" + worse + "':\n\t" +
+			"...with a long name/worse.lua:1: syntax error near 'is'\nstack traceback:\n\t[C]: in ?\n",
+	} {
+		got := p.shark.luaTroubles(complaints)
+		for i := range got {
+			got[i].Mend = "" // depends on who runs the test
+		}
+		want := []Item{
+			{Path: "/home/u/plugins/bad.lua", State: "error", Detail: "Lua, line 1: attempt to index local 'x' (a nil value)"},
+			{Path: worse, State: "error", Detail: "Lua, line 1: syntax error near 'is'"},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if got := p.shark.luaTroubles("tshark: something else\n"); got != nil {
+		t.Errorf("no trouble, and yet %+v", got)
+	}
+	for path, want := range map[string]string{"/a/b.lua": "/a/b.lua", "/it's": `'/it'\''s'`, "/a b": "'/a b'"} {
+		if got := quoted(path); got != want {
+			t.Errorf("%s quoted is %s, want %s", path, got, want)
+		}
+	}
+}

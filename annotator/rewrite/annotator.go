@@ -85,6 +85,11 @@ func (a *annotator) emit(verdicts []verdict.Verdict) error {
 				return err
 			}
 		}
+		if a.OnBlock != nil {
+			if err := a.OnBlock(block, v); err != nil {
+				return err
+			}
+		}
 		if a.w != nil {
 			if err := a.write(block, v); err != nil {
 				return err

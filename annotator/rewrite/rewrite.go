@@ -84,6 +84,10 @@ type Config struct {
 	// OnVerdict, if set, is called for each frame in order, judged or not. The
 	// verdict is valid during the call; an error ends the work.
 	OnVerdict func(*verdict.Verdict) error
+	// OnBlock, if set, is called for each block in order, with the verdict if
+	// it is a frame, and nil otherwise. Both are valid during the call; an error
+	// ends the work.
+	OnBlock func(*pcapng.Block, *verdict.Verdict) error
 
 	// MaxFrames is how many frames at most make a batch, which the engine judges
 	// at once, among at most twice as many blocks; fewer when the input pauses.

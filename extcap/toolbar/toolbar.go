@@ -176,7 +176,7 @@ func (t *Toolbar) obey(m Message) {
 	case m.Control == controlThreshold:
 		t.threshold(string(m.Payload))
 	case m.Control == controlPause:
-		t.capture.Pause(len(m.Payload) > 0 && m.Payload[0] != 0)
+		t.pause(len(m.Payload) > 0 && m.Payload[0] != 0)
 	case m.Control == controlReport, m.Control == controlFlagged:
 		t.queue(0, InformationMessage, t.capture.Report())
 	case m.Control == controlHelp:
@@ -203,6 +203,16 @@ func (t *Toolbar) threshold(text string) {
 		return
 	}
 	t.capture.SetThreshold(score)
+	t.note(fmt.Sprintf("the threshold is %v", score))
+}
+
+func (t *Toolbar) pause(pause bool) {
+	t.capture.Pause(pause)
+	if pause {
+		t.note("scoring is paused")
+	} else {
+		t.note("scoring goes on")
+	}
 }
 
 // Refresh shows the number of flagged frames, and of those without a verdict if
@@ -227,6 +237,11 @@ func (t *Toolbar) Refresh() {
 func (t *Toolbar) Log(line string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.note(line)
+}
+
+// note is Log with the lock held.
+func (t *Toolbar) note(line string) {
 	line += "\n"
 	switch {
 	case t.there:

@@ -124,7 +124,7 @@ func capture(t testing.TB, name string) ([]packet.Frame, []verdict.Verdict) {
 func TestSameVerdicts(t *testing.T) {
 	address := serve(t, nil)
 	frames, want := capture(t, "port_scan_syn.pcapng")
-	check := func(t *testing.T, s *client.Session, n int) {
+	check := func(t *testing.T, s *client.Session, n int, want verdict.Verdict) {
 		t.Helper()
 		if err := s.Await(uint64(n), patient); err != nil {
 			t.Fatal(err)
@@ -133,7 +133,7 @@ func TestSameVerdicts(t *testing.T) {
 		if !ok || err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want[n-1], got); diff != "" {
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatal(diff)
 		}
 	}
@@ -143,7 +143,18 @@ func TestSameVerdicts(t *testing.T) {
 			if err := s.Queue(f); err != nil {
 				t.Fatal(err)
 			}
-			check(t, s, i+1)
+			check(t, s, i+1, want[i])
+		}
+	})
+	t.Run("terse", func(t *testing.T) {
+		s := open(t, address, client.Options{Terse: true})
+		for i, f := range frames {
+			if err := s.Queue(f); err != nil {
+				t.Fatal(err)
+			}
+			short := want[i]
+			short.Reason, short.CommunityID = "", ""
+			check(t, s, i+1, short)
 		}
 	})
 	t.Run("at the end", func(t *testing.T) {
@@ -154,7 +165,7 @@ func TestSameVerdicts(t *testing.T) {
 			}
 		}
 		for n := len(frames); n >= 1; n-- {
-			check(t, s, n)
+			check(t, s, n, want[n-1])
 		}
 		if _, _, err := s.Poll(uint64(len(frames)) + 1); !errors.Is(err, client.ErrUnknownFrame) {
 			t.Errorf("a frame too many: %v", err)

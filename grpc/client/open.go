@@ -86,6 +86,9 @@ type stream = grpc.BidiStreamingClient[annotatorv1.SessionRequest, annotatorv1.S
 
 func greet(calls stream, options Options) (*annotatorv1.SessionStarted, error) {
 	hello := &annotatorv1.SessionOptions{Client: options.Client}
+	if options.Terse {
+		hello.TerseBelow = 1
+	}
 	// An error of Send is io.EOF; the cause comes with Recv.
 	_ = calls.Send(&annotatorv1.SessionRequest{Message: &annotatorv1.SessionRequest_Options{Options: hello}})
 	answer, err := calls.Recv()

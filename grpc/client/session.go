@@ -27,6 +27,9 @@ type Options struct {
 	// Keep is how many verdicts are kept; 2 million if zero, which take about
 	// 100 MB and their texts up to 200. Up to twice as many may be there.
 	Keep int
+	// Terse leaves reasons and Community IDs out of the verdicts, for who looks at
+	// scores.
+	Terse bool
 	// Scores, if set, gets the scores of verdicts as they come, in order and in
 	// thousandths, before whoever awaits them gets on. It must neither block nor
 	// call the session, nor keep what it gets.

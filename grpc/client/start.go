@@ -21,12 +21,22 @@ const programName = "ampulla"
 // first of: beside the running program, in ~/.local/bin, /usr/local/bin,
 // /usr/bin, and along $PATH.
 func FindProgram() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return FindProgramFrom("")
+	}
+	return FindProgramFrom(filepath.Dir(self))
+}
+
+// FindProgramFrom is what FindProgram returns to a program in a folder; empty is
+// one in which nobody's program is.
+func FindProgramFrom(folder string) (string, error) {
 	if program := os.Getenv("AMPULLA"); program != "" {
 		return program, nil
 	}
 	var folders []string
-	if self, err := os.Executable(); err == nil {
-		folders = append(folders, filepath.Dir(self))
+	if folder != "" {
+		folders = append(folders, folder)
 	}
 	if home, err := os.UserHomeDir(); err == nil {
 		folders = append(folders, filepath.Join(home, ".local", "bin"))

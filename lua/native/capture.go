@@ -26,6 +26,8 @@ type config struct {
 	eager bool
 	// notes lets a comment of the file stand for a verdict.
 	notes bool
+	// terse leaves out what nobody asks for who only looks at scores.
+	terse bool
 	// retry is how long after an annotator was lost to ask for one again.
 	retry time.Duration
 }

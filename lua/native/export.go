@@ -51,6 +51,7 @@ func goOpen(o *C.struct_options, table **C.struct_table) (tshark C.int) {
 		ahead:    uint64(o.ahead) * maxAhead,
 		eager:    o.eager != 0,
 		notes:    o.notes != 0,
+		terse:    o.terse != 0,
 		retry:    5 * time.Second,
 	})
 	if err != nil {

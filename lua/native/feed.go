@@ -85,7 +85,7 @@ func (f *feed) open() (io.Closer, *client.Session, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	session, err := client.Open(ctx, conn, client.Options{Client: f.client, Batch: batch, MaxQueued: 2 * maxEarly, Scores: f.table.rate})
+	session, err := client.Open(ctx, conn, client.Options{Client: f.client, Batch: batch, MaxQueued: 2 * maxEarly, Scores: f.table.rate, Terse: f.terse})
 	if err != nil {
 		_ = conn.Close()
 		return nil, nil, err

@@ -60,6 +60,7 @@ static int open_capture(lua_State *L)
 		.ahead = lua_toboolean(L, 5),
 		.eager = lua_toboolean(L, 6),
 		.notes = lua_toboolean(L, 7),
+		.terse = lua_toboolean(L, 8),
 	};
 	check_process(L);
 	table = NULL;

@@ -9,7 +9,7 @@
 struct options {
 	const char *address, *program, *client; /* NUL-terminated; "" for the standard ones */
 	uint32_t patience_ms;
-	int ahead, eager, notes;
+	int ahead, eager, notes, terse;
 };
 
 struct shot {

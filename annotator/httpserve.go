@@ -30,21 +30,21 @@ import (
 // to be accepted.
 const maxConnections = 1024
 
-// web is what is offered over HTTP, as a client of the annotator beside it.
-type web struct {
+// httpService is what is offered over HTTP, as a client of the annotator beside it.
+type httpService struct {
 	set      *config.Settings
 	listener net.Listener
 	token    string
 	log      *slog.Logger
 }
 
-// newWeb listens; nil when HTTP was not asked for.
-func newWeb(set *config.Settings, stderr io.Writer) (*web, error) {
+// newHTTPService listens; nil when HTTP was not asked for.
+func newHTTPService(set *config.Settings, stderr io.Writer) (*httpService, error) {
 	cfg := set.Listeners
 	if cfg.HTTP.Address == "" {
 		return nil, nil
 	}
-	secret, path, err := webToken(cfg)
+	secret, path, err := httpToken(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func newWeb(set *config.Settings, stderr io.Writer) (*web, error) {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	log.Info("listening", "url", scheme+"://"+listener.Addr().String(), "token_file", path,
 		"rest", cfg.HTTP.REST, "mcp", cfg.HTTP.MCP, "metrics", cfg.HTTP.Metrics)
-	return &web{set: set, listener: limited, token: secret, log: log}, nil
+	return &httpService{set: set, listener: limited, token: secret, log: log}, nil
 }
 
 // isLoopback tells whether only this machine reaches a host.
@@ -83,8 +83,8 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// webToken reads the token, and makes one if no file is named and there is none.
-func webToken(cfg config.Listeners) (token, path string, err error) {
+// httpToken reads the token, and makes one if no file is named and there is none.
+func httpToken(cfg config.Listeners) (token, path string, err error) {
 	if path = cfg.TokenFile; path == "" {
 		if path, err = config.TokenPath(); err != nil {
 			return "", "", fmt.Errorf("token: %w", err)
@@ -118,7 +118,7 @@ func makeToken(path string) error {
 
 // serveBeside serves HTTP while the annotator at that socket serves. When one of
 // them ends, so does the other.
-func (w *web) serveBeside(ctx context.Context, socket string, serve func(context.Context) error) error {
+func (w *httpService) serveBeside(ctx context.Context, socket string, serve func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	conn, err := client.Dial(ctx, client.Config{Address: "unix:" + socket, Program: client.NoStart})
@@ -151,7 +151,7 @@ func (w *web) serveBeside(ctx context.Context, socket string, serve func(context
 }
 
 // handler puts together what was asked for.
-func (w *web) handler(annotator annotatorv1.AnnotatorClient) (handler http.Handler, closing func() error, err error) {
+func (w *httpService) handler(annotator annotatorv1.AnnotatorClient) (handler http.Handler, closing func() error, err error) {
 	store, err := analysis.New(storeConfig(w.set, annotator))
 	if err != nil {
 		return nil, nil, err
@@ -183,7 +183,7 @@ func storeConfig(set *config.Settings, annotator annotatorv1.AnnotatorClient) an
 
 // logged writes one line a request: what was asked for and how it went, and
 // nothing of what was said.
-func (w *web) logged(next http.Handler) http.Handler {
+func (w *httpService) logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		begun, seen := time.Now(), &answered{ResponseWriter: rw, status: http.StatusOK}
 		next.ServeHTTP(seen, r)

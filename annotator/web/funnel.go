@@ -1,0 +1,377 @@
+package web
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"ampulla/annotator/transaction"
+)
+
+// funnel counts visitors by how far they came.
+type funnel struct {
+	stages    [numStages]stageCount
+	visitors  uint64
+	converted uint64
+	open      uint64
+	reach     map[string]*reachSum // by host
+}
+
+// stageCount counts the visitors of one stage.
+type stageCount struct {
+	entered, wentOn, left uint64
+	troubled              uint64 // left after a failure
+	stay                  delays
+	causes                map[string]*loss
+}
+
+// loss is what one cause did at one stage.
+type loss struct {
+	left, wentOn uint64 // visitors who met it and left, or went on
+	culprits     map[string]int
+	what         map[string]string // the first case of a culprit, in words
+	filters      map[string]string
+	took         delays
+	evidence     evidence
+}
+
+// reachSum sums up how visitors reached a host.
+type reachSum struct {
+	visitors, connections, requests uint64
+	repeatedFull                    uint64 // full handshakes beyond the first of a visitor
+	asked                           uint64 // of connections whose client asked to continue a session
+	many                            uint64 // visitors with more than two connections and few requests in each
+	manyConnections                 uint64
+}
+
+// maxCulprits bounds the culprits that are told apart.
+const maxCulprits = 64
+
+func (f *funnel) init() {
+	for i := range f.stages {
+		f.stages[i].causes = map[string]*loss{}
+	}
+	f.reach = map[string]*reachSum{}
+}
+
+// fold counts a visitor who has gone.
+func (c *Collector) fold(v *visitor) {
+	if c.internal(v.client) {
+		return
+	}
+	c.foldReach(v)
+	if v.furthest < 0 {
+		return
+	}
+	f := &c.funnel
+	f.visitors++
+	last := len(f.stages) - 1
+	for i := range f.stages {
+		if v.stages[i].at == 0 {
+			continue
+		}
+		s := &f.stages[i]
+		s.entered++
+		if i == v.furthest {
+			continue
+		}
+		s.wentOn++
+		for _, next := range v.stages[i+1:] {
+			if next.at != 0 {
+				s.stay.add(next.at - v.stages[i].at)
+				break
+			}
+		}
+		for _, cause := range c.troublesAt(v, i) {
+			s.loss(cause.cause).wentOn++
+		}
+	}
+	switch {
+	case v.furthest == last:
+		f.converted++
+	case v.last > c.end-c.cfg.Idle.Nanoseconds():
+		f.open++
+	default:
+		c.leave(v)
+	}
+}
+
+// leave counts a visitor who left at the furthest stage.
+func (c *Collector) leave(v *visitor) {
+	s := &c.funnel.stages[v.furthest]
+	s.left++
+	causes := c.troublesAt(v, v.furthest)
+	if len(causes) == 0 {
+		return
+	}
+	s.troubled++
+	worst := slices.MaxFunc(causes, func(a, b failure) int { return cmp.Compare(weight(a.cause), weight(b.cause)) })
+	worst = c.root(worst)
+	l := s.loss(worst.cause)
+	l.left++
+	if l.culprits[worst.culprit] > 0 || len(l.culprits) < maxCulprits {
+		if l.culprits[worst.culprit]++; l.what[worst.culprit] == "" {
+			l.what[worst.culprit], l.filters[worst.culprit] = worst.what, worst.filter
+		}
+	}
+	l.took.add(worst.end - worst.start)
+	for _, frame := range worst.frames {
+		l.evidence.add(0, frame)
+	}
+}
+
+func (s *stageCount) loss(cause string) *loss {
+	l, ok := s.causes[cause]
+	if !ok {
+		l = &loss{culprits: map[string]int{}, what: map[string]string{}, filters: map[string]string{}}
+		s.causes[cause] = l
+	}
+	return l
+}
+
+// troublesAt returns what went wrong for a visitor between coming to a stage and
+// coming to the next, one of a cause.
+func (c *Collector) troublesAt(v *visitor, stage int) []failure {
+	from, to := v.stages[stage].at, int64(1<<63-1)
+	for _, next := range v.stages[stage+1:] {
+		if next.at != 0 {
+			to = next.at
+			break
+		}
+	}
+	var found []failure
+	add := func(f failure) {
+		if !slices.ContainsFunc(found, func(g failure) bool { return g.cause == f.cause }) {
+			found = append(found, f)
+		}
+	}
+	for _, f := range v.troubles {
+		if f.start >= from && f.start < to {
+			add(f)
+		}
+	}
+	// What has no address of a shop in it is known by the client alone.
+	to = min(to, v.last+c.cfg.Idle.Nanoseconds())
+	for _, f := range c.failures {
+		switch f.cause {
+		case CauseDNS, CauseTLS, CauseConnect:
+			if f.client == v.client && f.start >= from && f.start < to {
+				add(f)
+			}
+		}
+	}
+	return found
+}
+
+// root looks for the failure behind a failure: while the server had not
+// answered, another client, at work for it, asked a third in vain. Where the
+// server has several addresses, that follows from all that goes wrong for that
+// client going wrong at such times.
+func (c *Collector) root(f failure) failure {
+	best, found := f, false
+	for _, g := range c.failures {
+		if !g.within(&f) || g.client != f.server && !c.behind(g.client, f.server) {
+			continue
+		}
+		if !found || weight(g.cause) > weight(best.cause) {
+			best, found = g, true
+		}
+	}
+	if !found {
+		return f
+	}
+	best.what = fmt.Sprintf("%s, as %s", f.what, best.what)
+	best.frames = append(slices.Clone(f.frames), best.frames...)
+	best.start, best.end = f.start, f.end
+	best.filter = f.filter + " or " + best.filter
+	return best
+}
+
+// within tells whether a failure began while another's client waited, of other
+// hosts.
+func (f *failure) within(g *failure) bool {
+	return f.start >= g.start && f.start <= g.end && f.server != g.server && f.client != g.client
+}
+
+// behind tells whether a client works for a server, by its failures: each lies
+// within one of that server.
+func (c *Collector) behind(client, server netip.Addr) bool {
+	if answer, known := c.works[[2]netip.Addr{client, server}]; known {
+		return answer
+	}
+	all, within := 0, 0
+	for i := range c.failures {
+		f := &c.failures[i]
+		if f.client != client {
+			continue
+		}
+		all++
+		if slices.ContainsFunc(c.failures, func(g failure) bool { return g.server == server && f.within(&g) }) {
+			within++
+		}
+	}
+	answer := all >= 2 && within*10 >= all*9
+	if len(c.works) < maxServers {
+		c.works[[2]netip.Addr{client, server}] = answer
+	}
+	return answer
+}
+
+// result returns the funnel; nil if nobody came to a second stage or beyond.
+func (f *funnel) result() *Funnel {
+	out := &Funnel{Visitors: f.visitors, Converted: f.converted, Open: f.open}
+	far := false
+	for i := range f.stages {
+		s := &f.stages[i]
+		far = far || i > 0 && s.entered > 0
+		out.Stages = append(out.Stages, FunnelStage{
+			Name: stageNames[i], Entered: s.entered, WentOn: s.wentOn, Left: s.left, Troubled: s.troubled, Stay: s.stay.delay(),
+		})
+	}
+	if !far {
+		return nil
+	}
+	return out
+}
+
+// abandonment finds the stage at which most visitors were lost to one cause. It
+// is called that only if those who met the cause left more often than others.
+func (c *Collector) abandonment() Abandonment {
+	var out Abandonment
+	for i := range c.funnel.stages {
+		s := &c.funnel.stages[i]
+		for _, cause := range sortedKeys(s.causes) {
+			l := s.causes[cause]
+			met := l.left + l.wentOn
+			others := s.left + s.wentOn - met
+			rate := float64(l.left) / float64(max(met, 1))
+			otherRate := float64(s.left-l.left) / float64(max(others, 1))
+			if l.left < uint64(c.cfg.Lost) || float64(l.left) < c.cfg.LostShare*float64(s.entered) || rate < 1.5*otherRate {
+				continue
+			}
+			if l.left > out.Lost {
+				out = l.abandonment(stageNames[i], cause, s.entered)
+			}
+		}
+	}
+	return out
+}
+
+func (l *loss) abandonment(stage, cause string, entered uint64) Abandonment {
+	culprits := sortedKeys(l.culprits)
+	culprit := slices.MaxFunc(culprits, func(a, b string) int { return cmp.Compare(l.culprits[a], l.culprits[b]) })
+	return Abandonment{
+		Detected: true, Stage: stage, Cause: cause, Culprit: culprit, Lost: l.left, Entered: entered,
+		Explanation: fmt.Sprintf("%d of %d visitors who came to %s left there after a failure: %s", l.left, entered, stage, l.what[culprit]),
+		Delay:       l.took.delay(), Frames: sorted(l.evidence.frames), Filter: l.filters[culprit],
+	}
+}
+
+// foldReach sums up how a visitor reached each host.
+func (c *Collector) foldReach(v *visitor) {
+	for host, r := range v.hosts {
+		s, ok := c.funnel.reach[host]
+		if !ok {
+			if len(c.funnel.reach) >= maxHosts {
+				continue
+			}
+			s = &reachSum{}
+			c.funnel.reach[host] = s
+		}
+		s.visitors++
+		s.connections += uint64(r.connections)
+		s.requests += uint64(r.requests)
+		s.asked += uint64(r.asked)
+		if r.full > 1 {
+			s.repeatedFull += uint64(r.full - 1)
+		}
+		if r.connections > 2 && r.requests < 2*r.connections {
+			s.many++
+			s.manyConnections += uint64(r.connections - 1)
+		}
+	}
+}
+
+// nameKey finds what a client asked a name server for.
+type nameKey struct {
+	client netip.Addr
+	name   string
+}
+
+// name is what is known of a name that a client asked for.
+type name struct {
+	found bool // some type of address
+	last  int64
+	asked int
+}
+
+// look finds names that cannot be resolved: a question about one type of address
+// that has none is ordinary.
+func (c *Collector) look(l *transaction.Lookup) {
+	k := nameKey{l.Client.Addr(), l.Name}
+	n, ok := c.names.Get(k)
+	if !ok {
+		n = &name{}
+		c.names.Add(k, n)
+	}
+	n.asked++
+	n.last = l.Start
+	n.found = n.found || len(l.Addresses) > 0
+	if n.found || l.Type != 1 && l.Type != 28 {
+		return
+	}
+	f := failure{
+		cause: CauseDNS, client: l.Client.Addr(), server: l.Server.Addr(), culprit: l.Name, start: l.Start, end: l.Start + l.Took,
+		frames: []uint64{l.Frame}, filter: fmt.Sprintf("dns.qry.name == %q", l.Name),
+	}
+	switch {
+	case !l.Answered:
+		f.what = fmt.Sprintf("nobody answered the question for the address of %s", l.Name)
+	case l.Code == 3:
+		f.what = fmt.Sprintf("the name %s does not exist", l.Name)
+	case l.Code != 0:
+		f.what = fmt.Sprintf("the name server failed to look %s up (code %d)", l.Name, l.Code)
+	default:
+		return
+	}
+	if l.AnswerFrame != 0 {
+		f.frames = append(f.frames, l.AnswerFrame)
+	}
+	c.remember(f)
+}
+
+// lookups sums look-ups up.
+type lookups struct {
+	count, failed, unanswered uint64
+	took                      delays
+	evidence                  evidence
+	slow                      evidence
+}
+
+// slowLookup is the time from which a look-up is felt.
+const slowLookup = 100 * time.Millisecond
+
+func (s *lookups) add(l *transaction.Lookup) {
+	s.count++
+	switch {
+	case !l.Answered:
+		s.unanswered++
+		s.evidence.add(l.Took, l.Frame)
+		return
+	case l.Code != 0 && l.Code != 3:
+		s.failed++
+		s.evidence.add(l.Took, l.Frame)
+	}
+	s.took.add(l.Took)
+	if l.Took >= slowLookup.Nanoseconds() {
+		s.slow.add(l.Took, l.Frame)
+	}
+}
+
+func sorted(frames []uint64) []uint64 {
+	out := append([]uint64{}, frames...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
