@@ -23,6 +23,7 @@ import (
 	"ampulla/grpc/analysis"
 	"ampulla/grpc/client"
 	"ampulla/grpc/gateway"
+	"ampulla/grpc/mcp"
 	annotatorv1 "ampulla/proto/annotator/v1"
 )
 
@@ -36,6 +37,7 @@ type httpService struct {
 	listener net.Listener
 	token    string
 	log      *slog.Logger
+	warnings *slog.Logger // for those who say more than is of use
 }
 
 // newHTTPService listens; nil when HTTP was not asked for.
@@ -74,7 +76,8 @@ func newHTTPService(set *config.Settings, stderr io.Writer) (*httpService, error
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	log.Info("listening", "url", scheme+"://"+listener.Addr().String(), "token_file", path,
 		"rest", cfg.HTTP.REST, "mcp", cfg.HTTP.MCP, "metrics", cfg.HTTP.Metrics)
-	return &httpService{set: set, listener: limited, token: secret, log: log}, nil
+	return &httpService{set: set, listener: limited, token: secret, log: log,
+		warnings: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}, nil
 }
 
 // isLoopback tells whether only this machine reaches a host.
@@ -164,6 +167,9 @@ func (w *httpService) handler(annotator annotatorv1.AnnotatorClient) (handler ht
 			return nil, nil, errors.Join(err, store.Close())
 		}
 		mux.Handle("/", rest)
+	}
+	if cfg.MCP {
+		mux.Handle("/mcp", mcp.Handler(mcp.New(mcp.Config{Store: store, Version: version, Log: w.warnings}), w.warnings))
 	}
 	access := gateway.Access{Token: w.token, Hosts: cfg.Hosts, Origins: cfg.Origins}
 	return w.logged(gateway.Guard(access, mux)), store.Close, nil

@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		ExitErrHandler:  func(*cli.Context, error) {},
 		OnUsageError:    asUsageError,
 		Commands: []*cli.Command{
-			annotateCommand(), reportCommand(), serveCommand(), configCommand(), pluginCommand(), doctorCommand(), evalCommand(),
+			annotateCommand(), reportCommand(), serveCommand(), mcpCommand(), configCommand(), pluginCommand(), doctorCommand(), evalCommand(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
