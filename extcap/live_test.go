@@ -37,7 +37,9 @@ func newNetwork(t *testing.T) *network {
 	if _, err := exec.LookPath("ip"); err != nil {
 		t.Skip(err)
 	}
-	n := &network{lab: newLab(t), a: fmt.Sprintf("ampulla-a-%d", os.Getpid()), b: fmt.Sprintf("ampulla-b-%d", os.Getpid())}
+	n := &network{lab: newLab(t)}
+	unique := filepath.Base(filepath.Dir(n.home))
+	n.a, n.b = "ampulla-a-"+unique, "ampulla-b-"+unique
 	for _, space := range []string{n.a, n.b} {
 		if out, err := n.command("ip", "netns", "add", space).CombinedOutput(); err != nil {
 			t.Skipf("no network namespaces here: %s", out)

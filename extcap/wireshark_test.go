@@ -31,9 +31,11 @@ type lab struct {
 }
 
 // newLab builds both programs and puts the capture program, and ai.lua, where
-// tshark looks for them.
+// tshark looks for them. As labs have nothing in common and mostly wait, the test
+// runs beside others.
 func newLab(t *testing.T) *lab {
 	t.Helper()
+	t.Parallel()
 	for _, tool := range []string{"tshark", "dumpcap", "go"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skip(err)
