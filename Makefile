@@ -102,6 +102,14 @@ soak: build ## annotate one capture that goes on for SOAK_MINUTES (60), in bound
 soak-capture: build ## capture with AI for SOAK_MINUTES (60) at 5,000 packets/s (root); see extcap/soak.sh
 	extcap/soak.sh $(SOAK_MINUTES)
 
+.PHONY: report-check
+report-check: build ## open reports in Chromium, and visit the shop again (root; chromium, nginx, npm)
+	@command -v chromium >/dev/null || { echo "make: missing; try: apt-get install --no-install-recommends chromium" >&2; exit 1; }
+	@axe=$${XDG_CACHE_HOME:-$$HOME/.cache}/ampulla-axe; mkdir -p "$$axe"; \
+	[[ -e $$axe/node_modules/axe-core/axe.min.js ]] || npm install --silent --no-fund --prefix "$$axe" axe-core@4.14.1; \
+	AMPULLA_FULL=1 AMPULLA_AXE=$$axe/node_modules/axe-core/axe.min.js \
+		go test -count 1 -v -timeout 60m -run '^(TestReportInBrowser|TestShop)$$' ./annotator
+
 .PHONY: models
 models: ## train the models again (Python, some minutes); see models/train
 	models/train/run.sh

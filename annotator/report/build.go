@@ -18,6 +18,11 @@ func (r *Report) Finish() {
 	if r.Abandonment.Frames == nil {
 		r.Abandonment.Frames = []uint64{}
 	}
+	for _, risk := range r.risks() {
+		if !risk.Detected { // nothing was found, so nothing shows it
+			risk.Sources, risk.Frames, risk.Incidents = []string{}, []uint64{}, []uint32{}
+		}
+	}
 	if r.Web == nil {
 		r.Notes = append(r.Notes, "The part about the web is missing: it needs tshark, which is not installed.")
 	}

@@ -28,7 +28,7 @@ func (r *Report) findings() []Finding {
 	}
 	if n := len(r.Slow); n > 0 {
 		worst := r.Slow[0]
-		add("warn", "slow", "%s slow. %s takes %s in the middle and %s at the slow end.", are(n, "address"), strings.TrimSpace(worst.Method+" "+worst.URL), millis(worst.Took.Median), millis(worst.Took.P95))
+		add("warn", "slow", "%s slow. %s takes %s (median), and %s for the slowest twentieth.", are(n, "address"), strings.TrimSpace(worst.Method+" "+worst.URL), millis(worst.Took.Median), millis(worst.Took.P95))
 	}
 	if w := r.Web; w != nil && w.Failed >= 5 && w.Failed*20 >= w.Requests {
 		add("warn", "errors", "%s of %s failed.", share(float64(w.Failed)/float64(w.Requests)), plural(w.Requests, "web request"))

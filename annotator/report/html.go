@@ -77,14 +77,14 @@ func (r *Report) HTML(w io.Writer) error {
 	if err := t.Execute(&out, p); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	_, err = w.Write(out.Bytes())
+	_, err = io.WriteString(w, clean(out.String()))
 	return err
 }
 
 // functions are what both templates call.
 func (r *Report) functions() map[string]any {
 	return map[string]any{
-		"clean": clean, "moment": moment, "duration": duration, "millis": millis, "share": share,
+		"moment": moment, "duration": duration, "millis": millis, "share": share,
 		"size": size, "bytes": web.Bytes, "count": countAny, "plural": plural, "frames": frames,
 		"frameFilter": frameFilter, "few": few, "versions": versions, "hostFailures": hostFailures,
 		"words":      func(t verdict.Type) string { return sentence(t.Words()) },
@@ -207,7 +207,7 @@ func countAny(n any) string {
 func versions(m map[string]uint64) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(m)) {
-		parts = append(parts, fmt.Sprintf("%s: %s", clean(name), count(m[name])))
+		parts = append(parts, fmt.Sprintf("%s: %s", name, count(m[name])))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -224,7 +224,7 @@ func hostFailures(h web.Host) string {
 	add(h.Unanswered, "unanswered")
 	add(h.TLSFailed, "without TLS session")
 	if h.Reason != "" {
-		parts = append(parts, clean(h.Reason))
+		parts = append(parts, h.Reason)
 	}
 	if len(parts) == 0 {
 		return "–"

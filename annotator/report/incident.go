@@ -43,7 +43,9 @@ func (t *topFrames) add(v *verdict.Verdict) {
 
 // sorted returns the frames in order, never nil.
 func (t *topFrames) sorted() []uint64 {
-	return slices.Sorted(slices.Values(append([]uint64{}, t.frames...)))
+	out := append([]uint64{}, t.frames...)
+	slices.Sort(out)
+	return out
 }
 
 // evidence notes a frame of an incident.

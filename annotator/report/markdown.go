@@ -26,7 +26,7 @@ func (r *Report) Markdown(w io.Writer) error {
 	if err := t.Execute(&out, r.page()); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	_, err = w.Write(out.Bytes())
+	_, err = io.WriteString(w, clean(out.String()))
 	return err
 }
 
@@ -34,7 +34,7 @@ func (r *Report) Markdown(w io.Writer) error {
 // within a word means nothing, and is left alone to be read.
 func markdownText(s string) string {
 	var b strings.Builder
-	runes := []rune(clean(s))
+	runes := []rune(strings.ReplaceAll(s, "\n", " "))
 	for i, r := range runes {
 		within := i > 0 && i+1 < len(runes) && isWord(runes[i-1]) && isWord(runes[i+1])
 		if strings.ContainsRune("\\`*[]<>|~", r) || r == '_' && !within {
@@ -49,7 +49,7 @@ func isWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsD
 
 // markdownCode writes code, between more backticks than it has in a row.
 func markdownCode(s string) string {
-	s = clean(s)
+	s = strings.ReplaceAll(s, "\n", " ")
 	fence := "`"
 	for strings.Contains(s, fence) {
 		fence += "`"

@@ -119,11 +119,11 @@ func frameFilter(list []uint64) string {
 }
 
 // clean leaves out what could make a page lie about what it shows: control
-// characters, and those that turn the direction of writing. What comes out of a
-// capture is never to be trusted.
+// characters but line ends, and those that turn the direction of writing. What
+// comes out of a capture is never to be trusted.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar {
+		if r != '\n' && unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar {
 			return '·'
 		}
 		return r
@@ -132,7 +132,7 @@ func clean(s string) string {
 
 // shorten cuts the middle out of a long text.
 func shorten(s string, n int) string {
-	runes := []rune(clean(s))
+	runes := []rune(s)
 	if len(runes) <= n {
 		return string(runes)
 	}

@@ -64,6 +64,7 @@ func (t *Tracker) newExchange(c *connection, r *row) *Exchange {
 	c.Exchanges++
 	return &Exchange{
 		Secure: c.TLS, Client: c.Client, Server: c.Server, Connection: c.Number, First: c.Exchanges == 1,
+		Connect: c.Connect, Handshake: c.Handshake,
 		Start: r.time, Sent: r.time, RequestFrame: r.frame,
 	}
 }

@@ -36,6 +36,7 @@ type Reader struct {
 	w       *bufio.Writer
 	stderr  tail
 	err     error // of writing: tshark has ended
+	closed  bool
 	decoder packet.Decoder
 	packet  packet.Packet
 	section []byte
@@ -152,8 +153,13 @@ func wanted(p *packet.Packet, class string) bool {
 }
 
 // Close ends the input and waits until all of it is read. It returns an error
-// if tshark did not get to the end; what was found before is good.
+// if tshark did not get to the end; what was found before is good. Closing again
+// does nothing.
 func (r *Reader) Close() error {
+	if r.closed {
+		return nil
+	}
+	r.closed = true
 	if r.err == nil {
 		r.err = r.w.Flush()
 	}
@@ -168,6 +174,8 @@ func (r *Reader) Close() error {
 		return fmt.Errorf("tshark: %w", reading)
 	case r.err != nil:
 		return fmt.Errorf("tshark: %w", r.err)
+	case len(r.waiting) > 0:
+		return fmt.Errorf("tshark: it ended after %d of %d frames", r.given-uint64(len(r.waiting)), r.given)
 	}
 	return nil
 }

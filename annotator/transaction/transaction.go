@@ -61,6 +61,9 @@ type Exchange struct {
 	Connection     uint32 // number of the connection, from 0; not Wireshark's, which counts more
 	Stream         uint32 // within an HTTP/2 connection
 	First          bool   // of its connection
+	// Connect and Handshake are how long opening the connection took, TCP and
+	// TLS, in nanoseconds; 0 where it was not seen.
+	Connect, Handshake int64
 
 	Method, Host, Path string // Path with its query; Host without a default port
 	Request, Response  Headers

@@ -85,7 +85,7 @@ func Default() Config {
 			Cart:     []string{`/(shopping-?)?(cart|basket|bag|warenkorb)([/?.]|$)`, `/cart/add`, `wc-ajax=add_to_cart`},
 			Checkout: []string{`/(checkout|kasse|onestepcheckout|onepage)([/?.]|$)`, `/order/(address|shipping)`},
 			Payment:  []string{`/(payments?|pay|bezahlen)([/?.]|$)`, `payment-information`, `wc-ajax=checkout`, `/charges?([/?]|$)`},
-			Confirmation: []string{`/(order-received|thank-?you|thanks|danke|success|order-complete)([/?.]|$)`,
+			Confirmation: []string{`/(order-received|thank[-_]?you|thanks|danke|success|order-complete)([/?.]|$)`,
 				`/(order|checkout|bestellung)[/-](confirm(ation|ed)?|complete|finish)`},
 		},
 		Resources: 2048,

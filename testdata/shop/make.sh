@@ -14,7 +14,7 @@ DIR=$HERE
 VISITORS=${VISITORS:-20}
 # The captures that are kept; any other combination can be had by its name.
 NAMES=(timeout_http1 timeout_tls timeout_http2 none_http1 none_http2)
-NEEDED="curl:curl dumpcap:wireshark-common ip:iproute2 nginx:nginx-light openssl:openssl python3:python3
+NEEDED="chrt:util-linux curl:curl dumpcap:wireshark-common ip:iproute2 nginx:nginx-light openssl:openssl python3:python3
 setpriv:util-linux unshare:util-linux zstd:zstd"
 
 die() {
@@ -212,7 +212,8 @@ main() {
   mkdir -p "$DIR"
   for name in "${names[@]}"; do
     work=$(mktemp -d /tmp/ampulla-shop.XXXXXX)
-    setpriv --pdeathsig KILL unshare --mount --pid --net --fork --kill-child --mount-proc \
+    # At the head of the queue, so that a busy machine keeps nobody waiting.
+    chrt --rr 1 setpriv --pdeathsig KILL unshare --mount --pid --net --fork --kill-child --mount-proc \
       timeout -k 10 900 "${BASH_SOURCE[0]}" --inside "$DIR" "$work" "$name"
     rm -rf "$work"
     echo "$name: done"
