@@ -125,14 +125,14 @@ func (s *Store) analyze(file *os.File, source string, options Options) (*Job, er
 		return nil, errors.Join(err, file.Close())
 	}
 	j := &Job{file: info, usual: options == Options{}, state: annotatorv1.Job{Source: source, Started: timestamppb.Now()}}
-	j, err = s.start(j, func(ctx context.Context) error {
+	started, err := s.start(j, func(ctx context.Context) error {
 		defer file.Close()
 		return j.analyze(ctx, file, options)
 	})
 	if err != nil {
 		_ = file.Close()
 	}
-	return j, err
+	return started, err
 }
 
 // analyze indexes the packets of a capture and has them judged.
