@@ -21,6 +21,7 @@ var flagKeys = map[string]string{
 	"listen":       "listeners.grpc",
 	"http":         "listeners.http.address",
 	"metrics":      "listeners.http.metrics",
+	"profiles":     "listeners.profiles",
 	"folder":       "listeners.http.folders",
 	"tls-cert":     "listeners.tls_cert",
 	"tls-key":      "listeners.tls_key",

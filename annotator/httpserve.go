@@ -24,6 +24,7 @@ import (
 	"ampulla/grpc/client"
 	"ampulla/grpc/gateway"
 	"ampulla/grpc/mcp"
+	"ampulla/grpc/metrics"
 	annotatorv1 "ampulla/proto/annotator/v1"
 )
 
@@ -37,6 +38,7 @@ type httpService struct {
 	listener net.Listener
 	token    string
 	log      *slog.Logger
+	metrics  *metrics.Metrics
 	warnings *slog.Logger // for those who say more than is of use
 }
 
@@ -76,7 +78,7 @@ func newHTTPService(set *config.Settings, stderr io.Writer) (*httpService, error
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	log.Info("listening", "url", scheme+"://"+listener.Addr().String(), "token_file", path,
 		"rest", cfg.HTTP.REST, "mcp", cfg.HTTP.MCP, "metrics", cfg.HTTP.Metrics)
-	return &httpService{set: set, listener: limited, token: secret, log: log,
+	return &httpService{set: set, listener: limited, token: secret, log: log, metrics: metrics.New(),
 		warnings: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}, nil
 }
 
@@ -171,6 +173,10 @@ func (w *httpService) handler(annotator annotatorv1.AnnotatorClient) (handler ht
 	if cfg.MCP {
 		mux.Handle("/mcp", mcp.Handler(mcp.New(mcp.Config{Store: store, Version: version, Log: w.warnings}), w.warnings))
 	}
+	if cfg.Metrics {
+		w.metrics.Watch(annotator, store)
+		mux.Handle("GET /metrics", w.metrics.Handler())
+	}
 	access := gateway.Access{Token: w.token, Hosts: cfg.Hosts, Origins: cfg.Origins}
 	return w.logged(gateway.Guard(access, mux)), store.Close, nil
 }
@@ -193,8 +199,10 @@ func (w *httpService) logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		begun, seen := time.Now(), &answered{ResponseWriter: rw, status: http.StatusOK}
 		next.ServeHTTP(seen, r)
+		took := time.Since(begun)
+		w.metrics.Request(r, seen.status, took)
 		w.log.Info("request", "method", r.Method, "path", r.URL.Path, "status", seen.status, "bytes", seen.bytes,
-			"seconds", time.Since(begun).Seconds(), "from", r.RemoteAddr)
+			"seconds", took.Seconds(), "from", r.RemoteAddr)
 	})
 }
 

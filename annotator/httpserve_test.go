@@ -2,19 +2,26 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
 	"ampulla/grpc/client"
+	"ampulla/grpc/socket"
 )
 
-// startWeb runs "ampulla serve --http" and returns where it answers, and a
+// startHTTP runs "ampulla serve --http" and returns where it answers, and a
 // client that shows the token.
-func startWeb(t *testing.T, args ...string) (url string, ask func(method, path, kind string, body io.Reader) (int, string)) {
+func startHTTP(t *testing.T, args ...string) (url string, ask func(method, path, kind string, body io.Reader) (int, string)) {
 	t.Helper()
 	buildProgram(t) // with the developer's cache
 	config := t.TempDir()
@@ -49,10 +56,10 @@ func startWeb(t *testing.T, args ...string) (url string, ask func(method, path, 
 	}
 }
 
-// TestWeb analyses a capture with the program as it is run: what comes back is
+// TestHTTP analyses a capture with the program as it is run: what comes back is
 // what "ampulla annotate" writes, bit for bit.
-func TestWeb(t *testing.T) {
-	url, ask := startWeb(t)
+func TestHTTP(t *testing.T) {
+	url, ask := startHTTP(t)
 	if response, err := http.Get(url + "/v1/jobs"); err != nil || response.StatusCode != http.StatusUnauthorized {
 		t.Errorf("without the token: %v, %v", response, err)
 	}
@@ -82,7 +89,7 @@ func TestWeb(t *testing.T) {
 	}
 }
 
-func TestWebUsage(t *testing.T) {
+func TestHTTPUsage(t *testing.T) {
 	for _, tt := range []struct{ address, want string }{
 		{"192.0.2.1:7462", "needs --tls-cert"},
 		{":7462", "needs --tls-cert"},
@@ -94,5 +101,84 @@ func TestWebUsage(t *testing.T) {
 		if code := run(t.Context(), args, nil, io.Discard, &stderr); code != exitUsage || !strings.Contains(stderr.String(), tt.want) {
 			t.Errorf("%s: %d %s", tt.address, code, stderr.String())
 		}
+	}
+}
+
+// TestMetrics scrapes the program, and holds the dashboard to what is exported.
+func TestMetrics(t *testing.T) {
+	_, ask := startHTTP(t, "--metrics")
+	capture, err := os.ReadFile("../testdata/captures/benign_dns.pcapng")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, job := ask(http.MethodPost, "/v1/analyze?wait_seconds=60", "application/octet-stream", bytes.NewReader(capture)); status != http.StatusOK {
+		t.Fatal(job)
+	}
+	ask(http.MethodGet, "/v1/jobs/../../%00/x", "", nil)
+	status, text := ask(http.MethodGet, "/metrics", "", nil)
+	for _, line := range []string{
+		"ampulla_frames_judged_total 204\n", `ampulla_jobs{state="done"} 1` + "\n", "ampulla_sessions 0\n",
+		`ampulla_http_request_seconds_count{method="POST",route="/v1/analyze",status="200"} 1` + "\n",
+		`ampulla_grpc_call_seconds_count{code="OK",method="Analyze"} 1` + "\n",
+		`ampulla_model_rows_total{model="anomaly"} `, `ampulla_info{model="`,
+	} {
+		if status != http.StatusOK || !strings.Contains(text, line) {
+			t.Errorf("%d, no %s in\n%s", status, line, text)
+		}
+	}
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+	dashboard, err := os.ReadFile("../grpc/metrics/grafana.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d struct {
+		Panels []struct{ Targets []struct{ Expr string } }
+	}
+	if err := json.Unmarshal(dashboard, &d); err != nil {
+		t.Fatal(err)
+	}
+	shown := 0
+	for _, p := range d.Panels {
+		for _, target := range p.Targets {
+			for _, name := range regexp.MustCompile(`\b(ampulla|process)_[a-z0-9_]+`).FindAllString(target.Expr, -1) {
+				shown++
+				if name = strings.TrimSuffix(strings.TrimSuffix(name, "_bucket"), "_count"); !strings.Contains(text, "# HELP "+name+" ") {
+					t.Errorf("grafana.json shows %s, which is not exported", name)
+				}
+			}
+		}
+	}
+	if shown < 15 {
+		t.Errorf("%d metrics in the dashboard", shown)
+	}
+}
+
+// TestProfiles checks that profiles are at their socket and nowhere else.
+func TestProfiles(t *testing.T) {
+	url, _ := startHTTP(t, "--profiles")
+	if response, err := http.Get(url + "/debug/pprof/"); err != nil || response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("over TCP: %v, %v", response, err)
+	}
+	_, ask := startHTTP(t, "--profiles")
+	if status, text := ask(http.MethodGet, "/debug/pprof/heap", "", nil); status != http.StatusNotFound {
+		t.Errorf("over TCP, with the token: %d %s", status, text)
+	}
+	_, path := startServe(t, "--profiles")
+	if _, err := client.Info(t.Context(), dial(t, client.Config{Address: "unix:" + path, Program: client.NoStart})); err != nil {
+		t.Fatal(err) // now it serves
+	}
+	local := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return socket.Dial(ctx, filepath.Join(filepath.Dir(path), "pprof.sock"))
+	}}}
+	response, err := local.Get("http://localhost/debug/pprof/goroutine?debug=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if text, _ := io.ReadAll(response.Body); !bytes.Contains(text, []byte("goroutine profile")) {
+		t.Errorf("%s", text)
 	}
 }

@@ -28,7 +28,7 @@ func TestMCP(t *testing.T) {
 		investigate(t, &mcp.CommandTransport{Command: command}, dir)
 	})
 	t.Run("http", func(t *testing.T) {
-		url, _ := startWeb(t, "--folder", dir)
+		url, _ := startHTTP(t, "--folder", dir)
 		client := &http.Client{Transport: authorized{readTestToken(t)}}
 		investigate(t, &mcp.StreamableClientTransport{Endpoint: url + "/mcp", HTTPClient: client}, dir)
 		if _, err := mcp.NewClient(&mcp.Implementation{Name: "test"}, nil).Connect(t.Context(), &mcp.StreamableClientTransport{Endpoint: url + "/mcp"}, nil); err == nil {

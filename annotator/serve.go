@@ -43,6 +43,7 @@ func listenFlags() []cli.Flag {
 		&cli.StringFlag{Name: "listen", Usage: "gRPC on TCP too, at `HOST:PORT`"},
 		&cli.StringFlag{Name: "http", Usage: "REST and MCP over HTTP, at `HOST:PORT`"},
 		&cli.BoolFlag{Name: "metrics", Usage: "metrics for Prometheus over HTTP, too"},
+		&cli.BoolFlag{Name: "profiles", Usage: "Go profiles, at pprof.sock beside the socket"},
 		&cli.StringSliceFlag{Name: "folder", Usage: "let HTTP clients name captures below this `FOLDER`; can be repeated"},
 		&cli.StringFlag{Name: "tls-cert", Usage: "certificate for TCP, a PEM `FILE`"},
 		&cli.StringFlag{Name: "tls-key", Usage: "its key, a PEM `FILE`"},
@@ -94,6 +95,16 @@ func runServe(c *cli.Context) error {
 	defer local.Close()
 	if cfg.Scorer, err = openScorer(c); err != nil {
 		return err
+	}
+	if overHTTP != nil && set.Listeners.HTTP.Metrics {
+		cfg.Scorer, cfg.Observe = overHTTP.metrics.Scorer(cfg.Scorer), overHTTP.metrics.Call
+	}
+	if set.Listeners.Profiles {
+		end, err := serveProfiles(local.Addr().String())
+		if err != nil {
+			return err
+		}
+		defer end()
 	}
 	if s, err = server.New(cfg); err != nil {
 		return err

@@ -73,6 +73,9 @@ type Listeners struct {
 	// TokenFile holds the token that callers over TCP have to show. HTTP has a
 	// default, see [TokenPath].
 	TokenFile string `yaml:"token_file"`
+	// Profiles offers Go's profiles (net/http/pprof) at a socket of the same
+	// folder as Socket, named pprof.sock. Default: no.
+	Profiles bool `yaml:"profiles"`
 	// GRPC is HOST:PORT for gRPC over TCP. Default: none.
 	GRPC string `yaml:"grpc"`
 	HTTP HTTP   `yaml:"http"`

@@ -60,6 +60,9 @@ type Config struct {
 	// runs; nil for never. Such a server takes no more sessions and ends with
 	// its last one, so that the new program can be started.
 	Replaced func() bool
+	// Observe, if set, is told of each call that has ended: its full name, how it
+	// ended, and how long it took. It is called concurrently.
+	Observe func(method string, code codes.Code, d time.Duration)
 	// Dumpcap is the program by which to capture; if empty, that of the
 	// installed Wireshark.
 	Dumpcap dumpcap.Program
@@ -237,14 +240,16 @@ func (s *Server) grpc(e Endpoint, vitals *health.Server) *grpc.Server {
 		grpc.ConnectionTimeout(10 * time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
+			defer s.observe(info.FullMethod, &err)()
 			if err := authorize(ctx, e.Token); err != nil {
 				return nil, err
 			}
 			defer s.enter()()
 			return handler(ctx, req)
 		}),
-		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+			defer s.observe(info.FullMethod, &err)()
 			if err := authorize(stream.Context(), e.Token); err != nil {
 				return err
 			}
@@ -261,6 +266,15 @@ func (s *Server) grpc(e Endpoint, vitals *health.Server) *grpc.Server {
 	vitals.SetServingStatus(annotatorv1.Annotator_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
 	reflection.Register(g)
 	return g
+}
+
+// observe notes when a call begins, and returns what reports its end.
+func (s *Server) observe(method string, err *error) (end func()) {
+	if s.cfg.Observe == nil {
+		return func() {}
+	}
+	begun := time.Now()
+	return func() { s.cfg.Observe(method, status.Code(*err), time.Since(begun)) }
 }
 
 // enter notes that a call begins, and returns what notes its end.
