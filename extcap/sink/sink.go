@@ -89,7 +89,7 @@ func (f *Fifo) Unread() bool {
 // cannot be told.
 func space(folder string) (free uint64, ok bool) {
 	var stat unix.Statfs_t
-	if folder == "" || unix.Statfs(folder, &stat) != nil {
+	if folder == "" || unix.Statfs(folder, &stat) != nil || stat.Blocks == 0 { // some file systems have no idea
 		return 0, false
 	}
 	blocks := stat.Bavail
@@ -110,15 +110,15 @@ func savedIn(fifo, proc string) string {
 		if filepath.Base(words[0]) != "dumpcap" || valueOf(words, "-i", fifo) == "" {
 			continue
 		}
-		switch file := valueOf(words, "-w", ""); {
-		case file == "-":
-			return ""
-		case file == "":
+		file := valueOf(words, "-w", "")
+		if file == "" {
 			return cmp.Or(valueOf(words, "--temp-dir", ""), os.TempDir())
-		default:
-			file, _ = filepath.Abs(file)
-			return filepath.Dir(file)
 		}
+		if info, err := os.Stat(file); file == "-" || err == nil && !info.Mode().IsRegular() {
+			return "" // a pipe, or /dev/null
+		}
+		file, _ = filepath.Abs(file)
+		return filepath.Dir(file)
 	}
 	return ""
 }

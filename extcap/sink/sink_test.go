@@ -103,6 +103,7 @@ func TestSavedIn(t *testing.T) {
 		{read + " -w out.pcapng", here},
 		{read + " -w below/out.pcapng", filepath.Join(here, "below")},
 		{read + " -w -", ""},
+		{read + " -w /dev/null", ""},
 		{read, os.TempDir()},
 		{read + " --temp-dir /scratch", "/scratch"},
 		{"/usr/bin/dumpcap -i eth0 -i /tmp/wireshark_extcap_ai -w /data/out.pcapng -b filesize:100", "/data"},
