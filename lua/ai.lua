@@ -366,7 +366,12 @@ local function load_native()
         trouble = "native module: " .. problem
         return false
     end
-    return open()
+    local ok, module = pcall(open)
+    if not ok then
+        trouble = "native module: " .. tostring(module)
+        return false
+    end
+    return module
 end
 
 -- begin gets the module ready for what the first frame's view wants; false if

@@ -38,6 +38,29 @@ func TestSharkd(t *testing.T) {
 	})
 }
 
+// TestForked has another script load the module before sharkd forks: in the child
+// it refuses to work, and says why.
+func TestForked(t *testing.T) {
+	path, list := demo(t)
+	const early = `package.loadlib(os.getenv("AMPULLA_NATIVE"), "luaopen_ampulla")()`
+	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
+		s.install(t)
+		if err := os.WriteFile(filepath.Join(s.home, ".local/lib/wireshark/plugins/early.lua"), []byte(early), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		client := dialSharkd(t, s.sharkdDaemon(t))
+		client.load(t, path)
+		want := ""
+		for i := range list {
+			want += fmt.Sprintln(i+1, "native module: loaded before a fork")
+		}
+		if difference := firstDifference(want, client.frames(t, map[string]any{"column0": "ai.status:1"})); difference != "" {
+			t.Error(difference)
+		}
+	})
+}
+
 // TestSharkdConsole drives sharkd over its standard input.
 func TestSharkdConsole(t *testing.T) {
 	path, list := demo(t)
