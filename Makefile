@@ -118,6 +118,10 @@ models: ## train the models again (Python, some minutes); see models/train
 testdata: ## make the captures of testdata again (root, 10 minutes)
 	testdata/make.sh
 
+.PHONY: packages
+packages: ## build packages, archives and a formula into ./dist; see packaging/make.sh
+	VERSION='$(VERSION)' packaging/make.sh
+
 .PHONY: lint
 lint: ## run golangci-lint, built from source; slow the first time
 	go run $(GOLANGCI) run ./...

@@ -120,7 +120,7 @@ var clock = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Ti
 // rootEntries is all that may stand in the root folder, beside hidden files and
 // what git ignores.
 var rootEntries = []string{
-	"extcap", "annotator", "grpc", "proto", "lua", "models", "testdata",
+	"extcap", "annotator", "grpc", "proto", "lua", "models", "testdata", "packaging",
 	"go.mod", "go.sum", "install.sh", "Makefile", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md",
 	"bin", "dist",
 }

@@ -1,0 +1,165 @@
+#!/usr/bin/env bash
+# Tries in a fresh Debian what a user does: installs, walks through README.md's tour,
+# asks the doctor, removes, and wants everything as it was.
+#
+#   packaging/try.sh deb bookworm      the .deb in dist/, as root and as a user
+#   packaging/try.sh source trixie     ./install.sh in a clean clone, the same
+#
+# Needs root, debootstrap, git and the network. The fresh systems are kept in
+# $XDG_CACHE_HOME/ampulla-roots; removing that folder undoes everything.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+what=${1:?deb or source} suite=${2:?which Debian release}
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/ampulla-roots
+root=''
+
+die() { printf 'try: error: %s\n' "$*" >&2; exit 1; }
+step() { printf '\n== %s\n' "$*"; }
+((EUID == 0)) || die "needs root"
+command -v debootstrap >/dev/null || die "debootstrap is missing: apt-get install -y debootstrap"
+
+# as USER COMMAND runs a shell command in the fresh system, in a log-in of the user.
+as() {
+  chroot "$root" env -i LANG=C.UTF-8 TERM=dumb DEBIAN_FRONTEND=noninteractive su - "$1" -c "$2"
+}
+
+cleanup() {
+  local code=$?
+  trap - EXIT
+  [[ ! $root ]] || { umount -R "$root" 2>/dev/null; rm -rf --one-file-system "$root"; }
+  exit "$code"
+}
+
+fresh() {
+  local mirror
+  mirror=$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' |
+    sed -n 's!^Debian \(.*/debian/\)$!\1!p' | sort -u | head -n 1)
+  mkdir -p "$cache"
+  if [[ ! -e $cache/$suite.tar ]]; then
+    step "A Debian $suite (once)"
+    rm -rf "$cache/$suite.new"
+    debootstrap --variant=minbase "$suite" "$cache/$suite.new" "${mirror:-http://deb.debian.org/debian}" >"$cache/$suite.log"
+    tar -C "$cache/$suite.new" -cf "$cache/$suite.tar.new" .
+    rm -rf "$cache/$suite.new"
+    mv "$cache/$suite.tar.new" "$cache/$suite.tar"
+  fi
+  root=$(mktemp -d "$cache/try.XXXXXX")
+  chmod 755 "$root"
+  tar -C "$root" -xf "$cache/$suite.tar"
+  mount -t proc none "$root/proc"
+  mount --rbind /dev "$root/dev" && mount --make-rslave "$root/dev"
+  cp /etc/resolv.conf "$root/etc/resolv.conf"
+  for file in /etc/apt/apt.conf.d/*; do # how to get at the mirror from here
+    if grep -q Acquire "$file"; then cp "$file" "$root/etc/apt/apt.conf.d/"; fi
+  done
+  as root "apt-get update -q >/dev/null && useradd --create-home --shell /bin/bash me"
+}
+
+# files FOLDER... lists what there is, with modes and checksums; packages' caches and
+# logs aside.
+files() {
+  chroot "$root" find "$@" -xdev \( -path /var/lib/apt -o -path /var/cache -o -path /var/log -o -path /var/lib/dpkg -o -path /tmp \
+    -o -path /proc -o -path /dev -o -path /run -o -path /work -o -path /etc/ld.so.cache \) -prune -o -printf '%p %M %u ' \
+    \( -type f -exec sha256sum {} \; -o -printf '\n' \) | sed 's/ [^ ]*$//' | sort
+}
+
+# well USER wants the doctor to find nothing wrong.
+well() {
+  as "$1" "ampulla doctor" || die "the doctor is not content with $1's"
+}
+
+# unwell USER wants the doctor to miss nothing but the right to capture, and mends that.
+unwell() {
+  local wrong mend
+  wrong=$(as "$1" "ampulla doctor --json" 2>/dev/null | jq -r '.sections[].findings[] | select(.mend) | .mend')
+  [[ $wrong == *"usermod -aG wireshark $1"* && $(wc -l <<<"$wrong") == 1 ]] || die "the doctor says: $wrong"
+  mend=${wrong//sudo /}
+  step "The doctor's advice: $wrong"
+  as root "$mend"
+}
+
+# tour USER FOLDER has a user walk through the tour, in a folder with the captures.
+tour() {
+  step "The tour, as $1"
+  as "$1" "cd $2 && bash /work/packaging/tour.sh /work/README.md"
+}
+
+listed() {
+  as "$1" "tshark -G fields" 2>/dev/null | grep -q $'\tai.anomaly.score\t' || die "tshark knows no ai.* fields"
+  as "$1" "tshark -D" 2>/dev/null | grep -q 'ai (AI capture)' || die "tshark does not list AI capture"
+}
+
+try_deb() {
+  local debs=(dist/ampulla_*_amd64.deb) before
+  [[ -e ${debs[0]} ]] || die "there is no package in dist; make packages builds it"
+  cp "${debs[-1]}" "$root/tmp/ampulla.deb"
+  chmod 644 "$root/tmp/ampulla.deb"
+  step "tshark"
+  as root "apt-get install -y -q --no-install-recommends tshark" >/dev/null
+  before=$(files /)
+  step "The package"
+  as root "apt-get install -y -q --no-install-recommends /tmp/ampulla.deb" | tail -n 4
+  listed root
+  listed me
+  well root
+  unwell me
+  well me
+  mkdir -p "$root/home/me/testdata/captures"
+  cp "$root/usr/share/doc/ampulla/demo.pcapng" "$root/home/me/testdata/captures"
+  chroot "$root" chown -R me: /home/me/testdata
+  tour me /home/me
+  step "An update of Wireshark"
+  rm -r "$root"/usr/lib/x86_64-linux-gnu/wireshark/plugins/ampulla
+  as root "apt-get install -y -q --reinstall tshark" >/dev/null
+  well root
+  step "Removing"
+  as root "gpasswd -d me wireshark; apt-get purge -y -q ampulla" >/dev/null
+  rm -r "$root"/home/me/{testdata,annotated.pcapng,original.pcapng}
+  same "$before" /
+}
+
+# same BEFORE FOLDER wants nothing there but what there was.
+same() {
+  local left
+  left=$(diff <(printf '%s\n' "$1") <(files "$2") | grep -vE '/etc/group-?|/etc/gshadow-?|/usr/bin/dumpcap|^[0-9,acd]+$|^---$' || true)
+  [[ ! $left ]] || die "it is not as it was: $left"
+}
+
+try_source() {
+  local before user
+  step "What install.sh needs"
+  mkdir -p "$root/usr/local/go" "$root/mod" "$root/home/me/ampulla"
+  mount --bind -o ro "$(go env GOROOT)" "$root/usr/local/go"
+  mount --bind -o ro "$(go env GOMODCACHE)" "$root/mod"
+  as root "apt-get install -y -q --no-install-recommends git jq ca-certificates" >/dev/null
+  for file in /etc/pip.conf "$HOME/.npmrc"; do
+    [[ ! -e $file ]] || cp "$file" "$root/etc/"
+  done
+  git clone -q . "$root/home/me/ampulla"
+  cp -r "$root/home/me/ampulla" "$root/root/ampulla"
+  chroot "$root" chown -R me: /home/me
+  printf 'export PATH=$PATH:/usr/local/go/bin GOMODCACHE=/mod GOFLAGS=-mod=mod GOPROXY=off\n' >"$root/etc/profile.d/go.sh"
+  for user in root me; do # root's installs what me's cannot
+    step "install.sh, as $user"
+    before=$(files /usr /home/me/.[a-z]*)
+    as "$user" "cd ampulla && ./install.sh --yes" | tail -n 30
+    if [[ $user == me ]]; then unwell me; fi
+    well "$user"
+    listed "$user"
+    tour "$user" "$([[ $user == me ]] && echo /home/me/ampulla || echo /root/ampulla)"
+    as "$user" "cd ampulla && ./install.sh --uninstall --yes"
+    as "$user" "cd ampulla && ./install.sh --uninstall --yes" | grep -q "nothing to remove" || die "there is still something to remove"
+  done
+}
+
+trap cleanup EXIT
+fresh
+mkdir -p "$root/work"
+mount --bind -o ro "$PWD" "$root/work"
+case $what in
+  deb) try_deb ;;
+  source) try_source ;;
+  *) die "neither deb nor source: $what" ;;
+esac
+step "All as it should be ($what, $suite)"
