@@ -131,17 +131,7 @@ func (p *patient) files(t *testing.T) map[string]string {
 // Removing it leaves the home as it was.
 func TestDoctor(t *testing.T) {
 	p := newPatient(t)
-	build := filepath.Join(p.home, "build")
-	for name, args := range map[string][]string{
-		"ampulla-native.so": {"-buildmode=c-shared", "../lua/native"},
-		"ampulla-extcap":    {"../extcap"},
-	} {
-		command := exec.Command("go", append([]string{"build", "-o", filepath.Join(build, name)}, args...)...)
-		if out, err := command.CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-	}
-	_ = os.Remove(filepath.Join(build, "ampulla-native.h"))
+	build := p.build(t)
 	before := p.files(t)
 	for _, finding := range p.examine(t, p.few) {
 		if finding.State != "missing" || finding.Mend != p.program+" plugin install"+asUser() {
@@ -162,6 +152,23 @@ func TestDoctor(t *testing.T) {
 	if diff := cmp.Diff(before, p.files(t)); diff != "" {
 		t.Errorf("the home is not as it was:\n%s", diff)
 	}
+}
+
+// build makes what Wireshark loads, and returns the folder.
+func (p *patient) build(t *testing.T) string {
+	t.Helper()
+	build := filepath.Join(p.home, "build")
+	for name, args := range map[string][]string{
+		"ampulla-native.so": {"-buildmode=c-shared", "../lua/native"},
+		"ampulla-extcap":    {"../extcap"},
+	} {
+		command := exec.Command("go", append([]string{"build", "-o", filepath.Join(build, name)}, args...)...)
+		if out, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	_ = os.Remove(filepath.Join(build, "ampulla-native.h"))
+	return build
 }
 
 func asUser() string {

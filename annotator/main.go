@@ -45,9 +45,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		ErrWriter:       stderr,
 		ExitErrHandler:  func(*cli.Context, error) {},
 		OnUsageError:    asUsageError,
-		Commands: []*cli.Command{
-			annotateCommand(), reportCommand(), serveCommand(), mcpCommand(), configCommand(), pluginCommand(), doctorCommand(), evalCommand(),
-		},
+		Commands:        commands(),
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usageError{fmt.Errorf("no command %q", c.Args().First()), "ampulla --help lists the commands"}

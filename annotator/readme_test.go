@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -42,5 +43,34 @@ func TestReadmeConfiguration(t *testing.T) {
 		if strings.HasSuffix(strings.TrimSpace(line), "# "+config.DefaultOrigin) {
 			t.Errorf("README.md does not have %s", line)
 		}
+	}
+}
+
+// TestReadmeTour walks through the tour of README.md, word for word, as somebody
+// who has just installed Ampulla. packaging/try.sh does it in fresh systems.
+func TestReadmeTour(t *testing.T) {
+	p := newPatient(t)
+	p.do(t, "plugin", "install", "--user", "--from", p.build(t))
+	text, err := os.ReadFile("../testdata/captures/demo.pcapng")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, "testdata/captures/demo.pcapng", string(text))
+	script, err := filepath.Abs("../packaging/tour.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := filepath.Abs("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(script, readme)
+	command.Dir, command.Env = p.home, p.env
+	out, err := command.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if !strings.Contains(string(out), "commands did what README.md says") {
+		t.Errorf("it ran no commands:\n%s", out)
 	}
 }

@@ -15,7 +15,7 @@ ran=0
 run() {
   local got
   printf '$ %s\n' "$1"
-  got=$(bash -c "set -o pipefail; $1") || { printf 'tour: error: it failed\n' >&2; exit 1; }
+  got=$(bash -c "$1") || { printf 'tour: error: it failed\n' >&2; exit 1; }
   [[ ! $got ]] || printf '%s\n' "$got"
   if [[ $got != "${2%$'\n'}" ]]; then
     printf 'tour: error: README.md has instead:\n%s' "$2" >&2
