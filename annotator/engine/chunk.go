@@ -21,13 +21,19 @@ type chunk struct {
 	packets      []packet.Packet
 	observations []flow.Observation
 
-	classRow    []int32 // of a packet: its row in classRows, -1 for none
-	anomalyRow  []int32
-	classRows   []float32
+	opening  []int32 // of a packet: which of openings is to be classified, -1 for none
+	openings []feature.Opening
+	classes  []score.Class // of the openings
+
+	anomalyRow  []int32 // of a packet: its row in anomalyRows, -1 for none
 	anomalyRows []float32
-	classes     []score.Class // of a row
-	anomalies   []float32
-	err         error // of the models
+	anomalies   []float32 // of the rows
+
+	unknown     []int // openings that the memo does not know,
+	classRows   []float32
+	rowsClasses []score.Class // and their classes
+
+	err error // of the models
 }
 
 // decode is the first stage.
@@ -42,19 +48,18 @@ func (c *chunk) decode(d *packet.Decoder, frames []packet.Frame) {
 func (e *Engine) observe(c *chunk) {
 	n := len(c.packets)
 	c.observations = grow(c.observations[:0], n)
-	c.classRow, c.anomalyRow = grow(c.classRow[:0], n), grow(c.anomalyRow[:0], n)
-	c.classRows, c.anomalyRows = c.classRows[:0], c.anomalyRows[:0]
+	c.opening, c.anomalyRow = grow(c.opening[:0], n), grow(c.anomalyRow[:0], n)
+	c.openings, c.anomalyRows = c.openings[:0], c.anomalyRows[:0]
 	for i := range c.packets {
 		o := &c.observations[i]
 		f, src, dst := e.table.Observe(&c.packets[i], o)
-		c.classRow[i], c.anomalyRow[i] = -1, -1
+		c.opening[i], c.anomalyRow[i] = -1, -1
 		if f == nil {
 			continue
 		}
 		if o.Noise == flow.Clean && feature.ClassDue(f) {
-			c.classRow[i] = int32(len(c.classRows) / feature.ClassWidth)
-			c.classRows = grow(c.classRows, feature.ClassWidth)
-			feature.Class(f, c.classRows[len(c.classRows)-feature.ClassWidth:])
+			c.opening[i] = int32(len(c.openings))
+			c.openings = append(c.openings, feature.OpeningOf(f))
 		}
 		if o.HostPackets >= e.cfg.Learning {
 			c.anomalyRow[i] = int32(len(c.anomalyRows) / feature.AnomalyWidth)
@@ -65,13 +70,36 @@ func (e *Engine) observe(c *chunk) {
 }
 
 // score is the third stage.
-func (c *chunk) score(scorer score.Scorer, batch int) {
-	c.classes = grow(c.classes[:0], len(c.classRows)/feature.ClassWidth)
-	c.anomalies = grow(c.anomalies[:0], len(c.anomalyRows)/feature.AnomalyWidth)
-	c.err = inBatches(batch, c.classRows, feature.ClassWidth, c.classes, scorer.Classify)
+func (e *Engine) score(c *chunk) {
+	c.err = e.classify(c)
 	if c.err == nil {
-		c.err = inBatches(batch, c.anomalyRows, feature.AnomalyWidth, c.anomalies, scorer.Anomaly)
+		c.anomalies = grow(c.anomalies[:0], len(c.anomalyRows)/feature.AnomalyWidth)
+		c.err = inBatches(e.cfg.Batch, c.anomalyRows, feature.AnomalyWidth, c.anomalies, e.scorer.Anomaly)
 	}
+}
+
+// classify has the openings classified that the memo does not know.
+func (e *Engine) classify(c *chunk) error {
+	c.classes = grow(c.classes[:0], len(c.openings))
+	c.unknown, c.classRows = c.unknown[:0], c.classRows[:0]
+	for i := range c.openings {
+		var known bool
+		if c.classes[i], known = e.memo.get(&c.openings[i]); known {
+			continue
+		}
+		c.unknown = append(c.unknown, i)
+		c.classRows = grow(c.classRows, feature.ClassWidth)
+		feature.Class(&c.openings[i], c.classRows[len(c.classRows)-feature.ClassWidth:])
+	}
+	c.rowsClasses = grow(c.rowsClasses[:0], len(c.unknown))
+	if err := inBatches(e.cfg.Batch, c.classRows, feature.ClassWidth, c.rowsClasses, e.scorer.Classify); err != nil {
+		return err
+	}
+	for row, i := range c.unknown {
+		c.classes[i] = c.rowsClasses[row]
+		e.memo.add(&c.openings[i], c.classes[i])
+	}
+	return nil
 }
 
 // inBatches runs a model over rows, at most batch of them at once.
@@ -100,8 +128,8 @@ func (e *Engine) judge(c *chunk, out []verdict.Verdict) []verdict.Verdict {
 	for i := range c.packets {
 		e.frames++
 		o := &c.observations[i]
-		if row := c.classRow[i]; row >= 0 {
-			o.Memo.Class, o.Memo.Confidence = c.classes[row].Name, c.classes[row].Confidence
+		if k := c.opening[i]; k >= 0 {
+			o.Memo.Class, o.Memo.Confidence = c.classes[k].Name, c.classes[k].Confidence
 		}
 		out = append(out, verdict.Verdict{
 			Frame:       e.frames,

@@ -12,6 +12,9 @@
 //  4. judge (in order): detectors see the observations, and everything known of
 //     a packet becomes one Verdict, which names the incident it is part of.
 //
+// Stage 3 gets the beginnings of conversations and computes the rows of the
+// classifier itself, as far as it does not remember the answer.
+//
 // [Engine.Process] takes frames through them one stage after the other;
 // [Engine.Stream] has each stage work on frames of its own at the same time.
 // Stages 2 and 4 have state, of their own each: what stage 4 learns (the class
@@ -88,6 +91,7 @@ type Engine struct {
 	normal    []feature.Quantiles
 	decoder   packet.Decoder
 
+	memo        memo
 	frames      uint64 // judged so far
 	chunk       *chunk // of Process
 	explanation []feature.Value
@@ -127,7 +131,7 @@ func (e *Engine) Process(frames []packet.Frame, out []verdict.Verdict) ([]verdic
 		n := min(len(frames), chunkLen)
 		c.decode(&e.decoder, frames[:n])
 		e.observe(c)
-		c.score(e.scorer, e.cfg.Batch)
+		e.score(c)
 		if err := c.failure(e.frames); err != nil {
 			return out, err
 		}

@@ -119,7 +119,7 @@ func (s *stream) observe() {
 
 func (s *stream) score() {
 	for t := range s.observed {
-		t.chunk.score(s.scorer, s.cfg.Batch)
+		s.Engine.score(&t.chunk)
 		t.scored <- struct{}{}
 	}
 }

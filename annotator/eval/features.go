@@ -181,7 +181,8 @@ func (r *featureRows) read(path, labelPath string, cfg FeatureConfig) error {
 			r.firstFrame[o.Flow] = frame
 		}
 		if o.Noise == flow.Clean && feature.ClassDue(f) {
-			feature.Class(f, r.scratch[:feature.ClassWidth])
+			opening := feature.OpeningOf(f)
+			feature.Class(&opening, r.scratch[:feature.ClassWidth])
 			r.class(frame, &o, f)
 		}
 		if o.HostPackets >= cfg.Engine.Learning && cfg.Every > 0 && frame%cfg.Every == 0 {

@@ -97,51 +97,29 @@ func sideFeatures(side string) []Feature {
 	return fs
 }
 
-// Class writes the classifier's vector of f to out, which holds ClassWidth
-// values. It does not allocate.
-func Class(f *flow.Flow, out []float32) {
+// Class writes the classifier's vector of a conversation to out, which holds
+// ClassWidth values. It does not allocate.
+func Class(o *Opening, out []float32) {
 	out = out[:ClassWidth]
-	out[0] = flag(f.Proto == packet.ProtoTCP)
-	out[1] = flag(f.Proto == packet.ProtoUDP)
-	out[2] = flag(f.Proto == packet.ProtoSCTP)
-	out[3] = flag(f.Lengths[0] > 0)
-	out[4] = float32(min(f.Client.Payloads, flow.FirstPayloads))
-	out[5] = float32(min(f.Server.Payloads, flow.FirstPayloads))
+	out[0] = flag(o.proto == packet.ProtoTCP)
+	out[1] = flag(o.proto == packet.ProtoUDP)
+	out[2] = flag(o.proto == packet.ProtoSCTP)
+	out[3] = flag(o.lengths[0] > 0)
+	out[4] = float32(o.payloads[0])
+	out[5] = float32(o.payloads[1])
 	turns := 0
-	for i, n := range f.Lengths {
+	for i, n := range o.lengths {
 		out[generalWidth+i] = float32(n)
-		if i > 0 && n != 0 && (n > 0) != (f.Lengths[i-1] > 0) {
+		if i > 0 && n != 0 && (n > 0) != (o.lengths[i-1] > 0) {
 			turns++
 		}
 	}
 	out[6] = float32(turns)
 	out = out[generalWidth+flow.FirstPayloads:]
-	m := messages(f)
-	writeSide(&f.Client, m[0].Length, out[:sideWidth])
-	writeSide(&f.Server, m[2].Length, out[sideWidth:])
+	m := o.messages()
+	writeSide(&m[0], &m[1], out[:sideWidth])
+	writeSide(&m[2], &m[3], out[sideWidth:])
 	writeSignatures(&m, out[2*sideWidth:])
-}
-
-// messages returns the first and second payload of the client and of the
-// server; Length is 0 for those not yet seen.
-func messages(f *flow.Flow) (m [4]signature.Message) {
-	m[0].Data, m[1].Data = f.Client.Head(), f.Client.Next()
-	m[2].Data, m[3].Data = f.Server.Head(), f.Server.Next()
-	client, server := 0, 2
-	for _, n := range f.Lengths {
-		if n > 0 && client < 2 {
-			m[client].Length = int(n)
-			client++
-		}
-		if n < 0 && server < 4 {
-			m[server].Length = -int(n)
-			server++
-		}
-	}
-	for i := range m {
-		m[i].Proto = f.Proto
-	}
-	return m
 }
 
 func writeSignatures(m *[4]signature.Message, out []float32) {
@@ -184,14 +162,13 @@ func ClassDue(f *flow.Flow) bool {
 	return false
 }
 
-func writeSide(s *flow.Side, length int, out []float32) {
-	head := s.Head()
-	writeBytes(head, out[:flow.HeadBytes])
-	writeBytes(s.Next(), out[flow.HeadBytes:flow.HeadBytes+nextBytes])
+func writeSide(first, second *signature.Message, out []float32) {
+	writeBytes(first.Data, out[:flow.HeadBytes])
+	writeBytes(second.Data, out[flow.HeadBytes:flow.HeadBytes+nextBytes])
 	out = out[flow.HeadBytes+nextBytes:]
-	out[0] = float32(length)
-	writeSummary(head, out[1:summaryWidth])
-	writeLengthFields(head, length, out[summaryWidth:])
+	out[0] = float32(first.Length)
+	writeSummary(first.Data, out[1:summaryWidth])
+	writeLengthFields(first.Data, first.Length, out[summaryWidth:])
 }
 
 func writeBytes(b []byte, out []float32) {

@@ -105,7 +105,8 @@ func vectors(packets []packet.Packet) (rows []float32, due int) {
 		clear(row)
 		Anomaly(&o, f, src, dst, row)
 		if f != nil {
-			Class(f, row[AnomalyWidth:])
+			opening := OpeningOf(f)
+			Class(&opening, row[AnomalyWidth:])
 			if ClassDue(f) {
 				due++
 			}
@@ -359,7 +360,8 @@ func TestVectorsAllocateNothing(t *testing.T) {
 	f, src, dst := table.Observe(&packets[3], &o)
 	if n := testing.AllocsPerRun(100, func() {
 		Anomaly(&o, f, src, dst, out)
-		Class(f, out[AnomalyWidth:])
+		opening := OpeningOf(f)
+		Class(&opening, out[AnomalyWidth:])
 	}); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
 	}
@@ -368,7 +370,10 @@ func TestVectorsAllocateNothing(t *testing.T) {
 func BenchmarkAnomaly(b *testing.B) { benchmark(b, Anomaly) }
 
 func BenchmarkClass(b *testing.B) {
-	benchmark(b, func(_ *flow.Observation, f *flow.Flow, _, _ *flow.Host, out []float32) { Class(f, out) })
+	benchmark(b, func(_ *flow.Observation, f *flow.Flow, _, _ *flow.Host, out []float32) {
+		opening := OpeningOf(f)
+		Class(&opening, out)
+	})
 }
 
 func benchmark(b *testing.B, vector func(*flow.Observation, *flow.Flow, *flow.Host, *flow.Host, []float32)) {
