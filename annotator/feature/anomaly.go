@@ -1,13 +1,12 @@
 package feature
 
 import (
-	"math"
-
 	"ampulla/annotator/flow"
 	"ampulla/annotator/packet"
 )
 
-// context is all that the features of one packet are computed from.
+// context is all that the features of one packet are computed from; little
+// enough to be passed in registers.
 type context struct {
 	o        *flow.Observation
 	p        *packet.Packet
@@ -20,7 +19,16 @@ type context struct {
 // taken as it is.
 type definition struct {
 	Feature
-	value func(c context) float64
+	reading
+}
+
+// reading is how a feature is computed: by a function or, as most are, as a
+// count, which is cheaper to get.
+type reading struct {
+	value  func(c context) float64 // nil for a count
+	of     who
+	what   flow.Counter
+	within flow.Window
 }
 
 // AnomalyNames returns the names of the anomaly model's features, in order.
@@ -49,61 +57,70 @@ func Anomaly(o *flow.Observation, f *flow.Flow, src, dst *flow.Host, out []float
 	c := context{o: o, p: o.Packet, f: f, src: src, dst: dst, pair: f.Pair()}
 	for i := range anomaly {
 		d := &anomaly[i]
-		v := d.value(c)
-		if d.Log {
-			out[i] = log1p(v)
-		} else {
-			out[i] = float32(v)
+		switch {
+		case d.value == nil:
+			out[i] = logs.ofCount(c.tally(d.of).Count(d.what, d.within))
+		case d.Log:
+			out[i] = log1p(d.value(c))
+		default:
+			out[i] = float32(d.value(c))
 		}
 	}
 }
 
-func log1p(x float64) float32 {
-	if x <= 0 { // most counts are 0
-		return 0
+// who says whose tally a feature is read from.
+type who uint8
+
+const (
+	source who = iota
+	destination
+	both
+)
+
+func (c context) tally(of who) *flow.Tally {
+	switch of {
+	case source:
+		return &c.src.Tally
+	case destination:
+		return &c.dst.Tally
 	}
-	return float32(math.Log1p(x))
+	return &c.pair.Tally
 }
 
-// Access to the state, for the table of features.
+// computed makes a function a reading.
+func computed(f func(c context) float64) reading { return reading{value: f} }
 
-type picker func(c context) *flow.Tally
-
-func source(c context) *flow.Tally      { return &c.src.Tally }
-func destination(c context) *flow.Tally { return &c.dst.Tally }
-func both(c context) *flow.Tally        { return &c.pair.Tally }
-
-// count gives a counter of a tally.
-func count(of picker, k flow.Counter, w flow.Window) func(context) float64 {
-	return func(c context) float64 { return float64(of(c).Count(k, w)) }
+// count gives a counter of a tally; such features are all Log.
+func count(of who, k flow.Counter, w flow.Window) reading {
+	return reading{of: of, what: k, within: w}
 }
 
 // share gives a/(a+b), or 0 if both are 0.
-func share(of picker, a, b flow.Counter, w flow.Window) func(context) float64 {
-	return func(c context) float64 {
-		t := of(c)
+func share(of who, a, b flow.Counter, w flow.Window) reading {
+	return computed(func(c context) float64 {
+		t := c.tally(of)
 		return part(float64(t.Count(a, w)), float64(t.Count(b, w)))
-	}
+	})
 }
 
 // lack gives the share of a that b did not answer, or 0 if there is no a.
-func lack(of picker, a, b flow.Counter, w flow.Window) func(context) float64 {
-	return func(c context) float64 {
-		t := of(c)
+func lack(of who, a, b flow.Counter, w flow.Window) reading {
+	return computed(func(c context) float64 {
+		t := c.tally(of)
 		asked := float64(t.Count(a, w))
 		if asked == 0 {
 			return 0
 		}
 		return max(asked-float64(t.Count(b, w)), 0) / asked
-	}
+	})
 }
 
 // each gives a/b, or 0 if b is 0.
-func each(of picker, a, b flow.Counter, w flow.Window) func(context) float64 {
-	return func(c context) float64 {
-		t := of(c)
+func each(of who, a, b flow.Counter, w flow.Window) reading {
+	return computed(func(c context) float64 {
+		t := c.tally(of)
 		return ratio(float64(t.Count(a, w)), float64(t.Count(b, w)))
-	}
+	})
 }
 
 func part(a, b float64) float64 { return ratio(a, a+b) }
@@ -123,10 +140,10 @@ func number(b bool) float64 {
 }
 
 // flags tells whether a TCP packet has exactly the flags want among mask.
-func flags(mask, want uint16) func(context) float64 {
-	return func(c context) float64 {
+func flags(mask, want uint16) reading {
+	return computed(func(c context) float64 {
 		return number(c.p.Proto == packet.ProtoTCP && c.p.FragOffset == 0 && c.p.TCPFlags&mask == want)
-	}
+	})
 }
 
 // halved gives a/(a+b), or a half if both are 0.

@@ -358,9 +358,10 @@ func TestVectorsAllocateNothing(t *testing.T) {
 	var o flow.Observation
 	out := make([]float32, AnomalyWidth+ClassWidth)
 	f, src, dst := table.Observe(&packets[3], &o)
+	var opening Opening
 	if n := testing.AllocsPerRun(100, func() {
 		Anomaly(&o, f, src, dst, out)
-		opening := OpeningOf(f)
+		opening = OpeningOf(f)
 		Class(&opening, out[AnomalyWidth:])
 	}); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
@@ -370,8 +371,9 @@ func TestVectorsAllocateNothing(t *testing.T) {
 func BenchmarkAnomaly(b *testing.B) { benchmark(b, Anomaly) }
 
 func BenchmarkClass(b *testing.B) {
+	var opening Opening
 	benchmark(b, func(_ *flow.Observation, f *flow.Flow, _, _ *flow.Host, out []float32) {
-		opening := OpeningOf(f)
+		opening = OpeningOf(f)
 		Class(&opening, out)
 	})
 }
