@@ -29,11 +29,15 @@ type chunk struct {
 	anomalyRows []float32
 	anomalies   []float32 // of the rows
 
-	unknown     []int // openings that the memo does not know,
-	classRows   []float32
-	rowsClasses []score.Class // and their classes
-
 	err error // of the models
+}
+
+// worker is what scoring needs beside a chunk.
+type worker struct {
+	vectors feature.Classes
+	unknown []int // openings that the memo does not know,
+	rows    []float32
+	classes []score.Class // and what becomes of them
 }
 
 // decode is the first stage.
@@ -70,8 +74,8 @@ func (e *Engine) observe(c *chunk) {
 }
 
 // score is the third stage.
-func (e *Engine) score(c *chunk) {
-	c.err = e.classify(c)
+func (e *Engine) score(c *chunk, w *worker) {
+	c.err = e.classify(c, w)
 	if c.err == nil {
 		c.anomalies = grow(c.anomalies[:0], len(c.anomalyRows)/feature.AnomalyWidth)
 		c.err = inBatches(e.cfg.Batch, c.anomalyRows, feature.AnomalyWidth, c.anomalies, e.scorer.Anomaly)
@@ -79,24 +83,24 @@ func (e *Engine) score(c *chunk) {
 }
 
 // classify has the openings classified that the memo does not know.
-func (e *Engine) classify(c *chunk) error {
+func (e *Engine) classify(c *chunk, w *worker) error {
 	c.classes = grow(c.classes[:0], len(c.openings))
-	c.unknown, c.classRows = c.unknown[:0], c.classRows[:0]
+	w.unknown, w.rows = w.unknown[:0], w.rows[:0]
 	for i := range c.openings {
 		var known bool
 		if c.classes[i], known = e.memo.get(&c.openings[i]); known {
 			continue
 		}
-		c.unknown = append(c.unknown, i)
-		c.classRows = grow(c.classRows, feature.ClassWidth)
-		feature.Class(&c.openings[i], c.classRows[len(c.classRows)-feature.ClassWidth:])
+		w.unknown = append(w.unknown, i)
+		w.rows = grow(w.rows, feature.ClassWidth)
+		w.vectors.Vector(&c.openings[i], w.rows[len(w.rows)-feature.ClassWidth:])
 	}
-	c.rowsClasses = grow(c.rowsClasses[:0], len(c.unknown))
-	if err := inBatches(e.cfg.Batch, c.classRows, feature.ClassWidth, c.rowsClasses, e.scorer.Classify); err != nil {
+	w.classes = grow(w.classes[:0], len(w.unknown))
+	if err := inBatches(e.cfg.Batch, w.rows, feature.ClassWidth, w.classes, e.scorer.Classify); err != nil {
 		return err
 	}
-	for row, i := range c.unknown {
-		c.classes[i] = c.rowsClasses[row]
+	for row, i := range w.unknown {
+		c.classes[i] = w.classes[row]
 		e.memo.add(&c.openings[i], c.classes[i])
 	}
 	return nil

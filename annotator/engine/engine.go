@@ -93,8 +93,14 @@ type Engine struct {
 
 	memo        memo
 	frames      uint64 // judged so far
-	chunk       *chunk // of Process
+	alone       *alone // of Process; nil before the first call
 	explanation []feature.Value
+}
+
+// alone is what one goroutine needs for all stages.
+type alone struct {
+	chunk  chunk
+	worker worker
 }
 
 // New returns an Engine for one capture.
@@ -123,15 +129,15 @@ func New(cfg Config, scorer score.Scorer) (*Engine, error) {
 // An error means that the models could not be run; it names the first frame
 // without a verdict, and the Engine cannot be used any further.
 func (e *Engine) Process(frames []packet.Frame, out []verdict.Verdict) ([]verdict.Verdict, error) {
-	if e.chunk == nil {
-		e.chunk = new(chunk)
+	if e.alone == nil {
+		e.alone = new(alone)
 	}
-	c := e.chunk
+	c := &e.alone.chunk
 	for len(frames) > 0 {
 		n := min(len(frames), chunkLen)
 		c.decode(&e.decoder, frames[:n])
 		e.observe(c)
-		e.score(c)
+		e.score(c, &e.alone.worker)
 		if err := c.failure(e.frames); err != nil {
 			return out, err
 		}

@@ -118,8 +118,9 @@ func (s *stream) observe() {
 }
 
 func (s *stream) score() {
+	var w worker
 	for t := range s.observed {
-		s.Engine.score(&t.chunk)
+		s.Engine.score(&t.chunk, &w)
 		t.scored <- struct{}{}
 	}
 }

@@ -132,6 +132,7 @@ type featureRows struct {
 	firstFrame map[uint32]uint64 // of each flow
 	tunnelSeen map[string]bool   // lines of tunnels without the frame
 	scratch    []float32
+	classes    feature.Classes
 }
 
 // read fills r from one capture.
@@ -182,7 +183,7 @@ func (r *featureRows) read(path, labelPath string, cfg FeatureConfig) error {
 		}
 		if o.Noise == flow.Clean && feature.ClassDue(f) {
 			opening := feature.OpeningOf(f)
-			feature.Class(&opening, r.scratch[:feature.ClassWidth])
+			r.classes.Vector(&opening, r.scratch[:feature.ClassWidth])
 			r.class(frame, &o, f)
 		}
 		if o.HostPackets >= cfg.Engine.Learning && cfg.Every > 0 && frame%cfg.Every == 0 {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
 
 	"ampulla/annotator/flow"
 	"ampulla/annotator/packet"
@@ -97,9 +98,22 @@ func sideFeatures(side string) []Feature {
 	return fs
 }
 
-// Class writes the classifier's vector of a conversation to out, which holds
-// ClassWidth values. It does not allocate.
-func Class(o *Opening, out []float32) {
+// Classes computes the classifier's vectors. It remembers which signatures the
+// latest messages match, since a conversation is looked at several times, and
+// many begin alike. The zero value is ready; it is not safe for concurrent use.
+type Classes struct {
+	matches [512]matches // by hash of the message
+}
+
+// matches are the signatures that a message matches.
+type matches struct {
+	message
+	set signature.Set
+}
+
+// Vector writes the vector of a conversation to out, which holds ClassWidth
+// values. It does not allocate.
+func (c *Classes) Vector(o *Opening, out []float32) {
 	out = out[:ClassWidth]
 	out[0] = flag(o.proto == packet.ProtoTCP)
 	out[1] = flag(o.proto == packet.ProtoUDP)
@@ -119,35 +133,52 @@ func Class(o *Opening, out []float32) {
 	m := o.messages()
 	writeSide(&m[0], &m[1], out[:sideWidth])
 	writeSide(&m[2], &m[3], out[sideWidth:])
-	writeSignatures(&m, out[2*sideWidth:])
+	c.writeSignatures(o, &m, out[2*sideWidth:])
 }
 
-func writeSignatures(m *[4]signature.Message, out []float32) {
-	var buffer [4]signature.Message
-	seen := buffer[:0]
+func (c *Classes) writeSignatures(o *Opening, m *[4]signature.Message, out []float32) {
+	clear(out)
+	seen := 0
 	for i := range m {
 		if m[i].Length > 0 {
-			seen = append(seen, m[i])
+			seen++
 		}
 	}
-	all := signature.All()
-	for k := range all {
-		s := &all[k]
-		out[k] = 0
-		if !s.Over(m[0].Proto) {
+	for i := range m {
+		if m[i].Length == 0 {
 			continue
 		}
-		if s.Pair() {
-			out[k] = flag(s.Follows(m[0], m[1]) || s.Follows(m[2], m[3]))
-			continue
-		}
-		for _, message := range seen {
-			if s.Match(message) {
-				out[k] += 1 / float32(len(seen))
+		for w, word := range c.matching(o, i, &m[i]) {
+			for ; word != 0; word &= word - 1 {
+				out[w*64+bits.TrailingZeros64(word)] += 1 / float32(seen)
 			}
 		}
 	}
+	all := signature.All()
+	for _, k := range pairs {
+		out[k] = flag(all[k].Follows(m[0], m[1]) || all[k].Follows(m[2], m[3]))
+	}
 }
+
+// matching returns the signatures that message i of o matches, which is m.
+func (c *Classes) matching(o *Opening, i int, m *signature.Message) signature.Set {
+	key := message{o.heads[i], int32(m.Length), o.held[i], o.proto}
+	known := &c.matches[key.hash()%uint64(len(c.matches))]
+	if known.message != key {
+		known.message, known.set = key, signature.Matching(*m)
+	}
+	return known.set
+}
+
+// pairs are the signatures that need two messages.
+var pairs = func() (list []int) {
+	for k, s := range signature.All() {
+		if s.Pair() {
+			list = append(list, k)
+		}
+	}
+	return list
+}()
 
 // ClassDue tells whether the packet that f was last seen with calls for a new
 // classification: it is payload packet 1, 2, 3, 4, 6 or 8, and no noise.

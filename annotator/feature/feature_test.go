@@ -99,6 +99,7 @@ func (g *generator) session(i uint16) {
 func vectors(packets []packet.Packet) (rows []float32, due int) {
 	table := flow.NewTable(flow.Default())
 	var o flow.Observation
+	var classes Classes
 	row := make([]float32, AnomalyWidth+ClassWidth)
 	for i := range packets {
 		f, src, dst := table.Observe(&packets[i], &o)
@@ -106,7 +107,7 @@ func vectors(packets []packet.Packet) (rows []float32, due int) {
 		Anomaly(&o, f, src, dst, row)
 		if f != nil {
 			opening := OpeningOf(f)
-			Class(&opening, row[AnomalyWidth:])
+			classes.Vector(&opening, row[AnomalyWidth:])
 			if ClassDue(f) {
 				due++
 			}
@@ -359,10 +360,11 @@ func TestVectorsAllocateNothing(t *testing.T) {
 	out := make([]float32, AnomalyWidth+ClassWidth)
 	f, src, dst := table.Observe(&packets[3], &o)
 	var opening Opening
+	var classes Classes
 	if n := testing.AllocsPerRun(100, func() {
 		Anomaly(&o, f, src, dst, out)
 		opening = OpeningOf(f)
-		Class(&opening, out[AnomalyWidth:])
+		classes.Vector(&opening, out[AnomalyWidth:])
 	}); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
 	}
@@ -372,9 +374,10 @@ func BenchmarkAnomaly(b *testing.B) { benchmark(b, Anomaly) }
 
 func BenchmarkClass(b *testing.B) {
 	var opening Opening
+	var classes Classes
 	benchmark(b, func(_ *flow.Observation, f *flow.Flow, _, _ *flow.Host, out []float32) {
 		opening = OpeningOf(f)
-		Class(&opening, out)
+		classes.Vector(&opening, out)
 	})
 }
 

@@ -1,6 +1,8 @@
 package feature
 
 import (
+	"encoding/binary"
+
 	"ampulla/annotator/flow"
 	"ampulla/annotator/signature"
 )
@@ -49,4 +51,22 @@ func (o *Opening) messages() (m [4]signature.Message) {
 		}
 	}
 	return m
+}
+
+// message is all of one payload that signatures look at; plain data.
+type message struct {
+	head   [flow.HeadBytes]byte
+	length int32
+	held   uint8 // bytes of head
+	proto  uint8
+}
+
+// hash spreads messages; nothing depends on how.
+func (m *message) hash() uint64 {
+	h := uint64(m.length)<<16 | uint64(m.held)<<8 | uint64(m.proto)
+	for i := 0; i < len(m.head); i += 8 {
+		h = (h ^ binary.LittleEndian.Uint64(m.head[i:])) * 0x9e3779b97f4a7c15
+		h ^= h >> 32
+	}
+	return h
 }

@@ -62,6 +62,35 @@ func (s *Signature) Follows(m, next Message) bool {
 // Pair tells that the signature needs two messages.
 func (s *Signature) Pair() bool { return s.follows != nil }
 
+// Set is a set of signatures, by their places in [All].
+type Set [(Count + 63) / 64]uint64
+
+// Has tells whether signature i is in the set.
+func (s *Set) Has(i int) bool { return s[i/64]>>(i%64)&1 == 1 }
+
+// Matching returns the signatures that match m, see [Signature.Match].
+func Matching(m Message) (set Set) {
+	for _, i := range over[m.Proto] {
+		if all[i].match(m) {
+			set[i/64] |= 1 << (i % 64)
+		}
+	}
+	return set
+}
+
+// over lists those of the signatures that one message is enough for, by the IP
+// protocol that they run over.
+var over = func() (list [256][]uint8) {
+	for i := range all {
+		for proto := range list {
+			if all[i].match != nil && all[i].Over(uint8(proto)) {
+				list[proto] = append(list[proto], uint8(i))
+			}
+		}
+	}
+	return list
+}()
+
 // All returns the signatures in their order, which is that of the features.
 // Callers must not change them.
 func All() []Signature { return all }
@@ -128,7 +157,7 @@ func (m Message) le32(i int) int {
 
 // has tells whether text, which is not empty, stands at offset i.
 func (m Message) has(i int, text string) bool {
-	return m.at(i) == int(text[0]) && string(m.field(i, len(text))) == text
+	return uint(i) < uint(len(m.Data)) && m.Data[i] == text[0] && string(m.field(i, len(text))) == text
 }
 
 // contains tells whether text stands anywhere in what was captured.
@@ -167,9 +196,33 @@ func (m Message) zeros(i, j int) bool {
 	return true
 }
 
+// firsts is the set of bytes that begin one of some texts. Hardly any message
+// begins like that, so asking it first is most of the work.
+type firsts [256]bool
+
+// firstsOf returns the set of texts, which are not empty; with fold, of their
+// letters in upper and lower case.
+func firstsOf(texts []string, fold bool) *firsts {
+	set := new(firsts)
+	for _, text := range texts {
+		set[text[0]] = true
+		if fold {
+			set[strings.ToUpper(text)[0]], set[strings.ToLower(text)[0]] = true, true
+		}
+	}
+	return set
+}
+
+// has tells whether m begins with a byte of the set.
+func (f *firsts) has(m Message) bool { return len(m.Data) > 0 && f[m.Data[0]] }
+
 // begins matches messages that begin with one of the texts.
 func begins(texts ...string) func(Message) bool {
+	set := firstsOf(texts, false)
 	return func(m Message) bool {
+		if !set.has(m) {
+			return false
+		}
 		for _, text := range texts {
 			if m.has(0, text) {
 				return true
@@ -182,7 +235,11 @@ func begins(texts ...string) func(Message) bool {
 // word matches messages whose first word, ended by a space or a line's end, is
 // one of the words, in upper or lower case.
 func word(words ...string) func(Message) bool {
+	set := firstsOf(words, true)
 	return func(m Message) bool {
+		if !set.has(m) {
+			return false
+		}
 		first := m.word(0)
 		return len(first) > 0 && len(first) < len(m.Data) && oneOf(first, words)
 	}
