@@ -41,38 +41,47 @@ func IsOurs(comment string) bool {
 
 // Comment returns v as the text of a pcapng comment.
 func (v *Verdict) Comment() string {
-	var b strings.Builder
-	b.WriteString(sentencePrefix)
-	b.WriteString(oneLine(v.headline()))
-	if v.Reason != "" {
-		b.WriteString(": ")
-		b.WriteString(oneLine(v.Reason))
-	}
-	fmt.Fprintf(&b, "\n%s class=%s conf=%.2f score=%.3f verdict=%s",
-		machineToken, escape(v.Class), v.Confidence, v.Score, escape(string(v.Level)))
-	if v.Type != "" {
-		b.WriteString(" type=" + escape(string(v.Type)))
-	}
-	if v.Incident != 0 {
-		fmt.Fprintf(&b, " incident=%d first=%d", v.Incident, v.IncidentFirst)
-	}
-	b.WriteString(" flow=" + strconv.FormatUint(uint64(v.Flow), 10))
-	if v.CommunityID != "" {
-		b.WriteString(" cid=" + escape(v.CommunityID))
-	}
-	if v.Model != "" {
-		b.WriteString(" model=" + escape(v.Model))
-	}
-	return b.String()
-}
-
-// headline is the sentence up to the reason: what it is, and its score.
-func (v *Verdict) headline() string {
+	b := append(make([]byte, 0, 512), sentencePrefix...)
 	what := v.Class
 	if v.Type != "" {
 		what = v.Type.Words()
 	}
-	return fmt.Sprintf("%s, score %.2f", what, v.Score)
+	b = appendLine(b, what)
+	b = append(b, ", score "...)
+	b = strconv.AppendFloat(b, v.Score, 'f', 2, 64)
+	if v.Reason != "" {
+		b = append(b, ": "...)
+		b = appendLine(b, v.Reason)
+	}
+	b = append(b, "\n"+machineToken+" class="...)
+	b = appendEscaped(b, v.Class)
+	b = append(b, " conf="...)
+	b = strconv.AppendFloat(b, v.Confidence, 'f', 2, 64)
+	b = append(b, " score="...)
+	b = strconv.AppendFloat(b, v.Score, 'f', 3, 64)
+	b = append(b, " verdict="...)
+	b = appendEscaped(b, string(v.Level))
+	if v.Type != "" {
+		b = append(b, " type="...)
+		b = appendEscaped(b, string(v.Type))
+	}
+	if v.Incident != 0 {
+		b = append(b, " incident="...)
+		b = strconv.AppendUint(b, uint64(v.Incident), 10)
+		b = append(b, " first="...)
+		b = strconv.AppendUint(b, v.IncidentFirst, 10)
+	}
+	b = append(b, " flow="...)
+	b = strconv.AppendUint(b, uint64(v.Flow), 10)
+	if v.CommunityID != "" {
+		b = append(b, " cid="...)
+		b = appendEscaped(b, v.CommunityID)
+	}
+	if v.Model != "" {
+		b = append(b, " model="...)
+		b = appendEscaped(b, v.Model)
+	}
+	return string(b)
 }
 
 // Words returns the type as people write it, "port scan".
@@ -187,8 +196,11 @@ func reasonOf(sentence string) string {
 	return reason
 }
 
-// oneLine makes a text fit into one line of bounded length.
-func oneLine(s string) string {
+// appendLine appends a text such that it fits into one line of bounded length.
+func appendLine(b []byte, s string) []byte {
+	if len(s) <= maxText && !strings.ContainsFunc(s, unusual) {
+		return append(b, s...)
+	}
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
@@ -198,25 +210,26 @@ func oneLine(s string) string {
 	if len(s) > maxText {
 		s = strings.ToValidUTF8(s[:maxText], "") + "…"
 	}
-	return s
+	return append(b, s...)
 }
 
-// escape percent-encodes what may not stand in a value: controls, space, and
-// the percent sign itself.
-func escape(s string) string {
-	if !strings.ContainsFunc(s, mustEscape) {
-		return s
-	}
-	var b strings.Builder
+// unusual tells that a text needs a closer look.
+func unusual(r rune) bool { return r < ' ' || r >= 0x7f }
+
+// appendEscaped appends s with percent-encoding of what may not stand in a
+// value: controls, space, and the percent sign itself.
+func appendEscaped(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; mustEscape(rune(c)) {
-			fmt.Fprintf(&b, "%%%02X", c)
+			b = fmt.Appendf(b, "%%%02X", c)
 		} else {
-			b.WriteByte(c)
+			b = append(b, c)
 		}
 	}
-	return b.String()
+	return b
 }
+
+func escape(s string) string { return string(appendEscaped(nil, s)) }
 
 // mustEscape looks at bytes (as runes below 256) and at runes alike.
 func mustEscape(r rune) bool { return r <= ' ' || r == '%' || r >= 0x7f }
