@@ -34,13 +34,14 @@ var mayImport = map[string][]string{
 	"annotator/verdict":         {},
 	"annotator/packet":          {},
 	"annotator/pcapng":          {"annotator/packet"}, // hands out packet.Frame
-	"annotator/flow":            {"annotator/packet"},
+	"annotator/lru":             {},
+	"annotator/flow":            {"annotator/packet", "annotator/lru"},
 	"annotator/signature":       {"annotator/packet"},
 	"annotator/feature":         {"annotator/packet", "annotator/flow", "annotator/signature"},
 	"annotator/score":           {"annotator/feature", "annotator/verdict"},
 	"annotator/score/scoretest": {"annotator/feature", "annotator/score"}, // for tests
 	"annotator/score/ort":       {"annotator/feature", "annotator/score", "annotator/verdict"},
-	"annotator/detect":          {"annotator/packet", "annotator/flow", "annotator/verdict"},
+	"annotator/detect":          {"annotator/packet", "annotator/flow", "annotator/lru", "annotator/verdict"},
 	"annotator/incident":        {"annotator/packet", "annotator/flow", "annotator/detect", "annotator/verdict"},
 	"annotator/engine": {"annotator/packet", "annotator/flow", "annotator/feature", "annotator/score",
 		"annotator/detect", "annotator/incident", "annotator/verdict"},

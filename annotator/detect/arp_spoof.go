@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"ampulla/annotator/flow"
+	"ampulla/annotator/lru"
 	"ampulla/annotator/packet"
 	"ampulla/annotator/verdict"
 )
@@ -23,6 +24,10 @@ type arpAddress struct {
 	vlan uint16
 }
 
+func (a arpAddress) hash() lru.Hash {
+	return lru.Seed.Addr((*[16]byte)(&a.addr)).Word(uint64(a.vlan))
+}
+
 // holder is who held an address first.
 type holder struct {
 	mac  packet.MAC
@@ -33,6 +38,8 @@ type arpClaim struct {
 	arpAddress
 	mac packet.MAC
 }
+
+func (c arpClaim) hash() lru.Hash { return c.arpAddress.hash().Word(wordOf(c.mac)) }
 
 // claim is what one MAC says of an address.
 type claim struct {
@@ -49,12 +56,14 @@ type arpQuestion struct {
 	asker packet.MAC
 }
 
+func (q arpQuestion) hash() lru.Hash { return q.arpAddress.hash().Word(wordOf(q.asker)) }
+
 func newARPSpoof(cfg ARPSpoof) *arpSpoof {
 	return &arpSpoof{
 		cfg:       cfg,
-		addresses: newTable[arpAddress, holder](cfg.Hosts),
-		claims:    newTable[arpClaim, claim](cfg.Hosts),
-		questions: newTable[arpQuestion, int64](cfg.Hosts),
+		addresses: newTable[arpAddress, holder](cfg.Hosts, arpAddress.hash),
+		claims:    newTable[arpClaim, claim](cfg.Hosts, arpClaim.hash),
+		questions: newTable[arpQuestion, int64](cfg.Hosts, arpQuestion.hash),
 	}
 }
 

@@ -71,7 +71,7 @@ func (s *series) spread() (mean, cv float64) {
 }
 
 func newBeacon(cfg Beacon) *beacon {
-	return &beacon{cfg: cfg, services: newTable[service, calls](cfg.Services)}
+	return &beacon{cfg: cfg, services: newTable[service, calls](cfg.Services, service.hash)}
 }
 
 func (d *beacon) Name() string { return "beacon" }

@@ -43,8 +43,8 @@ type login struct {
 func newBruteForce(cfg BruteForce) *bruteForce {
 	return &bruteForce{
 		cfg:     cfg,
-		clients: newTable[service, guesses](cfg.Clients),
-		flows:   newTable[uint32, login](cfg.Flows),
+		clients: newTable[service, guesses](cfg.Clients, service.hash),
+		flows:   newTable[uint32, login](cfg.Flows, hashOfFlow),
 	}
 }
 

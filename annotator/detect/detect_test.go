@@ -166,7 +166,7 @@ func TestBounds(t *testing.T) {
 			d.Observe(&o)
 		}
 	}
-	if n := detectors[0].(*portScan).pairs.lru.Len(); n != 1 {
+	if n := detectors[0].(*portScan).pairs.states.Len(); n != 1 {
 		t.Errorf("%d pairs remembered, want 1", n)
 	}
 }

@@ -27,7 +27,7 @@ type misses struct {
 }
 
 func newDGA(cfg DGA) *dga {
-	return &dga{cfg: cfg, clients: newTable[packet.Addr, misses](cfg.Clients)}
+	return &dga{cfg: cfg, clients: newTable[packet.Addr, misses](cfg.Clients, hashOfAddr)}
 }
 
 func (d *dga) Name() string { return "dga" }

@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"ampulla/annotator/flow"
+	"ampulla/annotator/lru"
 	"ampulla/annotator/packet"
 	"ampulla/annotator/verdict"
 )
@@ -23,6 +24,10 @@ type dnsDomain struct {
 	domain uint64 // hash of the registered domain
 }
 
+func (d dnsDomain) hash() lru.Hash {
+	return lru.Seed.Addr((*[16]byte)(&d.client)).Word(d.domain)
+}
+
 // dnsNames is what a client asked below one domain.
 type dnsNames struct {
 	alarm
@@ -36,7 +41,7 @@ type dnsNames struct {
 }
 
 func newDNSTunnel(cfg DNSTunnel) *dnsTunnel {
-	return &dnsTunnel{cfg: cfg, domains: newTable[dnsDomain, dnsNames](cfg.Domains)}
+	return &dnsTunnel{cfg: cfg, domains: newTable[dnsDomain, dnsNames](cfg.Domains, dnsDomain.hash)}
 }
 
 func (d *dnsTunnel) Name() string { return "dns_tunnel" }

@@ -36,8 +36,8 @@ type uploader struct {
 func newExfiltration(cfg Exfiltration) *exfiltration {
 	return &exfiltration{
 		cfg:   cfg,
-		pairs: newTable[pair, upload](cfg.Pairs),
-		hosts: newTable[packet.Addr, uploader](cfg.Pairs),
+		pairs: newTable[pair, upload](cfg.Pairs, pair.hash),
+		hosts: newTable[packet.Addr, uploader](cfg.Pairs, hashOfAddr),
 	}
 }
 

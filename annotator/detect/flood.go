@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ampulla/annotator/flow"
+	"ampulla/annotator/lru"
 	"ampulla/annotator/packet"
 	"ampulla/annotator/verdict"
 )
@@ -23,6 +24,10 @@ type flood struct {
 type destination struct {
 	addr   packet.Addr
 	domain uint32
+}
+
+func (d destination) hash() lru.Hash {
+	return lru.Seed.Addr((*[16]byte)(&d.addr)).Word(uint64(d.domain))
 }
 
 // vector is a way to flood.
@@ -54,7 +59,7 @@ type flooded struct {
 }
 
 func newFlood(cfg Flood) *flood {
-	return &flood{cfg: cfg, destinations: newTable[destination, flooded](cfg.Destinations)}
+	return &flood{cfg: cfg, destinations: newTable[destination, flooded](cfg.Destinations, destination.hash)}
 }
 
 func (d *flood) Name() string { return "flood" }

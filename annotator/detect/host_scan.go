@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ampulla/annotator/flow"
+	"ampulla/annotator/lru"
 	"ampulla/annotator/packet"
 	"ampulla/annotator/verdict"
 )
@@ -34,6 +35,10 @@ type sweepKey struct {
 	domain uint32
 }
 
+func (k sweepKey) hash() lru.Hash {
+	return lru.Seed.Addr((*[16]byte)(&k.src)).Word(uint64(k.domain)<<32 | uint64(k.port)<<8 | uint64(k.kind))
+}
+
 // sweep is what one source tried.
 type sweep struct {
 	alarm
@@ -45,7 +50,7 @@ type sweep struct {
 }
 
 func newHostScan(cfg HostScan) *hostScan {
-	return &hostScan{cfg: cfg, sources: newTable[sweepKey, sweep](cfg.Sources)}
+	return &hostScan{cfg: cfg, sources: newTable[sweepKey, sweep](cfg.Sources, sweepKey.hash)}
 }
 
 func (d *hostScan) Name() string { return "host_scan" }

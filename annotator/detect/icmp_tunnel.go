@@ -41,7 +41,7 @@ type request struct {
 }
 
 func newICMPTunnel(cfg ICMPTunnel) *icmpTunnel {
-	return &icmpTunnel{cfg: cfg, pairs: newTable[pair, echoes](cfg.Pairs)}
+	return &icmpTunnel{cfg: cfg, pairs: newTable[pair, echoes](cfg.Pairs, pair.hash)}
 }
 
 func (d *icmpTunnel) Name() string { return "icmp_tunnel" }

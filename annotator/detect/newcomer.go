@@ -33,7 +33,7 @@ type acquaintance struct {
 }
 
 func newNewcomer(cfg Newcomer, odd OddPort) *newcomer {
-	return &newcomer{cfg: cfg, odd: odd, known: newTable[service, acquaintance](cfg.Services)}
+	return &newcomer{cfg: cfg, odd: odd, known: newTable[service, acquaintance](cfg.Services, service.hash)}
 }
 
 func (d *newcomer) Name() string { return "newcomer" }

@@ -22,7 +22,7 @@ type session struct {
 }
 
 func newOddPort(cfg OddPort) *oddPort {
-	return &oddPort{cfg: cfg, sessions: newTable[service, session](cfg.Services)}
+	return &oddPort{cfg: cfg, sessions: newTable[service, session](cfg.Services, service.hash)}
 }
 
 func (d *oddPort) Name() string { return "odd_port" }

@@ -122,9 +122,9 @@ type portPair struct {
 func newPortScan(cfg PortScan) *portScan {
 	return &portScan{
 		cfg:    cfg,
-		pairs:  newTable[pair, portPair](cfg.Pairs),
-		shared: newTable[destination, sharedScan](cfg.Pairs),
-		asked:  newTable[service, registerScan](cfg.Pairs),
+		pairs:  newTable[pair, portPair](cfg.Pairs, pair.hash),
+		shared: newTable[destination, sharedScan](cfg.Pairs, destination.hash),
+		asked:  newTable[service, registerScan](cfg.Pairs, service.hash),
 	}
 }
 

@@ -48,7 +48,7 @@ type beats struct {
 }
 
 func newRemoteControl(cfg RemoteControl) *remoteControl {
-	return &remoteControl{cfg: cfg, flows: newTable[uint32, control](cfg.Flows)}
+	return &remoteControl{cfg: cfg, flows: newTable[uint32, control](cfg.Flows, hashOfFlow)}
 }
 
 func (d *remoteControl) Name() string { return "remote_control" }

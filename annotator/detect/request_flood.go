@@ -25,7 +25,7 @@ type requests struct {
 }
 
 func newRequestFlood(cfg RequestFlood) *requestFlood {
-	return &requestFlood{cfg: cfg, clients: newTable[service, requests](cfg.Clients)}
+	return &requestFlood{cfg: cfg, clients: newTable[service, requests](cfg.Clients, service.hash)}
 }
 
 func (d *requestFlood) Name() string { return "request_flood" }

@@ -24,7 +24,7 @@ type slowService struct {
 }
 
 func newSlowDoS(cfg SlowDoS) *slowDoS {
-	return &slowDoS{cfg: cfg, services: newTable[service, slowService](cfg.Services)}
+	return &slowDoS{cfg: cfg, services: newTable[service, slowService](cfg.Services, service.hash)}
 }
 
 func (d *slowDoS) Name() string { return "slow_dos" }

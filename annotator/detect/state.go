@@ -1,58 +1,48 @@
 package detect
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"time"
 
 	"ampulla/annotator/flow"
+	"ampulla/annotator/lru"
 	"ampulla/annotator/packet"
 	"ampulla/annotator/verdict"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 // table remembers a state per key and forgets the least recently used one when
-// it is full. The memory of a forgotten state is used again, so a full table
-// costs one list entry a new key.
+// it is full.
 type table[K comparable, V any] struct {
-	lru   *simplelru.LRU[K, *V]
-	spare *V
+	states *lru.Map[K, V]
 }
 
-func newTable[K comparable, V any](size int) *table[K, V] {
-	t := &table[K, V]{}
-	lru, err := simplelru.NewLRU(size, func(_ K, v *V) { t.spare = v })
-	if err != nil { // only for a size that Config.Validate refuses
-		lru, _ = simplelru.NewLRU[K, *V](1, nil)
-	}
-	t.lru = lru
-	return t
+func newTable[K comparable, V any](size int, hash func(K) lru.Hash) *table[K, V] {
+	return &table[K, V]{lru.New[K, V](size, hash)}
 }
 
 // get returns the state of k, nil if there is none.
 func (t *table[K, V]) get(k K) *V {
-	if t.lru.Len() == 0 { // most detectors have nothing to remember most of the time
+	if t.states.Len() == 0 { // most detectors have nothing to remember most of the time
 		return nil
 	}
-	v, _ := t.lru.Get(k)
-	return v
+	e := t.states.Get(&k)
+	if e == nil {
+		return nil
+	}
+	t.states.Touch(e)
+	return e.Val
 }
 
 // take returns the state of k, a zero one if there was none.
 func (t *table[K, V]) take(k K) *V {
-	if v, ok := t.lru.Get(k); ok {
-		return v
+	e := t.states.Get(&k)
+	if e == nil {
+		e, _ = t.states.Add(&k)
 	}
-	v := t.spare
-	if v == nil {
-		v = new(V)
-	} else {
-		var zero V
-		*v, t.spare = zero, nil
-	}
-	t.lru.Add(k, v)
-	return v
+	t.states.Touch(e)
+	return e.Val
 }
 
 // near tells that two packet times are at most d apart. Time may run
@@ -238,11 +228,7 @@ func mix(k uint64) uint64 {
 
 // hashAddr returns a hash of a; different IPv4 addresses have different ones.
 func hashAddr(a packet.Addr) uint64 {
-	var hi, lo uint64
-	for i := range 8 {
-		hi, lo = hi<<8|uint64(a[i]), lo<<8|uint64(a[i+8])
-	}
-	return lo ^ mix(hi)
+	return binary.BigEndian.Uint64(a[8:]) ^ mix(binary.BigEndian.Uint64(a[:8]))
 }
 
 // hashBytes returns a hash of b (FNV-1a).
@@ -312,6 +298,26 @@ type service struct {
 	proto          uint8
 	domain         uint32
 }
+
+func (p pair) hash() lru.Hash {
+	return lru.Seed.Addr((*[16]byte)(&p.src)).Addr((*[16]byte)(&p.dst)).Word(uint64(p.domain))
+}
+
+func (s service) hash() lru.Hash {
+	return lru.Seed.Addr((*[16]byte)(&s.client)).Addr((*[16]byte)(&s.server)).
+		Word(uint64(s.domain)<<32 | uint64(s.port)<<8 | uint64(s.proto))
+}
+
+func hashOfAddr(a packet.Addr) lru.Hash { return lru.Seed.Addr((*[16]byte)(&a)) }
+
+func hashOfMAC(m packet.MAC) lru.Hash { return lru.Seed.Word(wordOf(m)) }
+
+// wordOf returns m as a number.
+func wordOf(m packet.MAC) uint64 {
+	return uint64(binary.BigEndian.Uint32(m[:4]))<<16 | uint64(binary.BigEndian.Uint16(m[4:]))
+}
+
+func hashOfFlow(number uint32) lru.Hash { return lru.Seed.Word(uint64(number)) }
 
 func serviceOf(o *flow.Observation) service {
 	c, _ := o.Client()

@@ -29,7 +29,7 @@ type broadcasts struct {
 const stormWindow = 5 * time.Second
 
 func newStorm(cfg Storm) *storm {
-	return &storm{cfg: cfg, senders: newTable[packet.MAC, broadcasts](cfg.Senders)}
+	return &storm{cfg: cfg, senders: newTable[packet.MAC, broadcasts](cfg.Senders, hashOfMAC)}
 }
 
 func (d *storm) Name() string { return "storm" }

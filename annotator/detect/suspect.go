@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ampulla/annotator/flow"
+	"ampulla/annotator/lru"
 	"ampulla/annotator/packet"
 	"ampulla/annotator/verdict"
 )
@@ -22,6 +23,10 @@ type Suspects struct {
 type suspect struct {
 	addr   packet.Addr
 	domain uint32
+}
+
+func (s suspect) hash() lru.Hash {
+	return lru.Seed.Addr((*[16]byte)(&s.addr)).Word(uint64(s.domain))
 }
 
 // suspicion is the latest anomaly of a suspect.
@@ -46,7 +51,7 @@ const (
 
 // NewSuspects returns a memory without suspects.
 func NewSuspects() *Suspects {
-	return &Suspects{newTable[pair, suspicion](suspects), newTable[suspect, suspicion](suspects)}
+	return &Suspects{newTable[pair, suspicion](suspects, pair.hash), newTable[suspect, suspicion](suspects, suspect.hash)}
 }
 
 // Observe takes the next packet and the highest finding of all detectors, and

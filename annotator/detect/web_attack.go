@@ -36,7 +36,7 @@ type hostile struct {
 }
 
 func newWebAttack(cfg WebAttack) *webAttack {
-	d := &webAttack{cfg: cfg, clients: newTable[service, hostile](cfg.Clients)}
+	d := &webAttack{cfg: cfg, clients: newTable[service, hostile](cfg.Clients, service.hash)}
 	for i := range codes {
 		for _, c := range []byte(codes[i].text) {
 			d.letters[i].add(c)

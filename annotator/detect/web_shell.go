@@ -29,7 +29,7 @@ type posts struct {
 }
 
 func newWebShell(cfg WebShell) *webShell {
-	return &webShell{cfg: cfg, clients: newTable[service, posts](cfg.Clients)}
+	return &webShell{cfg: cfg, clients: newTable[service, posts](cfg.Clients, service.hash)}
 }
 
 func (d *webShell) Name() string { return "web_shell" }

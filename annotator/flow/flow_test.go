@@ -253,7 +253,7 @@ func TestBounds(t *testing.T) {
 			t.Fatalf("packet %d: flow %v, source %v, destination %v", i+1, f, src, dst)
 		}
 	}
-	sizes := []int{len(table.flows.nodes), len(table.hosts.nodes), len(table.pairs.nodes), len(table.services.nodes), len(table.fragments.nodes)}
+	sizes := []int{table.flows.Len(), table.hosts.Len(), table.pairs.Len(), table.services.Len(), table.fragments.Len()}
 	for i, want := range []int{10, 5, 4, 3, 2} {
 		if sizes[i] != want {
 			t.Errorf("table %d holds %d, want %d", i, sizes[i], want)
@@ -293,7 +293,7 @@ func TestExpiryFreesFlows(t *testing.T) {
 	for i := range uint16(50) {
 		observe(table, []packet.Packet{udp(11*60*sec+int64(i), 500, 999, 1, 1, "a")})
 	}
-	if n := len(table.flows.nodes); n != 1 || table.Stats().FlowsExpired != 50 {
+	if n := table.flows.Len(); n != 1 || table.Stats().FlowsExpired != 50 {
 		t.Errorf("%d flows left, %d expired, want 1 and 50", n, table.Stats().FlowsExpired)
 	}
 }

@@ -31,7 +31,7 @@ func FuzzObserve(f *testing.F) {
 			if fl.Pair().Count(Services, Minute) > 65536 || src.Packets == 0 && o.Noise == Clean {
 				t.Fatalf("%d services, %d packets", fl.Pair().Count(Services, Minute), src.Packets)
 			}
-			if len(table.flows.nodes) > 4 || len(table.hosts.nodes) > 3 || len(table.pairs.nodes) > 3 || len(table.services.nodes) > 3 || len(table.fragments.nodes) > 2 {
+			if table.flows.Len() > 4 || table.hosts.Len() > 3 || table.pairs.Len() > 3 || table.services.Len() > 3 || table.fragments.Len() > 2 {
 				t.Fatal("a table outgrew its bound")
 			}
 		}

@@ -1,6 +1,9 @@
 package flow
 
-import "ampulla/annotator/packet"
+import (
+	"ampulla/annotator/lru"
+	"ampulla/annotator/packet"
+)
 
 // Host is what one address did lately.
 type Host struct {
@@ -58,19 +61,31 @@ type serviceKey struct {
 	proto uint8
 }
 
+func (k hostKey) hash() lru.Hash {
+	return lru.Seed.Addr((*[16]byte)(&k.addr)).Word(uint64(k.domain))
+}
+
+func (k pairKey) hash() lru.Hash {
+	return lru.Seed.Addr((*[16]byte)(&k.client)).Addr((*[16]byte)(&k.server)).Word(uint64(k.domain))
+}
+
+func (k serviceKey) hash() lru.Hash {
+	return k.pairKey.hash().Word(uint64(k.port)<<8 | uint64(k.proto))
+}
+
 type (
-	hostNode    = node[hostKey, Host]
-	pairNode    = node[pairKey, Pair]
-	serviceNode = node[serviceKey, service]
+	hostNode    = lru.Entry[hostKey, Host]
+	pairNode    = lru.Entry[pairKey, Pair]
+	serviceNode = lru.Entry[serviceKey, service]
 )
 
 // host returns the host of an address, a new one if need be.
 func (t *Table) host(k hostKey, now int64) *hostNode {
-	if n := t.hosts.get(k); n != nil {
+	if n := t.hosts.Get(&k); n != nil {
 		return n
 	}
-	n, evicted := t.hosts.add(k)
-	n.val.first = now
+	n, evicted := t.hosts.Add(&k)
+	n.Val.first = now
 	t.stats.Hosts++
 	if evicted {
 		t.stats.HostsEvicted++
@@ -81,31 +96,31 @@ func (t *Table) host(k hostKey, now int64) *hostNode {
 // bind looks up hosts, pair and service of a flow, unless it still holds them,
 // marks them as used and moves their windows up to now.
 func (t *Table) bind(f *Flow, now int64) {
-	if f.client.gone() {
+	if f.client.Gone() {
 		f.client = t.host(hostKey{f.ClientAddr, f.key.domain}, now)
 	}
-	t.hosts.touch(f.client)
-	if f.server.gone() {
+	t.hosts.Touch(f.client)
+	if f.server.Gone() {
 		f.server = t.host(hostKey{f.ServerAddr, f.key.domain}, now)
 	}
-	t.hosts.touch(f.server)
-	if f.pair.gone() {
+	t.hosts.Touch(f.server)
+	if f.pair.Gone() {
 		f.pair = t.pair(f)
 	}
-	t.pairs.touch(f.pair)
-	if f.service.gone() {
+	t.pairs.Touch(f.pair)
+	if f.service.Gone() {
 		f.service = t.service(f)
 	}
-	t.services.touch(f.service)
+	t.services.Touch(f.service)
 
-	f.client.val.advance(now)
-	f.server.val.advance(now)
-	f.pair.val.advance(now)
-	if p := f.pair.val; p.client != f.client || p.server != f.server {
+	f.client.Val.advance(now)
+	f.server.Val.advance(now)
+	f.pair.Val.advance(now)
+	if p := f.pair.Val; p.client != f.client || p.server != f.server {
 		p.client, p.server = f.client, f.server
 		p.clientMark, p.serverMark = Mark{}, Mark{}
 	}
-	if s := f.service.val; s.host != f.client || s.pair != f.pair {
+	if s := f.service.Val; s.host != f.client || s.pair != f.pair {
 		s.host, s.pair = f.client, f.pair
 		s.hostMark, s.pairMark = Mark{}, Mark{}
 	}
@@ -113,10 +128,10 @@ func (t *Table) bind(f *Flow, now int64) {
 
 func (t *Table) pair(f *Flow) *pairNode {
 	k := pairKey{f.ClientAddr, f.ServerAddr, f.key.domain}
-	if n := t.pairs.get(k); n != nil {
+	if n := t.pairs.Get(&k); n != nil {
 		return n
 	}
-	n, evicted := t.pairs.add(k)
+	n, evicted := t.pairs.Add(&k)
 	t.stats.Pairs++
 	if evicted {
 		t.stats.PairsEvicted++
@@ -126,10 +141,10 @@ func (t *Table) pair(f *Flow) *pairNode {
 
 func (t *Table) service(f *Flow) *serviceNode {
 	k := serviceKey{pairKey{f.ClientAddr, f.ServerAddr, f.key.domain}, f.ServerPort, f.key.proto}
-	if n := t.services.get(k); n != nil {
+	if n := t.services.Get(&k); n != nil {
 		return n
 	}
-	n, evicted := t.services.add(k)
+	n, evicted := t.services.Add(&k)
 	if evicted {
 		t.stats.ServicesEvicted++
 	}
@@ -138,18 +153,18 @@ func (t *Table) service(f *Flow) *serviceNode {
 
 // record counts a clean packet of f for its hosts and their pair.
 func (f *Flow) record(p *packet.Packet, fromClient, isNew bool) {
-	src, dst := f.client.val, f.server.val
+	src, dst := f.client.Val, f.server.Val
 	if !fromClient {
 		src, dst = dst, src
 	}
-	pair := f.pair.val
+	pair := f.pair.Val
 	src.Packets++
 	bytes := p.PayloadLength
 	count(&src.Tally, &dst.Tally, &pair.Tally, fromClient, PacketsOut, PacketsIn, 1)
 	count(&src.Tally, &dst.Tally, &pair.Tally, fromClient, BytesOut, BytesIn, bytes)
 	if isNew {
-		f.client.val.add(FlowsOut, 1)
-		f.server.val.add(FlowsIn, 1)
+		f.client.Val.add(FlowsOut, 1)
+		f.server.Val.add(FlowsIn, 1)
 		pair.add(FlowsOut, 1)
 	}
 	if fromClient {
@@ -174,10 +189,10 @@ func count(src, dst, pair *Tally, fromClient bool, out, in Counter, n uint32) {
 
 // touchAll counts what the client of f talks to, once per window.
 func (p *Pair) touchAll(f *Flow) {
-	f.client.val.touch(Peers, &p.clientMark)
-	f.server.val.touch(Clients, &p.serverMark)
-	f.client.val.touch(Services, &f.service.val.hostMark)
-	p.touch(Services, &f.service.val.pairMark)
+	f.client.Val.touch(Peers, &p.clientMark)
+	f.server.Val.touch(Clients, &p.serverMark)
+	f.client.Val.touch(Services, &f.service.Val.hostMark)
+	p.touch(Services, &f.service.Val.pairMark)
 }
 
 // sent follows the client's bursts.

@@ -49,7 +49,7 @@ type Flow struct {
 }
 
 // Pair returns what the client of the flow lately did with its server.
-func (f *Flow) Pair() *Pair { return f.pair.val }
+func (f *Flow) Pair() *Pair { return f.pair.Val }
 
 // Payloads returns how many packets carried payload, both directions.
 func (f *Flow) Payloads() uint32 { return f.Client.Payloads + f.Server.Payloads }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 
+	"ampulla/annotator/lru"
 	"ampulla/annotator/packet"
 )
 
@@ -12,11 +13,11 @@ import (
 // or jump: ages are never negative, and nothing breaks.
 type Table struct {
 	config    Config
-	flows     *lru[flowKey, Flow]
-	hosts     *lru[hostKey, Host]
-	pairs     *lru[pairKey, Pair]
-	services  *lru[serviceKey, service]
-	fragments *lru[fragmentKey, fragment]
+	flows     *lru.Map[flowKey, Flow]
+	hosts     *lru.Map[hostKey, Host]
+	pairs     *lru.Map[pairKey, Pair]
+	services  *lru.Map[serviceKey, service]
+	fragments *lru.Map[fragmentKey, fragment]
 	copies    copies
 	stats     Stats
 }
@@ -30,6 +31,11 @@ type flowKey struct {
 	proto             uint8
 }
 
+func (k flowKey) hash() lru.Hash {
+	return lru.Seed.Addr((*[16]byte)(&k.low)).Addr((*[16]byte)(&k.high)).
+		Word(uint64(k.domain)<<32 | uint64(k.lowPort)<<16 | uint64(k.highPort)).Word(uint64(k.proto))
+}
+
 // fragmentKey names a fragmented datagram (RFC 791 section 3.2, RFC 8200
 // section 4.5).
 type fragmentKey struct {
@@ -37,6 +43,10 @@ type fragmentKey struct {
 	domain   uint32
 	id       uint32
 	proto    uint8
+}
+
+func (k fragmentKey) hash() lru.Hash {
+	return lru.Seed.Addr((*[16]byte)(&k.src)).Addr((*[16]byte)(&k.dst)).Word(uint64(k.domain)<<32 | uint64(k.id)).Word(uint64(k.proto))
 }
 
 // fragment is where the later fragments of a datagram go.
@@ -49,11 +59,11 @@ type fragment struct {
 func NewTable(c Config) *Table {
 	return &Table{
 		config:    c,
-		flows:     newLRU[flowKey, Flow](c.MaxFlows),
-		hosts:     newLRU[hostKey, Host](max(c.MaxHosts, 2)), // both ends of a packet
-		pairs:     newLRU[pairKey, Pair](c.MaxPairs),
-		services:  newLRU[serviceKey, service](c.MaxServices),
-		fragments: newLRU[fragmentKey, fragment](c.MaxFragments),
+		flows:     lru.New[flowKey, Flow](c.MaxFlows, flowKey.hash),
+		hosts:     lru.New[hostKey, Host](max(c.MaxHosts, 2), hostKey.hash), // both ends of a packet
+		pairs:     lru.New[pairKey, Pair](c.MaxPairs, pairKey.hash),
+		services:  lru.New[serviceKey, service](c.MaxServices, serviceKey.hash),
+		fragments: lru.New[fragmentKey, fragment](c.MaxFragments, fragmentKey.hash),
 		copies:    newCopies(c),
 	}
 }
@@ -91,7 +101,7 @@ func (t *Table) Observe(p *packet.Packet, o *Observation) (f *Flow, src, dst *Ho
 	}
 	f.Last = p.Time
 
-	src, dst = f.client.val, f.server.val
+	src, dst = f.client.Val, f.server.Val
 	if !fromClient {
 		src, dst = dst, src
 	}
@@ -142,44 +152,44 @@ func (t *Table) ends(p *packet.Packet) ends {
 		return endsOf(p)
 	}
 	k := fragmentKey{p.Src, p.Dst, p.Domain, p.FragID, p.Proto}
-	n := t.fragments.get(k)
+	n := t.fragments.Get(&k)
 	if p.FragOffset == 0 {
 		if n == nil {
-			n, _ = t.fragments.add(k)
+			n, _ = t.fragments.Add(&k)
 		}
-		*n.val = fragment{ends: endsOf(p), time: p.Time}
-		t.fragments.touch(n)
-		return n.val.ends
+		*n.Val = fragment{ends: endsOf(p), time: p.Time}
+		t.fragments.Touch(n)
+		return n.Val.ends
 	}
-	if n == nil || p.Time-n.val.time > int64(t.config.FragmentLife) {
+	if n == nil || p.Time-n.Val.time > int64(t.config.FragmentLife) {
 		t.stats.LostFragments++
 		return ends{}
 	}
 	t.stats.Fragments++
-	return n.val.ends
+	return n.Val.ends
 }
 
 // flow returns the flow of p, a new one if need be.
 func (t *Table) flow(p *packet.Packet, e ends) (f *Flow, fromClient, isNew bool) {
 	k, srcIsLow := keyOf(p, e)
 	t.expire(p.Time)
-	if n := t.flows.get(k); n != nil {
-		f, fromClient = n.val, n.val.lowIsClient == srcIsLow
+	if n := t.flows.Get(&k); n != nil {
+		f, fromClient = n.Val, n.Val.lowIsClient == srcIsLow
 		idle := p.Time - f.Last
 		if idle <= int64(t.config.Idle) && !f.renewed(p, fromClient) {
-			t.flows.touch(n)
+			t.flows.Touch(n)
 			return f, fromClient, false
 		}
 		if idle > int64(t.config.Idle) {
 			t.stats.FlowsExpired++
 		}
-		t.flows.remove(n)
+		t.flows.Remove(n)
 	}
-	n, evicted := t.flows.add(k)
+	n, evicted := t.flows.Add(&k)
 	if evicted {
 		t.stats.FlowsEvicted++
 	}
-	f = n.val
+	f = n.Val
 	fromClient = t.open(f, k, p, e, srcIsLow)
 	return f, fromClient, true
 }
@@ -208,11 +218,11 @@ func (t *Table) open(f *Flow, k flowKey, p *packet.Packet, e ends, srcIsLow bool
 // expire lets flows go that have been idle for too long, a few at a time.
 func (t *Table) expire(now int64) {
 	for range 2 {
-		n := t.flows.oldest()
-		if n == nil || now-n.val.Last <= int64(t.config.Idle) {
+		n := t.flows.Oldest()
+		if n == nil || now-n.Val.Last <= int64(t.config.Idle) {
 			return
 		}
-		t.flows.remove(n)
+		t.flows.Remove(n)
 		t.stats.FlowsExpired++
 	}
 }

@@ -172,7 +172,7 @@ func (f *Flow) recordTCP(p *packet.Packet, src, dst *Host, fromClient bool) {
 	if p.Proto != packet.ProtoTCP || p.FragOffset != 0 {
 		return
 	}
-	pair := &f.pair.val.Tally
+	pair := &f.pair.Val.Tally
 	flags := p.TCPFlags
 	switch {
 	case flags&packet.RST != 0:
@@ -196,14 +196,14 @@ func (f *Flow) recordTCP(p *packet.Packet, src, dst *Host, fromClient bool) {
 
 // recordEnd counts how a TCP flow ended.
 func (f *Flow) recordEnd(flags uint16, fromClient bool) {
-	pair := &f.pair.val.Tally
+	pair := &f.pair.Val.Tally
 	switch {
 	case f.Established:
 		if f.Client.Bytes+f.Server.Bytes < BriefBytes {
-			count(&f.client.val.Tally, &f.server.val.Tally, pair, true, Brief, BriefIn, 1)
+			count(&f.client.Val.Tally, &f.server.Val.Tally, pair, true, Brief, BriefIn, 1)
 		}
 	case flags&packet.RST != 0 && !fromClient:
-		f.client.val.add(Failed, 1)
+		f.client.Val.add(Failed, 1)
 		pair.add(Failed, 1)
 	}
 }

@@ -1,0 +1,177 @@
+// Package lru holds maps of bounded size that know which entry was used longest
+// ago, for the tables of flows and detectors, which ask them several times a
+// packet.
+//
+// It is not hashicorp/golang-lru, for three reasons that all show in the time a
+// packet takes: entries are intrusive, so that whoever holds one can mark it as
+// used without looking it up again; keys bring their own hash, which is a few
+// multiplications instead of a walk through their fields; and what an entry
+// held is used again.
+package lru
+
+// Map is a bounded map. It is not safe for concurrent use.
+type Map[K comparable, V any] struct {
+	hash  func(K) Hash
+	max   int
+	n     int
+	slots []slot[K, V] // open addressing with linear probing, at most half full
+	root  Entry[K, V]  // ring; next is the newest, prev the oldest
+	spare []*V         // that entries held
+}
+
+// slot is empty without an entry.
+type slot[K comparable, V any] struct {
+	hash  Hash
+	entry *Entry[K, V]
+}
+
+// Entry is an entry of a Map. It is apart from its value, so that those who
+// still hold one that is gone do not keep the value in memory.
+type Entry[K comparable, V any] struct {
+	// Val is nil if the entry is gone. It is valid until then.
+	Val *V
+
+	prev, next *Entry[K, V]
+	key        K
+	hash       Hash
+}
+
+const (
+	leastSlots = 8
+	// mostSpare bounds how many values are kept to be used again.
+	mostSpare = 64
+)
+
+// New returns an empty map for at most limit entries, or one if that is less.
+// hash must be the same for equal keys, and is best made with [Seed].
+func New[K comparable, V any](limit int, hash func(K) Hash) *Map[K, V] {
+	m := &Map[K, V]{hash: hash, max: max(limit, 1), slots: make([]slot[K, V], leastSlots)}
+	m.root.next, m.root.prev = &m.root, &m.root
+	return m
+}
+
+// Gone tells that there is no entry, or no longer.
+func (e *Entry[K, V]) Gone() bool { return e == nil || e.Val == nil }
+
+// Len returns the number of entries.
+func (m *Map[K, V]) Len() int { return m.n }
+
+// Get returns the entry of k, or nil. It does not mark it as used.
+func (m *Map[K, V]) Get(k *K) *Entry[K, V] {
+	h := m.hash(*k)
+	for i := m.home(h); ; i = m.after(i) {
+		s := &m.slots[i]
+		if s.entry == nil {
+			return nil
+		}
+		if s.hash == h && s.entry.key == *k {
+			return s.entry
+		}
+	}
+}
+
+// Touch marks e as used last, unless it is gone.
+func (m *Map[K, V]) Touch(e *Entry[K, V]) {
+	if e.Gone() || m.root.next == e {
+		return
+	}
+	e.prev.next, e.next.prev = e.next, e.prev
+	m.pushFront(e)
+}
+
+// Add puts a zero value in under k, which must not be there yet, and tells
+// whether the oldest entry had to go.
+func (m *Map[K, V]) Add(k *K) (e *Entry[K, V], evicted bool) {
+	if m.n >= m.max {
+		m.Remove(m.root.prev)
+		evicted = true
+	}
+	if 2*(m.n+1) > len(m.slots) {
+		m.grow()
+	}
+	e = &Entry[K, V]{key: *k, hash: m.hash(*k), Val: m.value()}
+	m.insert(slot[K, V]{e.hash, e})
+	m.n++
+	m.pushFront(e)
+	return e, evicted
+}
+
+// Remove takes e out, which must not be gone.
+func (m *Map[K, V]) Remove(e *Entry[K, V]) {
+	e.prev.next, e.next.prev = e.next, e.prev
+	m.clear(m.find(e))
+	m.n--
+	if len(m.spare) < mostSpare {
+		m.spare = append(m.spare, e.Val)
+	}
+	e.prev, e.next, e.Val = nil, nil, nil
+}
+
+// Oldest returns the entry used longest ago, or nil.
+func (m *Map[K, V]) Oldest() *Entry[K, V] {
+	if m.n == 0 {
+		return nil
+	}
+	return m.root.prev
+}
+
+func (m *Map[K, V]) pushFront(e *Entry[K, V]) {
+	e.prev, e.next = &m.root, m.root.next
+	e.prev.next, e.next.prev = e, e
+}
+
+// value returns a zero value.
+func (m *Map[K, V]) value() *V {
+	last := len(m.spare) - 1
+	if last < 0 {
+		return new(V)
+	}
+	v := m.spare[last]
+	m.spare = m.spare[:last]
+	var zero V
+	*v = zero
+	return v
+}
+
+// home is where the search for a hash begins.
+func (m *Map[K, V]) home(h Hash) int { return int(h) & (len(m.slots) - 1) }
+
+func (m *Map[K, V]) after(i int) int { return (i + 1) & (len(m.slots) - 1) }
+
+func (m *Map[K, V]) find(e *Entry[K, V]) int {
+	i := m.home(e.hash)
+	for m.slots[i].entry != e {
+		i = m.after(i)
+	}
+	return i
+}
+
+func (m *Map[K, V]) insert(s slot[K, V]) {
+	i := m.home(s.hash)
+	for m.slots[i].entry != nil {
+		i = m.after(i)
+	}
+	m.slots[i] = s
+}
+
+// clear empties slot i and moves those back that could not have it before.
+func (m *Map[K, V]) clear(i int) {
+	for j := m.after(i); m.slots[j].entry != nil; j = m.after(j) {
+		// The entry at j may move to i unless its home lies behind i.
+		if home := m.home(m.slots[j].hash); (j-home)&(len(m.slots)-1) >= (j-i)&(len(m.slots)-1) {
+			m.slots[i] = m.slots[j]
+			i = j
+		}
+	}
+	m.slots[i] = slot[K, V]{}
+}
+
+func (m *Map[K, V]) grow() {
+	old := m.slots
+	m.slots = make([]slot[K, V], 2*len(old))
+	for _, s := range old {
+		if s.entry != nil {
+			m.insert(s)
+		}
+	}
+}
