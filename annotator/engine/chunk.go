@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -25,12 +26,18 @@ type chunk struct {
 	openings []feature.Opening
 	classes  []score.Class // of the openings
 
-	anomalyRow  []int32 // of a packet: its row in anomalyRows, -1 for none
+	anomalyRow  []int32 // of a packet: its row in anomalyRows, or one of the two below
 	anomalyRows []float32
-	anomalies   []float32 // of the rows
+	opinions    []flow.Opinion // on the rows
 
 	err error // of the models
 }
+
+// Packets without a row of their own.
+const (
+	noOpinion   = -1 // too little is known
+	sameOpinion = -2 // nothing new, see feature.AnomalyDue
+)
 
 // worker is what scoring needs beside a chunk.
 type worker struct {
@@ -38,6 +45,7 @@ type worker struct {
 	unknown []int // openings that the memo does not know,
 	rows    []float32
 	classes []score.Class // and what becomes of them
+	scores  []float32
 }
 
 // decode is the first stage.
@@ -57,7 +65,8 @@ func (e *Engine) observe(c *chunk) {
 	for i := range c.packets {
 		o := &c.observations[i]
 		f, src, dst := e.table.Observe(&c.packets[i], o)
-		c.opening[i], c.anomalyRow[i] = -1, -1
+		e.observed++
+		c.opening[i], c.anomalyRow[i] = -1, noOpinion
 		if f == nil {
 			continue
 		}
@@ -65,11 +74,21 @@ func (e *Engine) observe(c *chunk) {
 			c.opening[i] = int32(len(c.openings))
 			c.openings = append(c.openings, feature.OpeningOf(f))
 		}
-		if o.HostPackets >= e.cfg.Learning {
-			c.anomalyRow[i] = int32(len(c.anomalyRows) / feature.AnomalyWidth)
-			c.anomalyRows = grow(c.anomalyRows, feature.AnomalyWidth)
-			feature.Anomaly(o, f, src, dst, c.anomalyRows[len(c.anomalyRows)-feature.AnomalyWidth:])
+		if o.HostPackets < e.cfg.Learning {
+			continue
 		}
+		if e.observed == e.cfg.Explain {
+			row := make([]float32, feature.AnomalyWidth)
+			feature.Anomaly(o, f, src, dst, row)
+			e.explanation = feature.Values(row, e.normal)
+		}
+		if !feature.AnomalyDue(o, f, src, dst) {
+			c.anomalyRow[i] = sameOpinion
+			continue
+		}
+		c.anomalyRow[i] = int32(len(c.anomalyRows) / feature.AnomalyWidth)
+		c.anomalyRows = grow(c.anomalyRows, feature.AnomalyWidth)
+		feature.Anomaly(o, f, src, dst, c.anomalyRows[len(c.anomalyRows)-feature.AnomalyWidth:])
 	}
 }
 
@@ -77,9 +96,25 @@ func (e *Engine) observe(c *chunk) {
 func (e *Engine) score(c *chunk, w *worker) {
 	c.err = e.classify(c, w)
 	if c.err == nil {
-		c.anomalies = grow(c.anomalies[:0], len(c.anomalyRows)/feature.AnomalyWidth)
-		c.err = inBatches(e.cfg.Batch, c.anomalyRows, feature.AnomalyWidth, c.anomalies, e.scorer.Anomaly)
+		c.err = e.opine(c, w)
 	}
+}
+
+// opine asks the anomaly model about the rows.
+func (e *Engine) opine(c *chunk, w *worker) error {
+	n := len(c.anomalyRows) / feature.AnomalyWidth
+	w.scores, c.opinions = grow(w.scores[:0], n), grow(c.opinions[:0], n)
+	if err := inBatches(e.cfg.Batch, c.anomalyRows, feature.AnomalyWidth, w.scores, e.scorer.Anomaly); err != nil {
+		return err
+	}
+	for i, score := range w.scores {
+		c.opinions[i] = flow.Opinion{Score: score}
+		if round3(float64(score)) >= verdict.SuspiciousScore {
+			row := c.anomalyRows[i*feature.AnomalyWidth : (i+1)*feature.AnomalyWidth]
+			c.opinions[i].Reason = cmp.Or(feature.Explain(row, e.normal), combination)
+		}
+	}
+	return nil
 }
 
 // classify has the openings classified that the memo does not know.
@@ -144,27 +179,27 @@ func (e *Engine) judge(c *chunk, out []verdict.Verdict) []verdict.Verdict {
 		})
 		v := &out[len(out)-1]
 		v.Class, v.Confidence = class(o)
-		model := c.opinion(i)
-		e.grade(v, o, model)
-		if e.frames == e.cfg.Explain {
-			e.explanation = feature.Values(model.row, e.normal)
-		}
+		e.grade(v, o, c.opinion(i))
 	}
 	return out
 }
 
-// opinion is what the anomaly model says of a packet.
-type opinion struct {
-	score float64
-	row   []float32 // that it was made of; nil if too little is known
-}
-
-func (c *chunk) opinion(i int) opinion {
-	row := int(c.anomalyRow[i])
-	if row < 0 {
-		return opinion{score: learningScore}
+// opinion returns what the anomaly model says of a packet, now or lately; nil
+// if too little is known.
+func (c *chunk) opinion(i int) *flow.Opinion {
+	row := c.anomalyRow[i]
+	if row == noOpinion {
+		return nil
 	}
-	return opinion{float64(c.anomalies[row]), c.anomalyRows[row*feature.AnomalyWidth : (row+1)*feature.AnomalyWidth]}
+	o := &c.observations[i]
+	latest := &o.Memo.Opinions[0]
+	if !o.FromClient {
+		latest = &o.Memo.Opinions[1]
+	}
+	if row >= 0 {
+		*latest = c.opinions[row]
+	}
+	return latest
 }
 
 // grow lengthens s by n elements, whose content is undefined.

@@ -12,8 +12,10 @@
 //  4. judge (in order): detectors see the observations, and everything known of
 //     a packet becomes one Verdict, which names the incident it is part of.
 //
-// Stage 3 gets the beginnings of conversations and computes the rows of the
-// classifier itself, as far as it does not remember the answer.
+// Models are what takes longest, so they are asked as little as possible: the
+// classifier at a few packets of a flow, and not about beginnings that it has
+// just seen, which stage 3 remembers; the anomaly model when something has
+// changed enough to matter, see feature.AnomalyDue.
 //
 // [Engine.Process] takes frames through them one stage after the other;
 // [Engine.Stream] has each stage work on frames of its own at the same time.
@@ -24,7 +26,6 @@
 package engine
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -92,7 +93,8 @@ type Engine struct {
 	decoder   packet.Decoder
 
 	memo        memo
-	frames      uint64 // judged so far
+	observed    uint64 // frames so far, as are
+	frames      uint64 // judged
 	alone       *alone // of Process; nil before the first call
 	explanation []feature.Value
 }
@@ -174,7 +176,7 @@ func (e *Engine) Explanation() []feature.Value { return e.explanation }
 // grade fills in score, level, type, reason and incident. The score is the
 // highest that anyone gives. A detector that found something names the type even
 // where the model scores higher: it can say what it is.
-func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model opinion) {
+func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opinion) {
 	best := detect.Finding{}
 	for _, d := range e.detectors {
 		if f := d.Observe(o); f.Score > best.Score {
@@ -182,19 +184,22 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model opinion) {
 		}
 	}
 	best = e.suspects.Observe(o, best)
-	v.Score = round3(max(best.Score, model.score))
+	score := learningScore
+	if model != nil {
+		score = float64(model.Score)
+	}
+	v.Score = round3(max(best.Score, score))
 	v.Level = verdict.LevelOf(v.Score)
 	switch {
 	case v.Level == verdict.Normal:
-		if model.row == nil && o.Flow != 0 {
+		if model == nil && o.Flow != 0 {
 			v.Level = verdict.Learning
 		}
 	case verdict.LevelOf(best.Score) == v.Level || best.Score > verdict.AnomalousScore:
 		v.Type, v.Reason = best.Type, best.Reason
 		e.incidents.Observe(v, best.Role, o)
 	default:
-		v.Type = verdict.Outlier
-		v.Reason = cmp.Or(feature.Explain(model.row, e.normal), combination)
+		v.Type, v.Reason = verdict.Outlier, model.Reason
 		e.incidents.Observe(v, detect.RoleHosts, o)
 	}
 }

@@ -10,9 +10,13 @@ import (
 	"ampulla/annotator/verdict"
 )
 
-// ahead is how many chunks may be on their way for each stage that is not
-// scoring; with fewer, stages wait for each other where one takes longer.
-const ahead = 4
+const (
+	// ahead is how many chunks may be on their way for the stages that are not
+	// scoring; with fewer, stages wait for each other where one takes longer.
+	ahead = 4
+	// unwritten is how many batches of verdicts may wait for emit.
+	unwritten = 2
+)
 
 // Stream judges batches of frames, all stages at the same time, in goroutines
 // that end before it returns. It takes the batches from next until that returns
@@ -22,7 +26,8 @@ const ahead = 4
 // ends it early; a next that waits is waited for.
 //
 // next and emit are called by one goroutine each, not by the same one; that of
-// emit is the caller's. At most Workers+4 batches are on their way at a time.
+// emit is the caller's. At most a few batches are on their way at a time, or,
+// if they are small, as many as have 256 frames for each of Workers+4.
 func (e *Engine) Stream(next func() ([]packet.Frame, error), emit func([]verdict.Verdict) error) error {
 	s := newStream(e)
 	var group sync.WaitGroup
@@ -37,32 +42,34 @@ func (e *Engine) Stream(next func() ([]packet.Frame, error), emit func([]verdict
 	return cmp.Or(err, s.judging, s.reading)
 }
 
-// stream is one call of Stream. Its channels have room for all chunks that
-// there are, so that only the first stage ever waits to pass one on: for a free
-// chunk. A stage that fails closes stop, which ends the first one; the others
-// end when the one before has.
+// stream is one call of Stream. The channels up to pending have room for all
+// chunks that there are, so that stages wait for a free chunk, or for emit, and
+// for nothing else. One that fails closes stop, which ends such a wait; the
+// stages behind end when the one before has.
 type stream struct {
 	*Engine
-	free                               chan *transit
-	decoded, observed, pending, judged chan *transit
-	stop                               chan struct{}
-	stopOnce                           sync.Once
-	reading, judging                   error
+	free                       chan *transit
+	decoded, observed, pending chan *transit
+	judged, spare              chan []verdict.Verdict
+	stop                       chan struct{}
+	stopOnce                   sync.Once
+	reading, judging           error
 }
 
 // transit is a chunk with what Stream needs beside.
 type transit struct {
 	chunk
-	scored   chan struct{}
-	verdicts []verdict.Verdict
+	last   bool          // of its batch
+	scored chan struct{} // gets one when it is
 }
 
 func newStream(e *Engine) *stream {
 	n := e.cfg.Workers + ahead
 	channel := func() chan *transit { return make(chan *transit, n) }
 	s := &stream{
-		Engine: e, free: channel(),
-		decoded: channel(), observed: channel(), pending: channel(), judged: channel(),
+		Engine: e,
+		free:   channel(), decoded: channel(), observed: channel(), pending: channel(),
+		judged: make(chan []verdict.Verdict, unwritten), spare: make(chan []verdict.Verdict, unwritten+2),
 		stop: make(chan struct{}),
 	}
 	for range n {
@@ -83,16 +90,10 @@ func (s *stream) stopped() bool {
 	}
 }
 
-// read takes batches and decodes them.
+// read takes batches, cuts them into chunks and decodes these.
 func (s *stream) read(next func() ([]packet.Frame, error)) {
 	defer close(s.decoded)
 	for {
-		var t *transit
-		select {
-		case t = <-s.free:
-		case <-s.stop:
-			return
-		}
 		frames, err := next()
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
@@ -100,8 +101,20 @@ func (s *stream) read(next func() ([]packet.Frame, error)) {
 			}
 			return
 		}
-		t.decode(&s.decoder, frames)
-		s.decoded <- t
+		for last := false; !last; {
+			var t *transit
+			select {
+			case t = <-s.free:
+			case <-s.stop:
+				return
+			}
+			n := min(len(frames), chunkLen)
+			last = n == len(frames)
+			t.last = last
+			t.decode(&s.decoder, frames[:n])
+			frames = frames[n:]
+			s.decoded <- t
+		}
 	}
 }
 
@@ -127,6 +140,7 @@ func (s *stream) score() {
 
 func (s *stream) judge() {
 	defer close(s.judged)
+	var batch []verdict.Verdict
 	for t := range s.pending {
 		<-t.scored
 		if s.stopped() {
@@ -137,20 +151,31 @@ func (s *stream) judge() {
 			s.end()
 			continue
 		}
-		t.verdicts = s.Engine.judge(&t.chunk, t.verdicts[:0])
-		s.judged <- t
+		batch = s.Engine.judge(&t.chunk, batch)
+		if t.last {
+			select {
+			case s.judged <- batch:
+			case <-s.stop:
+			}
+			select {
+			case batch = <-s.spare:
+			default:
+				batch = nil
+			}
+		}
+		s.free <- t
 	}
 }
 
 func (s *stream) emit(emit func([]verdict.Verdict) error) (err error) {
-	for t := range s.judged {
+	for batch := range s.judged {
 		if err != nil {
 			continue
 		}
-		if err = emit(t.verdicts); err != nil {
+		if err = emit(batch); err != nil {
 			s.end()
 		}
-		s.free <- t
+		s.spare <- batch[:0]
 	}
 	return err
 }

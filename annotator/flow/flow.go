@@ -78,4 +78,14 @@ type Memo struct {
 	Class      string  // empty before the first classification
 	Confidence float32 // 0 to 1
 	Incident   uint32  // number of the latest that it was part of; 0 if none
+
+	// Opinions are what the anomaly model said when it last looked at a packet
+	// of the client and of the server.
+	Opinions [2]Opinion
+}
+
+// Opinion is what the anomaly model says of a packet.
+type Opinion struct {
+	Score  float32 // 0 to 1
+	Reason string  // empty below verdict.SuspiciousScore
 }

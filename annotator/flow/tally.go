@@ -58,6 +58,10 @@ const BriefBytes = 8192
 // it says did happen within w. The phase starts with the first packet, so
 // counts do not depend on absolute time. Counts saturate at 2^32-1.
 type Tally struct {
+	// Version changes whenever counts change by more than the volume of
+	// packets and bytes: something else was counted, or a window moved on.
+	Version uint32
+
 	spans [windows]span
 }
 
@@ -88,6 +92,7 @@ func (t *Tally) advance(now int64) {
 			continue
 		}
 		s.rotate(now, d, half)
+		t.Version++
 	}
 }
 
@@ -109,6 +114,9 @@ func (s *span) rotate(now, d, half int64) {
 
 // add counts n of c. The windows must have been advanced.
 func (t *Tally) add(c Counter, n uint32) {
+	if c > BytesIn {
+		t.Version++
+	}
 	for w := range t.spans {
 		v := &t.spans[w].now[c]
 		*v = saturate(uint64(*v) + uint64(n))
@@ -127,6 +135,7 @@ func (t *Tally) touch(c Counter, m *Mark) {
 		}
 		s.now[c]++
 		m[w] = s.epoch
+		t.Version++
 	}
 }
 
