@@ -160,6 +160,10 @@ func investigate(t *testing.T, transport mcp.Transport, dir string) {
 	if err != nil || !strings.Contains(string(written), "AI: port scan") {
 		t.Errorf("%d bytes, %v", len(written), err)
 	}
+	report := a.call("web_report", map[string]any{"capture": id})
+	if text := report["markdown"].(string); !strings.Contains(text, "192.168.40.66") || report["total"].(float64) < 1000 {
+		t.Errorf("%v", report)
+	}
 	a.live()
 	a.refusals(id, dir)
 	a.others(id)

@@ -3,9 +3,12 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
@@ -87,7 +90,40 @@ func runMCP(c *cli.Context) error {
 	}
 	defer store.Close()
 	log := slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return mcp.Run(c.Context, mcp.New(mcp.Config{Store: store, Version: version, Log: log}))
+	return mcp.Run(c.Context, mcp.New(mcp.Config{Store: store, Version: version, Log: log, Report: reportByProgram}))
+}
+
+// maxReport bounds a report, in bytes; what is beyond is left out.
+const maxReport = 1 << 20
+
+// reportByProgram lets this program write the report of a capture, as somebody
+// at the command line would: what it takes in memory goes with it.
+func reportByProgram(ctx context.Context, path string) (string, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	command := exec.CommandContext(ctx, program, "report", "-o", "-", "--", path)
+	var out, complaints bytes.Buffer
+	command.Stdout, command.Stderr = &bounded{&out, maxReport}, &bounded{&complaints, 4096}
+	if err := command.Run(); err != nil {
+		return "", fmt.Errorf("report: %w: %s", err, complaints.String())
+	}
+	return out.String(), nil
+}
+
+// bounded keeps the first bytes of what is written.
+type bounded struct {
+	*bytes.Buffer
+	room int
+}
+
+// Write takes all and keeps what there is room for.
+func (b *bounded) Write(p []byte) (int, error) {
+	n := min(b.room, len(p))
+	b.room -= n
+	b.Buffer.Write(p[:n])
+	return len(p), nil
 }
 
 func changeAssistants(c *cli.Context, install bool) error {

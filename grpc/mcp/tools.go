@@ -36,6 +36,10 @@ func (s *server) addTools(m *mcp.Server) {
 		Description: "Conversations, the most anomalous first: endpoints, protocol, volume, time, score, display filter."}, s.listFlows)
 	mcp.AddTool(m, &mcp.Tool{Name: "explain_packet", Title: "Explain a packet", Annotations: readOnly,
 		Description: "Why one packet has its score: the verdict, its conversation and incident, and the values that the anomaly model saw, those farthest beyond the ordinary first."}, s.explainPacket)
+	if s.cfg.Report != nil {
+		mcp.AddTool(m, &mcp.Tool{Name: "web_report", Title: "Report, with the web", Annotations: readOnly,
+			Description: "A report for people, as Markdown: incidents and advice, and of web traffic the slow resources, errors and where a shop's visitors give up. Long ones come in parts. It takes as long as opening the capture."}, s.webReport)
+	}
 	mcp.AddTool(m, &mcp.Tool{Name: "annotate_capture", Title: "Write an annotated copy", Annotations: additive,
 		Description: "Write a copy of an opened capture with the verdicts as packet comments, which any Wireshark shows. The file must not exist yet, below an allowed folder, and be named .pcapng. Frames stay as they are."}, s.annotateCapture)
 	mcp.AddTool(m, &mcp.Tool{Name: "list_interfaces", Title: "List interfaces", Annotations: readOnly,
