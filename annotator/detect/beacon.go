@@ -167,6 +167,6 @@ func (d *beacon) judge(s *calls, key service, now int64) {
 func (s *calls) words(key service) string {
 	mean, jitter := s.intervals.spread()
 	size, _ := s.sizes.spread()
-	return fmt.Sprintf("%d connections to %s port %d, one every %.1f s (jitter %.0f%%), each sending about %.0f bytes",
+	return fmt.Sprintf("%d connections to %s port %d, one every %.1f s (jitter %.0f%%), each sending about %.0f bytes; people are not that regular",
 		s.regular+1, key.server, key.port, mean, 100*jitter, size)
 }

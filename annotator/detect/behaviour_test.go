@@ -24,7 +24,7 @@ func TestSlowDoS(t *testing.T) {
 	play(t, verdict.SlowDoS, func() Detector { return newSlowDoS(Default().SlowDoS) }, []scene{
 		{name: "at the threshold", flagged: 0, play: func(w *wire) { hold(w, 20) }},
 		{name: "beyond the threshold", flagged: 1 + 2*21, play: func(w *wire) { hold(w, 21) },
-			reason: "21 connections to 10.0.0.5 port 80 held open with 21 fragments of requests within 0.0 s, none of them finished"},
+			reason: "21 connections to 10.0.0.5 port 80 held open with 21 fragments of requests within 0.0 s, none of them finished; browsers send a request at once"},
 		{name: "requests that are answered", flagged: 0, play: func(w *wire) {
 			for i := range 100 {
 				client := at("10.0.0.9", 40000+i)
@@ -124,7 +124,7 @@ func TestBeacon(t *testing.T) {
 	play(t, verdict.Beacon, func() Detector { return newBeacon(Default().Beacon) }, []scene{
 		{name: "at the threshold", flagged: 0, play: func(w *wire) { call(w, "203.0.113.7:443", 11, 200, time.Minute, none) }},
 		{name: "beyond the threshold", flagged: 8, play: func(w *wire) { call(w, "203.0.113.7:443", 12, 200, time.Minute, none) },
-			reason: "12 connections to 203.0.113.7 port 443, one every 60.0 s (jitter 0%), each sending about 200 bytes"},
+			reason: "12 connections to 203.0.113.7 port 443, one every 60.0 s (jitter 0%), each sending about 200 bytes; people are not that regular"},
 		{name: "with some jitter", flagged: -1, play: func(w *wire) {
 			call(w, "203.0.113.7:443", 40, 200, time.Minute, func(i int) time.Duration { return time.Duration(mix(uint64(i))%10) * time.Second })
 		}},

@@ -181,8 +181,9 @@ func (d *flood) count(s *flooded, v vector, o *flow.Observation) {
 	b := &s.now[v]
 	b.packets++
 	b.bytes += uint64(p.Length)
-	// A stream is one conversation, unless nobody is there to take it.
-	if o.New || v == vectorUDP && s.refused != 0 && near(p.Time, s.refused, refusal) {
+	// A stream is one conversation. Where nobody takes it, it is a flood or a
+	// log for a server that is down, and those say less.
+	if o.New || b.packets%4 == 0 && v == vectorUDP && s.refused != 0 && near(p.Time, s.refused, refusal) {
 		b.flows++
 	}
 	if v == vectorAnswer && (p.PayloadLength >= amplified || p.FragOffset != 0) {

@@ -74,9 +74,9 @@ func TestFlood(t *testing.T) {
 			}
 		}},
 		{name: "a stream that nobody takes", flagged: -1, play: func(w *wire) {
-			for i := range 1000 {
+			for i := range 4000 {
 				w.udp("10.0.0.9:5004", "10.0.0.5:5004", "junk")
-				w.wait(time.Millisecond)
+				w.wait(500 * time.Microsecond)
 				if i%500 == 100 {
 					p := ip(packet.ProtoICMP, "10.0.0.5", "10.0.0.9", "")
 					p.ICMPType, p.ICMPCode = 3, 3

@@ -217,7 +217,7 @@ func (d *hostScan) finding(s *sweep, key sweepKey, now int64) Finding {
 		return Finding{}
 	}
 	if s.outdated(now) {
-		s.reason = fmt.Sprintf("%s %s hosts within %.1f s, %d of them answered",
+		s.reason = fmt.Sprintf("%s %s hosts within %.1f s, %d of them answered; hosts that people call mostly do",
 			key.verb(), s.hosts.size(), s.seconds(now), s.hosts.marked)
 	}
 	return Finding{s.score, verdict.HostScan, s.reason, RoleSweep}

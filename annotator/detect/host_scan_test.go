@@ -23,7 +23,7 @@ func TestHostScan(t *testing.T) {
 				w.tcp("10.0.9.9:40000", at(host(i), 445), packet.SYN, "")
 				w.wait(100 * time.Millisecond)
 			}
-		}, reason: "tried TCP port 445 of 31 hosts within 3.0 s, 0 of them answered"},
+		}, reason: "tried TCP port 445 of 31 hosts within 3.0 s, 0 of them answered; hosts that people call mostly do"},
 		{name: "slow", flagged: 10, play: func(w *wire) {
 			for i := range 70 {
 				w.tcp("10.0.9.9:40000", at(host(i), 445), packet.SYN, "")

@@ -86,7 +86,7 @@ func (d *icmpTunnel) Observe(o *flow.Observation) Finding {
 		return Finding{}
 	}
 	if s.outdated(p.Time) {
-		s.reason = fmt.Sprintf("%d echoes between %s and %s carried %d bytes in %d sizes and %s contents within %.1f s, and %d replies do not repeat a request, as they must",
+		s.reason = fmt.Sprintf("%d echoes between %s and %s carried %d bytes in %d sizes and %s contents (ping: one) within %.1f s, and %d replies do not repeat a request, as they must",
 			s.packets, p.Src, p.Dst, s.bytes, s.sizes.n, s.contents.size(), s.seconds(p.Time), s.mismatches)
 	}
 	return Finding{s.score, verdict.ICMPTunnel, s.reason, RoleClient}

@@ -307,6 +307,6 @@ func (d *portScan) reason(s *portPair, p *packet.Packet) string {
 		return fmt.Sprintf("packets of %d IP protocols to %s within %.1f s; hosts usually share fewer than %d",
 			n, p.Dst, s.seconds(p.Time), d.cfg.Protocols)
 	}
-	return fmt.Sprintf("%d probes (%s) to %s ports of %s within %.1f s, up to %d a second, %d refused, %d used",
+	return fmt.Sprintf("%d probes (%s) to %s ports of %s within %.1f s, up to %d a second, %d refused, %d used; clients use the few that they try",
 		s.probes, s.kinds, s.ports.size(), p.Dst, s.seconds(p.Time), s.peak, s.refused, s.ports.marked)
 }

@@ -45,7 +45,7 @@ func (d *portScan) shares(p *packet.Packet) Finding {
 		return Finding{}
 	}
 	if s.outdated(p.Time) {
-		s.reason = fmt.Sprintf("%s hosts together probed %s ports of %s within %.1f s, %d used",
+		s.reason = fmt.Sprintf("%s hosts together probed %s ports of %s within %.1f s, %d used; clients use the few that they try",
 			s.sources.size(), s.ports.size(), p.Dst, s.seconds(p.Time), s.ports.marked)
 	}
 	return Finding{s.score, verdict.PortScan, s.reason, RoleVictim}

@@ -22,7 +22,7 @@ func TestPortScan(t *testing.T) {
 	play(t, verdict.PortScan, func() Detector { return newPortScan(Default().PortScan) }, []scene{
 		{name: "at the threshold", flagged: 0, play: func(w *wire) { scan(w, 20, packet.SYN, time.Second) }},
 		{name: "beyond the threshold", flagged: 1, play: func(w *wire) { scan(w, 21, packet.SYN, time.Second) },
-			reason: "21 probes (SYN) to 21 ports of 10.0.0.5 within 20.0 s, up to 1 a second, 20 refused, 0 used"},
+			reason: "21 probes (SYN) to 21 ports of 10.0.0.5 within 20.0 s, up to 1 a second, 20 refused, 0 used; clients use the few that they try"},
 		{name: "fast", flagged: 80, play: func(w *wire) { scan(w, 100, packet.SYN, time.Millisecond) }},
 		{name: "one probe a minute", flagged: 5, play: func(w *wire) { scan(w, 25, packet.SYN, time.Minute) }},
 		{name: "one probe in ten minutes", flagged: 0, play: func(w *wire) { scan(w, 40, packet.SYN, 10*time.Minute) }},
@@ -138,7 +138,7 @@ func TestSharedScan(t *testing.T) {
 	}
 	play(t, verdict.PortScan, func() Detector { return newPortScan(Default().PortScan) }, []scene{
 		{name: "ten hosts, one target", flagged: 5, play: func(w *wire) { knock(w, 10, 45, false) },
-			reason: "10 hosts together probed 41 ports of 10.0.0.5 within 800.0 s, 0 used"},
+			reason: "10 hosts together probed 41 ports of 10.0.0.5 within 800.0 s, 0 used; clients use the few that they try"},
 		{name: "at the threshold", flagged: 0, play: func(w *wire) { knock(w, 10, 40, false) }},
 		{name: "a port for everyone, as in a flood", flagged: 0, play: func(w *wire) { knock(w, 45, 45, false) }},
 		{name: "a server of many services", flagged: 0, play: func(w *wire) { knock(w, 10, 100, true) }},

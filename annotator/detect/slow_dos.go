@@ -53,7 +53,7 @@ func (d *slowDoS) Observe(o *flow.Observation) Finding {
 		return Finding{}
 	}
 	if s.outdated(p.Time) {
-		s.reason = fmt.Sprintf("%s connections to %s port %d held open with %d fragments of requests within %.1f s, none of them finished",
+		s.reason = fmt.Sprintf("%s connections to %s port %d held open with %d fragments of requests within %.1f s, none of them finished; browsers send a request at once",
 			s.flows.size(), key.server, key.port, s.drips, s.seconds(p.Time))
 	}
 	return Finding{s.score, verdict.SlowDoS, s.reason, RoleVictim}

@@ -50,34 +50,57 @@ func Values(row []float32, normal []Quantiles) []Value {
 
 // Explain puts into words which value of an anomaly vector is the farthest
 // beyond what benign packets have, e.g. "412 distinct destination ports of this
-// host within 10 s (99.9 % of benign packets: at most 14)". Of values equally
-// far the first is taken. It returns "" if all values that can be put into
-// words are within the 99th percentile, or if normal has not one entry a value.
+// host within 10 s (99.9 % of benign packets: at most 14)". Where none is beyond
+// the 99th percentile it is their combination that is rare, and Explain names the
+// two that come nearest to it. Of values equally far the first is taken. It
+// returns "" if normal has not one entry a value, or none is above the median.
 func Explain(row []float32, normal []Quantiles) string {
 	if len(row) != AnomalyWidth || len(normal) != AnomalyWidth {
 		return ""
 	}
-	best, most := -1, 0.0
+	first, second := farthest(row, normal)
+	switch {
+	case first < 0:
+		return ""
+	case excess(float64(row[first]), normal[first]) > 0:
+		return inWords(first, row, normal)
+	case second < 0:
+		return "rare together with the rest: " + inWords(first, row, normal)
+	}
+	return "rare together: " + inWords(first, row, normal) + ", and " + inWords(second, row, normal)
+}
+
+// farthest returns which two values above the median are the farthest beyond, or
+// the nearest to, the 99th percentile, of those that can be put into words; -1
+// if there are not as many.
+func farthest(row []float32, normal []Quantiles) (first, second int) {
+	first, second = -1, -1
+	most, next := math.Inf(-1), math.Inf(-1)
 	for i := range anomaly {
-		if anomaly[i].Phrase == "" {
+		if anomaly[i].Phrase == "" || float64(row[i]) <= normal[i].P50 {
 			continue
 		}
-		if d := excess(float64(row[i]), normal[i]); d > most {
-			best, most = i, d
+		switch d := excess(float64(row[i]), normal[i]); {
+		case d > most:
+			first, second, most, next = i, first, d, most
+		case d > next:
+			second, next = i, d
 		}
 	}
-	if best < 0 {
-		return ""
-	}
-	f := &anomaly[best].Feature
+	return first, second
+}
+
+// inWords puts one value into words, beside what is normal.
+func inWords(i int, row []float32, normal []Quantiles) string {
+	f := &anomaly[i].Feature
 	if !strings.Contains(f.Phrase, "%s") {
 		return f.Phrase
 	}
-	limit, share := normal[best].P999, "99.9"
-	if float64(row[best]) <= limit {
-		limit, share = normal[best].P99, "99"
+	limit, share := normal[i].P999, "99.9"
+	if float64(row[i]) <= limit {
+		limit, share = normal[i].P99, "99"
 	}
-	return fmt.Sprintf(f.Phrase, f.words(float64(row[best]))) +
+	return fmt.Sprintf(f.Phrase, f.words(float64(row[i]))) +
 		fmt.Sprintf(" (%s %% of benign packets: at most %s)", share, f.words(limit))
 }
 

@@ -342,7 +342,12 @@ func TestExplain(t *testing.T) {
 		{"between the quantiles", row(map[string]float64{"pair_burst_gap": 7.5}), normal,
 			"bursts every 7.5 s (99 % of benign packets: at most 5)"},
 		{"a flag", row(map[string]float64{"odd_flags": 1e6}), normal, "TCP flags that no connection has"},
-		{"all ordinary", row(map[string]float64{"src_services_10s": 3}), normal, ""},
+		{"a combination", row(map[string]float64{"src_services_10s": 3, "pair_burst_gap": 4.5, "src_packets_10s": 2}), normal,
+			"rare together: bursts every 4.5 s (99 % of benign packets: at most 5), and " +
+				"3 distinct destination ports of this host within 10 s (99 % of benign packets: at most 5)"},
+		{"with what has no words", row(map[string]float64{"src_services_10s": 3}), normal,
+			"rare together with the rest: 3 distinct destination ports of this host within 10 s (99 % of benign packets: at most 5)"},
+		{"all ordinary", row(map[string]float64{"src_services_10s": 0.5}), normal, ""},
 		{"no words for it", row(map[string]float64{"tcp": 1e6}), normal, ""},
 		{"another model's quantiles", row(map[string]float64{"src_services_10s": 412}), normal[1:], ""},
 	}

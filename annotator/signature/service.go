@@ -40,12 +40,20 @@ var service = []Signature{
 		}
 		return false
 	}},
-	{Class: "collectd", Doc: "host part, ended by a zero (collectd binary protocol)", proto: udp, match: func(m Message) bool {
-		if part := m.be16(0); part == 0x200 || part == 0x210 { // signed, encrypted
-			return m.Length > 100 && (m.be16(2) == m.Length || m.be16(2) == 41) || m.be16(2) == 36+m.be16(4)
-		}
-		return m.be16(0) == 0 && m.be16(2) > 5 && m.be16(2) < 200 && (m.be16(2) >= len(m.Data) || m.at(m.be16(2)-1) == 0 && m.at(m.be16(2)) == 0) && m.at(4) > ' '
-	}},
+	{Class: "collectd", Doc: "host part: printable, and ended by a zero (collectd binary protocol)", proto: udp, match: collectd},
+}
+
+func collectd(m Message) bool {
+	part, length := m.be16(0), m.be16(2)
+	switch part {
+	case 0x200, 0x210: // signed, encrypted
+		return m.Length > 100 && (length == m.Length || length == 41) || length == 36+m.be16(4)
+	case 0:
+		name := m.Data[min(4, len(m.Data)):min(max(length-1, 4), len(m.Data))]
+		ended := length >= len(m.Data) || m.at(length-1) == 0 && m.at(length) == 0
+		return length > 5 && length < 200 && ended && Message{Data: name}.text(len(name))
+	}
+	return false
 }
 
 func ntp(m Message) bool {

@@ -96,6 +96,8 @@ func TestBinary(t *testing.T) {
 		{"SMB 2 negotiate", tcp, "00000044 fe534d42" + zeros(64), []string{"smb2"}},
 		{"VXLAN", udp, "08000000 00002a00 ffffffffffff 020000000001 0806" + zeros(28), []string{"vxlan"}},
 		{"RTP", udp, "80 00 0001 00000001 deadbeef" + strings.Repeat("ff", 20), []string{"rtp"}},
+		{"collectd", udp, "0000 000a 6c6f672d3100 0001 000c 00000000", []string{"collectd"}},
+		{"a message behind its length", udp, "00000020 8b6c6fff2d31" + zeros(26), nil},
 		{"nothing", udp, "", nil},
 	} {
 		if got := classes(message(t, tt.proto, tt.wire)); !slices.Equal(got, tt.want) {

@@ -94,8 +94,42 @@ def found(verdicts):
 
 
 def areas(verdicts):
-    return table(["AUC of attack captures against", "origin", "captures", "mean"],
-                 [[m["against"], m["origin"], m["captures"], f"{m['auc']:.3f}"] for m in verdicts["mean_auc"]])
+    rows = [[m["against"], {"every": "both"}.get(m["origin"], m["origin"]), m["captures"], f"{m['auc']:.3f}"]
+            for m in verdicts["mean_auc"]]
+    return table(["AUC of attack captures against", "origin", "captures", "mean"], rows)
+
+
+def held_out(*verdicts):
+    """What becomes of the verdicts with models that have not seen the source."""
+    columns = [[f"{m['auc']:.3f}" for m in v["mean_auc"]] + counts(v) for v in verdicts]
+    names = [f"mean AUC against {m['against']}, {m['origin']}".replace(", every", ", both") for m in verdicts[0]["mean_auc"]]
+    names += ["attack captures found"]
+    for origin in "laboratory", "public":
+        names += [f"benign packets above 0.8, {origin}", f"benign captures with alarms, {origin}"]
+    return table(["", "these models", "models that saw nothing of the source"], zip(names, *columns))
+
+
+def counts(verdicts):
+    captures = attack_captures(verdicts)
+    cells = [f"{sum(c['right_type'] for c in captures)} of {len(captures)}"]
+    for part in laboratory_and_public(verdicts):
+        frames, alarms, count, alarmed = (sum(b[k] for b in part) for k in ("frames", "alarms", "captures", "alarmed"))
+        cells += [percent(alarms / frames, 3), f"{alarmed} of {count}"]
+    return cells
+
+
+def laboratory_and_public(verdicts):
+    folders = [b for b in verdicts["benign"] if b["folder"] != "all"]
+    made = [b["folder"] in anomaly.LABORATORY for b in folders]
+    return [[b for b, m in zip(folders, made) if m], [b for b, m in zip(folders, made) if not m]]
+
+
+def attack_captures(verdicts):
+    return [c for c in verdicts["captures"] if c["attack_frames"] > 0]
+
+
+def all_benign(verdicts):
+    return next(b for b in verdicts["benign"] if b["folder"] == "all")
 
 
 def quiet(verdicts):
@@ -118,13 +152,13 @@ def beaten(verdicts):
 
 
 def summary(verdicts):
-    captures = [c for c in verdicts["captures"] if c["attack_frames"] > 0]
-    total = next(b for b in verdicts["benign"] if b["folder"] == "all")
-    return (f"{sum(c['recall'] > 0 for c in captures)} of {len(captures)} attack captures are flagged; "
+    captures, total = attack_captures(verdicts), all_benign(verdicts)
+    return (f"{sum(c['recall'] > 0 for c in captures)} of {len(captures)} attack captures are flagged, "
+            f"{sum(c['right_type'] for c in captures)} with the right type in all their attacks; "
             f"{percent(total['share'], 3)} of the benign packets are above 0.8, in {total['alarmed']} of {total['captures']} captures.")
 
 
-def text(manifest, report, verdicts):
+def text(manifest, report, verdicts, held):
     c, a = report["classifier"], report["anomaly"]
     cm, am = manifest["classifier"], manifest["anomaly"]
     return f"""# Model card, version {manifest["version"]}
@@ -198,6 +232,11 @@ packet of it is above 0.8 with the right type, or, where it has no type of its o
 
 {areas(verdicts)}
 
+The model learns what is normal from the benign packets of these captures. Judged by models that saw nothing of the
+source of a capture (`ampulla eval --folds`), the same detectors beside them, the verdicts are:
+
+{held_out(verdicts, held)}
+
 {found(verdicts)}
 
 The seconds are the median, from the first packet of the attack in a capture to the first that is found; an attack that
@@ -224,10 +263,10 @@ def main():
     parser.add_argument("--models", required=True, help="folder of the models and their manifest, where the card goes")
     parser.add_argument("--report", required=True, help="what train.py reports")
     parser.add_argument("--verdicts", required=True, help="what ampulla eval --json writes")
+    parser.add_argument("--held-out", required=True, help="what it writes with --folds")
     args = parser.parse_args()
-    manifest, report, verdicts = (json.loads(Path(p).read_text())
-                                  for p in (Path(args.models, "manifest.json"), args.report, args.verdicts))
-    Path(args.models, "CARD.md").write_text(text(manifest, report, verdicts))
+    inputs = Path(args.models, "manifest.json"), args.report, args.verdicts, args.held_out
+    Path(args.models, "CARD.md").write_text(text(*(json.loads(Path(p).read_text()) for p in inputs)))
 
 
 if __name__ == "__main__":

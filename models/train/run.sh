@@ -24,5 +24,10 @@ fi
 
 # The card has the figures of whole verdicts, by the models just trained.
 (cd "$root" && go build -o "$work/ampulla" ./annotator)
-"$work/ampulla" eval --json "$work/verdicts.json" --captures "$data/anomaly/captures" --labels "$data/anomaly/labels" >"$work/verdicts.txt"
-"$work/venv/bin/python" "$here/card.py" --models "$root/models" --report "$work/report.json" --verdicts "$work/verdicts.json"
+measure() { # FILE [switch...]
+  "$work/ampulla" eval --json "$@" --captures "$data/anomaly/captures" --labels "$data/anomaly/labels" >"${1%.json}.txt"
+}
+measure "$work/verdicts.json"
+measure "$work/held-out.json" --folds "$work/folds"
+"$work/venv/bin/python" "$here/card.py" --models "$root/models" --report "$work/report.json" \
+  --verdicts "$work/verdicts.json" --held-out "$work/held-out.json"
