@@ -110,6 +110,10 @@ report-check: build ## open reports in Chromium, and visit the shop again (root;
 	AMPULLA_FULL=1 AMPULLA_AXE=$$axe/node_modules/axe-core/axe.min.js \
 		go test -count 1 -v -timeout 60m -run '^(TestReportInBrowser|TestShop)$$' ./annotator
 
+.PHONY: judge-http
+judge-http: build ## ask the service over HTTP as strangers and as many; see grpc/gateway/judge.sh
+	grpc/gateway/judge.sh
+
 .PHONY: models
 models: ## train the models again (Python, some minutes); see models/train
 	models/train/run.sh

@@ -59,6 +59,12 @@ func (s *Store) Upload(body io.Reader, options Options) (*Job, error) {
 	if s.Queued() >= s.cfg.MaxQueued {
 		return nil, status.Errorf(codes.ResourceExhausted, "%d jobs are waiting already", s.cfg.MaxQueued)
 	}
+	select {
+	case s.uploads <- struct{}{}:
+		defer func() { <-s.uploads }()
+	default:
+		return nil, status.Errorf(codes.ResourceExhausted, "%d uploads are under way already", s.cfg.MaxUploads)
+	}
 	file, err := s.spool(body)
 	if err != nil {
 		return nil, err

@@ -146,10 +146,23 @@ func (j *Job) expires() time.Time {
 	return j.state.Expires.AsTime()
 }
 
+// ended returns when the job has ended; zero if it has not.
 func (j *Job) ended() time.Time {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.state.GetEnded().AsTime()
+	if j.state.Ended == nil {
+		return time.Time{}
+	}
+	return j.state.Ended.AsTime()
+}
+
+// fileSize is the size of the annotated file, in bytes.
+func (j *Job) fileSize() int64 {
+	info, err := os.Stat(j.path())
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // path is where the annotated file is, or is going to be.

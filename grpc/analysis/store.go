@@ -4,7 +4,6 @@
 package analysis
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -38,6 +37,8 @@ type Config struct {
 	MaxQueued  int   // that wait for their turn
 	CacheSize  int64 // bytes of memory for the packets of all jobs
 	Keep       time.Duration
+	MaxKept    int // jobs that have ended; the oldest are forgotten
+	MaxUploads int // that arrive at once
 }
 
 // Default returns the limits that are used unless configured otherwise.
@@ -45,6 +46,7 @@ func Default() Config {
 	return Config{
 		Client: "analysis", Dir: os.TempDir(),
 		MaxUpload: 512 << 20, MaxCapture: 4 << 30, MaxJobs: 4, MaxQueued: 32, CacheSize: 256 << 20, Keep: time.Hour,
+		MaxKept: 100, MaxUploads: 16,
 	}
 }
 
@@ -55,6 +57,7 @@ type Store struct {
 	end     context.CancelFunc
 	running sync.WaitGroup
 	slots   chan struct{} // holds one for each job that runs
+	uploads chan struct{} // holds one for each upload that arrives
 	dir     *folder
 
 	mu     sync.Mutex
@@ -65,14 +68,14 @@ type Store struct {
 
 // New returns a Store, to be closed.
 func New(cfg Config) (*Store, error) {
-	if cfg.MaxJobs < 1 || cfg.MaxQueued < 0 || cfg.MaxUpload < 1 || cfg.MaxCapture < 1 || cfg.Keep <= 0 {
+	if cfg.MaxJobs < 1 || cfg.MaxQueued < 0 || cfg.MaxUpload < 1 || cfg.MaxCapture < 1 || cfg.Keep <= 0 || cfg.MaxKept < 1 || cfg.MaxUploads < 1 {
 		return nil, errors.New("analysis: limits must be positive")
 	}
 	dir, err := newFolder(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, dir: dir, slots: make(chan struct{}, cfg.MaxJobs)}
+	s := &Store{cfg: cfg, dir: dir, slots: make(chan struct{}, cfg.MaxJobs), uploads: make(chan struct{}, cfg.MaxUploads)}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.running.Go(s.expire)
 	return s, nil
@@ -131,8 +134,32 @@ func (s *Store) start(j *Job, run func(ctx context.Context) error) (*Job, error)
 			err = context.Cause(ctx)
 		}
 		j.end(err)
+		s.prune()
 	})
 	return j, nil
+}
+
+// diskFactor is how many captures of the largest size the files of all jobs may
+// take together.
+const diskFactor = 4
+
+// prune forgets the oldest jobs that have ended, when there are too many or their
+// files are too large together.
+func (s *Store) prune() {
+	var ended []*Job
+	var size int64
+	for _, j := range s.all() {
+		if !j.ended().IsZero() {
+			ended = append(ended, j)
+			size += j.fileSize()
+		}
+	}
+	slices.SortStableFunc(ended, func(a, b *Job) int { return a.ended().Compare(b.ended()) })
+	for len(ended) > 1 && (len(ended) > s.cfg.MaxKept || size > diskFactor*s.cfg.MaxCapture) {
+		size -= ended[0].fileSize()
+		s.forget(ended[0])
+		ended = ended[1:]
+	}
 }
 
 // inTurn runs work when there is room for it.
@@ -220,7 +247,7 @@ func (s *Store) reserve(n int64) bool {
 		}
 		var oldest *Job
 		for _, j := range s.jobs {
-			if j.evictable() && (oldest == nil || cmp.Compare(j.ended().UnixNano(), oldest.ended().UnixNano()) < 0) {
+			if j.evictable() && (oldest == nil || j.ended().Before(oldest.ended())) {
 				oldest = j
 			}
 		}

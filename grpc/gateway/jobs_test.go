@@ -150,6 +150,44 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
+// TestKept checks that only so many jobs are remembered, the latest, and that
+// only so many uploads arrive at once.
+func TestKept(t *testing.T) {
+	var dir string
+	r := start(t, func(_ *server.Config, c *analysis.Config) { c.MaxKept, c.MaxUploads, dir = 2, 1, c.Dir })
+	data := capture(t, "benign_dns.pcapng")
+	var last any
+	for range 4 {
+		_, job := r.do(t, http.MethodPost, "/v1/analyze?wait_seconds=60", "application/octet-stream", bytes.NewReader(data))
+		last = job["id"]
+	}
+	for {
+		jobs := r.get(t, "/v1/jobs")["jobs"].([]any)
+		files, _ := filepath.Glob(filepath.Join(dir, "*", "*"))
+		if len(jobs) == 2 && len(files) == 2 && jobs[0].(map[string]any)["id"] == last {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	arriving, send := io.Pipe()
+	first := make(chan int)
+	go func() {
+		status, _ := r.do(t, http.MethodPost, "/v1/analyze?wait_seconds=60", "application/octet-stream", arriving)
+		first <- status
+	}()
+	if _, err := send.Write(data[:100]); err != nil {
+		t.Fatal(err)
+	}
+	for status := 0; status != http.StatusTooManyRequests; {
+		status, _ = r.do(t, http.MethodPost, "/v1/analyze", "application/octet-stream", bytes.NewReader(data))
+	}
+	_, _ = send.Write(data[100:])
+	_ = send.Close()
+	if status := <-first; status != http.StatusOK {
+		t.Errorf("the first upload: %d", status)
+	}
+}
+
 // TestCacheSize checks that memory for packets is bounded: older jobs go without
 // theirs, a capture that is too large alone is known in part, and the rest of
 // what is known stays.
