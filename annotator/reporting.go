@@ -89,7 +89,8 @@ func (r *reporting) close() {
 func (r *reporting) read(ctx context.Context, input io.Reader, e *engine.Engine) (broken, err error) {
 	_, err = rewrite.Annotate(ctx, input, nil, rewrite.Config{
 		Engine: e, Threshold: r.threshold, OnBlock: r.block,
-		MaxFrames: r.settings.Limits.MaxPackets, MaxBytes: int(r.settings.Limits.PacketBuffer),
+		// Larger batches are no faster here, and a report should fit beside much else.
+		MaxFrames: min(r.settings.Limits.MaxPackets, rewrite.DefaultMaxFrames), MaxBytes: int(r.settings.Limits.PacketBuffer),
 	})
 	if pcapng.IsBroken(err) {
 		return err, nil

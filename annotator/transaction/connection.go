@@ -14,7 +14,9 @@ type connection struct {
 	Connection
 	oriented bool // Client and Server are known, not guessed
 	answered bool // SYN and ACK were seen, or anything else from the server
+	heard    bool // something of the server was captured
 	over     bool // one side has closed it
+	passed   bool // it was passed on before its end
 
 	tls  tlsState
 	turn turn
@@ -35,6 +37,7 @@ func (t *Tracker) tcp(r *row) {
 	c.End = r.time
 	c.Bytes += int64(r.payload)
 	fromClient := c.Client == endpoint(r.src, r.srcPort)
+	c.heard = c.heard || !fromClient
 	t.handshake(c, r, fromClient)
 	if r.payload > 0 && !r.has(colRetransmission) && !r.has(colKeepAlive) {
 		t.payload(c, r, fromClient)
@@ -102,10 +105,16 @@ func (t *Tracker) closing(c *connection, r *row, fromClient bool) {
 		outcome = Reset
 	}
 	t.endExchanges(c, outcome, r.time, r.frame)
+	if c.Failure != "" && c.Exchanges == 0 {
+		t.pass(c) // nothing more will come of it
+	}
 }
 
 // endExchanges ends what is not ended; outcome is that of unanswered ones.
 func (t *Tracker) endExchanges(c *connection, outcome Outcome, time int64, frame uint64) {
+	if !c.heard {
+		outcome = Unseen
+	}
 	for _, x := range c.pending {
 		t.endHTTP1(c, x, outcome, time, frame)
 	}
@@ -127,9 +136,17 @@ func (t *Tracker) end(c *connection) {
 	if c.Exchanges > 0 {
 		c.Turns = nil
 	}
-	if t.cfg.OnConnection != nil {
-		t.cfg.OnConnection(&c.Connection)
+	t.pass(c)
+}
+
+// pass passes a connection on, once.
+func (t *Tracker) pass(c *connection) {
+	if c.passed || t.cfg.OnConnection == nil {
+		return
 	}
+	c.passed = true
+	known := c.Connection
+	t.cfg.OnConnection(&known)
 }
 
 // turn follows the turns of a connection that cannot be read.

@@ -162,6 +162,15 @@ func TestTracker(t *testing.T) {
 			w.at(210, "server", 0, 300, status("200", `Content-Length: 10\r\n`))
 			w.at(300, "client", packet.RST, 0, nil)
 		}, []string{"GET http://shop.example/a 200 answered wait 10 took 10 frames [3 4]", closed}},
+		{"the server's side was not captured", func(w *wire) {
+			w.at(100, "client", packet.SYN, 0, nil)
+			w.at(200, "client", packet.PSH, 100, get("/a"))
+			w.at(300, "client", packet.PSH, 100, get("/b"))
+			w.at(9000, "client", packet.FIN, 0, nil)
+		}, []string{
+			"GET http://shop.example/a 0 unseen wait 8800 took 8800 frames [2 4]",
+			"GET http://shop.example/b 0 unseen wait 8700 took 8700 frames [3 4]", closed,
+		}},
 		{"the capture ends first", func(w *wire) {
 			w.open()
 			w.at(200, "client", packet.PSH, 100, get("/a"))

@@ -27,6 +27,7 @@ const (
 	Reset    Outcome = "reset"    // the server broke the connection or the stream off
 	Closed   Outcome = "closed"   // the server closed the connection without an answer
 	Unended  Outcome = "unended"  // nothing had come when the capture ended, or was forgotten
+	Unseen   Outcome = "unseen"   // nothing that the server sent was captured
 )
 
 // Header is a line of a header, its name in lower case.
@@ -95,6 +96,10 @@ func (x *Exchange) Origin() string {
 	}
 	return "http://" + x.Host
 }
+
+// Known tells whether the exchange came to an end that was captured, so that its
+// times mean something.
+func (x *Exchange) Known() bool { return x.Outcome != Unended && x.Outcome != Unseen }
 
 // Wait returns how long the answer took to begin, in nanoseconds; without an
 // answer how long it was waited for.

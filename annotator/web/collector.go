@@ -34,9 +34,7 @@ type Collector struct {
 	servers   map[netip.Addr]bool
 	called    *simplelru.LRU[netip.Addr, string] // how clients call an address
 	agents    agents
-	works     map[[2]netip.Addr]bool // who works for whom, see behind; at the end
-	failures  []failure              // a ring
-	next      int                    // in failures, once it is full
+	failures  *failures
 
 	funnel    funnel
 	totals    totals
@@ -61,7 +59,7 @@ func New(cfg Config) (*Collector, error) {
 	}
 	c := &Collector{cfg: cfg, patterns: p, servers: map[netip.Addr]bool{}}
 	c.called, _ = simplelru.NewLRU[netip.Addr, string](maxServers, nil)
-	c.works = map[[2]netip.Addr]bool{}
+	c.failures = newFailures(cfg.Failures)
 	c.agents.clients = map[netip.Addr]*agent{}
 	c.totals.versions = map[string]uint64{}
 	c.funnel.init()
@@ -89,10 +87,11 @@ func (c *Collector) Exchange(x *transaction.Exchange) {
 	}
 	c.agents.add(x)
 	r.add(x, &c.cfg)
-	if f, failed := c.failureOf(x); failed {
-		c.remember(f)
+	f := c.failureOf(x)
+	if f != nil {
+		c.failures.add(f)
 	}
-	c.visit(x, r)
+	c.visit(x, r, f)
 }
 
 // internal tells whether a client is a server itself, and no visitor. Where all
@@ -106,33 +105,24 @@ func (c *Collector) count(x *transaction.Exchange) {
 	t.requests++
 	t.versions[x.Version]++
 	t.bytes += x.ResponseBytes
-	if x.Outcome == transaction.Unended {
+	if !x.Known() {
 		return
 	}
 	t.took.add(x.Took())
-	if x.Status == 0 || x.Status >= 400 {
+	if x.Status == 0 && missed(x, &c.cfg) || x.Status >= 400 {
 		t.failed++
 	}
-}
-
-// remember keeps a failure, so that it can be found as the cause of another.
-func (c *Collector) remember(f failure) {
-	if len(c.failures) < c.cfg.Failures {
-		c.failures = append(c.failures, f)
-		return
-	}
-	c.failures[c.next] = f
-	c.next = (c.next + 1) % len(c.failures)
 }
 
 // Connection takes a connection in.
 func (c *Collector) Connection(n *transaction.Connection) {
 	c.end = max(c.end, n.End)
-	f, failed := failureOfConnection(n)
-	if failed {
-		c.remember(f)
+	f := failureOfConnection(n)
+	if f != nil {
+		c.failures.add(f)
+		c.failures.ofClient(f)
 	}
-	if !n.TLS && n.Exchanges == 0 && !(failed && webPort(n.Server.Port())) {
+	if !n.TLS && n.Exchanges == 0 && !(f != nil && webPort(n.Server.Port())) {
 		return // nothing of the web's
 	}
 	name := n.Host

@@ -32,7 +32,8 @@ type Config struct {
 	Lost      int     `yaml:"lost"`
 	LostShare float64 `yaml:"lost_share"`
 	// Resources, Visitors and Failures bound what is remembered: addresses,
-	// visitors at a time, and failed requests, connections and look-ups.
+	// visitors at a time, and failures (and as many clients whose connections
+	// and look-ups failed).
 	Resources int `yaml:"resources"`
 	Visitors  int `yaml:"visitors"`
 	Failures  int `yaml:"failures"`

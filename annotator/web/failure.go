@@ -21,20 +21,23 @@ type failure struct {
 	host    string
 	frames  []uint64
 	filter  string
+
+	inner []failure    // of other clients that began while this client waited
+	outer []netip.Addr // servers for which others waited when this one began
 }
 
-// failureOf tells whether an exchange failed, and how. A slow answer is a
+// failureOf tells whether an exchange failed, and how; nil if it did not. A slow answer is a
 // failure of its own once people lose patience.
-func (c *Collector) failureOf(x *transaction.Exchange) (failure, bool) {
-	f := failure{
+func (c *Collector) failureOf(x *transaction.Exchange) *failure {
+	f := &failure{
 		client: clientOf(x), server: x.Server.Addr(), start: x.Start, end: max(x.End, x.Start),
 		culprit: x.Method + " " + keyOf(x).url, status: x.Status, host: x.Host, frames: x.Frames(),
 		filter: conversation(x.Client, x.Server),
 	}
 	took := seconds(x.Took())
 	switch {
-	case x.Outcome == transaction.Unended && x.Took() < c.cfg.Patience.Nanoseconds():
-		return f, false
+	case x.Outcome == transaction.Unseen, x.Outcome == transaction.Unended && x.Took() < c.cfg.Patience.Nanoseconds():
+		return nil
 	case x.Status == 408 || x.Status == 504 || x.Status == 524:
 		f.cause, f.what = CauseTimeout, fmt.Sprintf("%s answered %d after %s", f.culprit, x.Status, took)
 	case x.Status >= 500:
@@ -42,7 +45,7 @@ func (c *Collector) failureOf(x *transaction.Exchange) (failure, bool) {
 	case x.Outcome == transaction.Reset || x.Outcome == transaction.Closed:
 		f.cause, f.what = CauseReset, fmt.Sprintf("%s was broken off by the server after %s", f.culprit, took)
 	case x.Status == 0 && x.Outcome == transaction.GivenUp && x.Took() < c.cfg.Slow.Nanoseconds():
-		return f, false // somebody clicked on
+		return nil // somebody clicked on
 	case x.Status == 0:
 		f.cause, f.what = CauseTimeout, fmt.Sprintf("%s was not answered within %s", f.culprit, took)
 	case x.Status >= 400 && x.Status != 401 && x.Status != 404:
@@ -50,18 +53,19 @@ func (c *Collector) failureOf(x *transaction.Exchange) (failure, bool) {
 	case x.Took() >= c.cfg.Patience.Nanoseconds() && !isStatic(kindOf(x.Response.Get("content-type"), x.Path)):
 		f.cause, f.what = CauseSlow, fmt.Sprintf("%s took %s", f.culprit, took)
 	default:
-		return f, false
+		return nil
 	}
-	return f, true
+	return f
 }
 
-// failureOfConnection tells whether a connection failed, and how.
-func failureOfConnection(n *transaction.Connection) (failure, bool) {
+// failureOfConnection tells whether a connection failed, and how; nil if it did
+// not.
+func failureOfConnection(n *transaction.Connection) *failure {
 	name := n.Server.String()
 	if n.Host != "" {
 		name = n.Host
 	}
-	f := failure{
+	f := &failure{
 		client: n.Client.Addr(), server: n.Server.Addr(), culprit: name, start: n.Start, end: n.End, host: n.Host,
 		frames: []uint64{n.Frame}, filter: conversation(n.Client, n.Server),
 	}
@@ -76,9 +80,9 @@ func failureOfConnection(n *transaction.Connection) (failure, bool) {
 	case transaction.TLSFailed:
 		f.cause, f.what = CauseTLS, fmt.Sprintf("no TLS session with %s: %s", name, n.Reason)
 	default:
-		return f, false
+		return nil
 	}
-	return f, true
+	return f
 }
 
 // clientOf returns who asked: behind a proxy, whom that names.

@@ -107,8 +107,7 @@ func (c *Collector) leave(v *visitor) {
 		return
 	}
 	s.troubled++
-	worst := slices.MaxFunc(causes, func(a, b failure) int { return cmp.Compare(weight(a.cause), weight(b.cause)) })
-	worst = c.root(worst)
+	worst := c.failures.root(slices.MaxFunc(causes, func(a, b *failure) int { return cmp.Compare(weight(a.cause), weight(b.cause)) }))
 	l := s.loss(worst.cause)
 	l.left++
 	if l.culprits[worst.culprit] > 0 || len(l.culprits) < maxCulprits {
@@ -133,7 +132,7 @@ func (s *stageCount) loss(cause string) *loss {
 
 // troublesAt returns what went wrong for a visitor between coming to a stage and
 // coming to the next, one of a cause.
-func (c *Collector) troublesAt(v *visitor, stage int) []failure {
+func (c *Collector) troublesAt(v *visitor, stage int) []*failure {
 	from, to := v.stages[stage].at, int64(1<<63-1)
 	for _, next := range v.stages[stage+1:] {
 		if next.at != 0 {
@@ -141,82 +140,17 @@ func (c *Collector) troublesAt(v *visitor, stage int) []failure {
 			break
 		}
 	}
-	var found []failure
-	add := func(f failure) {
-		if !slices.ContainsFunc(found, func(g failure) bool { return g.cause == f.cause }) {
-			found = append(found, f)
-		}
-	}
-	for _, f := range v.troubles {
-		if f.start >= from && f.start < to {
-			add(f)
-		}
-	}
-	// What has no address of a shop in it is known by the client alone.
-	to = min(to, v.last+c.cfg.Idle.Nanoseconds())
-	for _, f := range c.failures {
-		switch f.cause {
-		case CauseDNS, CauseTLS, CauseConnect:
-			if f.client == v.client && f.start >= from && f.start < to {
-				add(f)
+	var found []*failure
+	add := func(list []*failure, to int64) {
+		for _, f := range list {
+			if f.start >= from && f.start < to && !slices.ContainsFunc(found, func(g *failure) bool { return g.cause == f.cause }) {
+				found = append(found, f)
 			}
 		}
 	}
+	add(v.troubles, to)
+	add(c.failures.of(v.client), min(to, v.last+c.cfg.Idle.Nanoseconds()))
 	return found
-}
-
-// root looks for the failure behind a failure: while the server had not
-// answered, another client, at work for it, asked a third in vain. Where the
-// server has several addresses, that follows from all that goes wrong for that
-// client going wrong at such times.
-func (c *Collector) root(f failure) failure {
-	best, found := f, false
-	for _, g := range c.failures {
-		if !g.within(&f) || g.client != f.server && !c.behind(g.client, f.server) {
-			continue
-		}
-		if !found || weight(g.cause) > weight(best.cause) {
-			best, found = g, true
-		}
-	}
-	if !found {
-		return f
-	}
-	best.what = fmt.Sprintf("%s, as %s", f.what, best.what)
-	best.frames = append(slices.Clone(f.frames), best.frames...)
-	best.start, best.end = f.start, f.end
-	best.filter = f.filter + " or " + best.filter
-	return best
-}
-
-// within tells whether a failure began while another's client waited, of other
-// hosts.
-func (f *failure) within(g *failure) bool {
-	return f.start >= g.start && f.start <= g.end && f.server != g.server && f.client != g.client
-}
-
-// behind tells whether a client works for a server, by its failures: each lies
-// within one of that server.
-func (c *Collector) behind(client, server netip.Addr) bool {
-	if answer, known := c.works[[2]netip.Addr{client, server}]; known {
-		return answer
-	}
-	all, within := 0, 0
-	for i := range c.failures {
-		f := &c.failures[i]
-		if f.client != client {
-			continue
-		}
-		all++
-		if slices.ContainsFunc(c.failures, func(g failure) bool { return g.server == server && f.within(&g) }) {
-			within++
-		}
-	}
-	answer := all >= 2 && within*10 >= all*9
-	if len(c.works) < maxServers {
-		c.works[[2]netip.Addr{client, server}] = answer
-	}
-	return answer
 }
 
 // result returns the funnel; nil if nobody came to a second stage or beyond.
@@ -322,7 +256,7 @@ func (c *Collector) look(l *transaction.Lookup) {
 	if n.found || l.Type != 1 && l.Type != 28 {
 		return
 	}
-	f := failure{
+	f := &failure{
 		cause: CauseDNS, client: l.Client.Addr(), server: l.Server.Addr(), culprit: l.Name, start: l.Start, end: l.Start + l.Took,
 		frames: []uint64{l.Frame}, filter: fmt.Sprintf("dns.qry.name == %q", l.Name),
 	}
@@ -339,7 +273,8 @@ func (c *Collector) look(l *transaction.Lookup) {
 	if l.AnswerFrame != 0 {
 		f.frames = append(f.frames, l.AnswerFrame)
 	}
-	c.remember(f)
+	c.failures.add(f)
+	c.failures.ofClient(f)
 }
 
 // lookups sums look-ups up.

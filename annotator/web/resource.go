@@ -91,7 +91,7 @@ func (r *resource) add(x *transaction.Exchange, cfg *Config) {
 		r.seen = append(r.seen, x.RequestFrame)
 	}
 	took := x.Took()
-	if x.Outcome != transaction.Unended {
+	if x.Known() {
 		r.took.add(took)
 		r.wait.add(x.Wait())
 		if took >= cfg.Slow.Nanoseconds() {
@@ -103,7 +103,7 @@ func (r *resource) add(x *transaction.Exchange, cfg *Config) {
 	r.maxBytes = max(r.maxBytes, x.ResponseBytes)
 	switch {
 	case x.Status == 0:
-		if x.Outcome != transaction.Unended {
+		if missed(x, cfg) {
 			r.unanswered++
 			r.failed.add(took, x.RequestFrame)
 		}
@@ -122,6 +122,12 @@ func (r *resource) add(x *transaction.Exchange, cfg *Config) {
 	if x.Status == 200 {
 		r.answered(x, cfg)
 	}
+}
+
+// missed tells whether a request was in want of an answer: not if that was not
+// captured, nor if somebody just clicked on.
+func missed(x *transaction.Exchange, cfg *Config) bool {
+	return x.Known() && !(x.Outcome == transaction.GivenUp && x.Took() < cfg.Slow.Nanoseconds())
 }
 
 // answered takes in what the header of a good answer tells.

@@ -61,7 +61,7 @@ func (c *Collector) hostResults(out *Result) {
 			out.Hosts = append(out.Hosts, h.result())
 		}
 		wait := h.wait.delay()
-		if h.Turns < 3 || !isSlow(h.slow, h.wait.n, wait, &c.cfg) || len(out.Slow) >= maxListed {
+		if h.Turns < 5 || !isSlow(h.slow, h.wait.n, wait, &c.cfg) || len(out.Slow) >= maxListed {
 			continue
 		}
 		out.Slow = append(out.Slow, Resource{

@@ -33,7 +33,7 @@ type visitor struct {
 	furthest int // stage; -1 for none
 	host     string
 	stages   [numStages]stop
-	troubles []failure // the last ones
+	troubles []*failure // the last ones
 
 	loaded map[uint64]bool // what was loaded already, by hash of the URL
 	run    run
@@ -61,8 +61,8 @@ type reach struct{ connections, requests, full, resumed, asked int }
 
 var seed = maphash.MakeSeed()
 
-// visit counts an exchange to its visitor.
-func (c *Collector) visit(x *transaction.Exchange, r *resource) {
+// visit counts an exchange to its visitor; f is how it failed, if it did.
+func (c *Collector) visit(x *transaction.Exchange, r *resource, f *failure) {
 	v := c.visitorOf(x)
 	v.last = max(v.last, x.End, x.Start)
 	v.first = min(v.first, x.Start)
@@ -80,8 +80,7 @@ func (c *Collector) visit(x *transaction.Exchange, r *resource) {
 		v.furthest = max(v.furthest, stage)
 		v.host = x.Host
 	}
-	f, failed := c.failureOf(x)
-	if !failed {
+	if f == nil {
 		return
 	}
 	if v.host != "" && x.Host != v.host && (f.cause == CauseSlow || f.cause == CauseTimeout && x.Status == 0) {
@@ -154,7 +153,7 @@ func (c *Collector) stageOf(x *transaction.Exchange, r *resource) int {
 	return -1
 }
 
-func (v *visitor) trouble(f failure) {
+func (v *visitor) trouble(f *failure) {
 	if len(v.troubles) == maxTroubles {
 		v.troubles = append(v.troubles[:0], v.troubles[1:]...)
 	}

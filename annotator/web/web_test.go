@@ -465,8 +465,8 @@ func TestBounds(t *testing.T) {
 		x.Status = 500
 		s.c.Exchange(x)
 	}
-	if s.c.resources.Len() != 10 || s.c.visitors.Len() != 20 || len(s.c.failures) != 30 {
-		t.Errorf("%d addresses, %d visitors, %d failures", s.c.resources.Len(), s.c.visitors.Len(), len(s.c.failures))
+	if s.c.resources.Len() != 10 || s.c.visitors.Len() != 20 || len(s.c.failures.ring) != 30 {
+		t.Errorf("%d addresses, %d visitors, %d failures", s.c.resources.Len(), s.c.visitors.Len(), len(s.c.failures.ring))
 	}
 	r := s.result()
 	if r.Funnel.Visitors != 1000 || r.Requests != 1000 || r.Forgotten == 0 {
