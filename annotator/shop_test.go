@@ -14,10 +14,46 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
 	"ampulla/annotator/capturetest"
 	"ampulla/annotator/report"
 	"ampulla/annotator/web"
 )
+
+// TestReportLabelled makes reports of the labelled captures, of a sample unless
+// AMPULLA_FULL is set, in all forms. Those of captures that break off say so.
+func TestReportLabelled(t *testing.T) {
+	files := capturetest.Files(t, filepath.Join(capturetest.Labelled(t), "anomaly", "captures"))
+	files = append(files, capturetest.Files(t, filepath.Join(capturetest.Labelled(t), "protocols"))...)
+	step := len(files) / 12
+	if capturetest.Full() {
+		step = 1
+	}
+	dir := t.TempDir()
+	out := filepath.Join(dir, "out.json")
+	for i := step / 2; i < len(files); i += step {
+		args := []string{"ampulla", "report", files[i], "-o", out, "-o", filepath.Join(dir, "out.html"), "-o", filepath.Join(dir, "out.md")}
+		var stderr bytes.Buffer
+		code := run(t.Context(), args, nil, &stderr, &stderr)
+		text, err := os.ReadFile(out)
+		if err != nil {
+			t.Errorf("%s: %v: %s", files[i], err, &stderr)
+			continue
+		}
+		checkSchema(t, text)
+		var r report.Report
+		if err := json.Unmarshal(text, &r); err != nil {
+			t.Fatal(err)
+		}
+		if (code != exitDone) != (r.Capture.Broken != "") || r.Web != nil && strings.Contains(r.Web.Note, "early") {
+			t.Errorf("%s: exit code %d, broken %q, note %q: %s", files[i], code, r.Capture.Broken, r.Web.Note, &stderr)
+		}
+		if err := os.Remove(out); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
 
 // logged is a line of the log of the shop's nginx or of its application.
 type logged struct {
@@ -102,11 +138,35 @@ func reportOf(t *testing.T, capture, keys string) *report.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
+	checkSchema(t, text)
 	var r report.Report
 	if err := json.Unmarshal(text, &r); err != nil {
 		t.Fatal(err)
 	}
 	return &r
+}
+
+// checkSchema holds a report to its schema.
+func checkSchema(t *testing.T, text []byte) {
+	t.Helper()
+	var docs [2]any
+	for i, b := range [][]byte{report.Schema, text} {
+		var err error
+		if docs[i], err = jsonschema.UnmarshalJSON(bytes.NewReader(b)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("report.json", docs[0]); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := c.Compile("report.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schema.Validate(docs[1]); err != nil {
+		t.Error(err)
+	}
 }
 
 func readLog(t *testing.T, name string) []logged {

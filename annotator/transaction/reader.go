@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -59,6 +60,11 @@ func Start(ctx context.Context, keyLog string, cfg Config) (*Reader, error) {
 		return nil, fmt.Errorf("tshark: %w", err)
 	}
 	r := &Reader{home: home, done: make(chan error, 1)}
+	// The protocol ai is our own plugin's, which would ask about every frame.
+	if err := os.WriteFile(filepath.Join(home, "disabled_protos"), []byte("ai\n"), 0o600); err != nil {
+		_ = os.RemoveAll(home)
+		return nil, fmt.Errorf("tshark: %w", err)
+	}
 	if err := r.start(ctx, program, keyLog, cfg); err != nil {
 		_ = os.RemoveAll(home)
 		return nil, fmt.Errorf("tshark: %w", err)
@@ -86,11 +92,10 @@ func (r *Reader) start(ctx context.Context, program, keyLog string, cfg Config) 
 }
 
 // arguments returns the command line. Bodies are neither put together nor
-// unpacked: their times and lengths are all that matters. The protocol ai is our
-// own plugin's, which would ask an annotator about every frame.
+// unpacked: their times and lengths are all that matters.
 func arguments(keyLog string) []string {
 	args := []string{
-		"-n", "-r", "-", "-Q", "--disable-protocol", "ai",
+		"-n", "-r", "-", "-Q",
 		"-o", "http.desegment_body:FALSE", "-o", "http.decompress_body:FALSE", "-o", "http.dechunk_body:FALSE",
 		"-T", "fields", "-E", "occurrence=a", "-E", "aggregator=" + separator,
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -58,7 +59,7 @@ type answer struct {
 
 // TestReader holds the exchanges of each capture in testdata/shop to the log of
 // the server: the same requests with the same answers, and nearly the same
-// times. The capture has a last one that the log may not have.
+// times.
 func TestReader(t *testing.T) {
 	needTshark(t)
 	captures, err := filepath.Glob("../../testdata/shop/*.pcapng.zst")
@@ -67,30 +68,60 @@ func TestReader(t *testing.T) {
 	}
 	for _, capture := range captures {
 		base := strings.TrimSuffix(capture, ".pcapng.zst")
-		t.Run(filepath.Base(base), func(t *testing.T) {
-			keys := ""
-			if _, err := os.Stat(base + ".keys"); err == nil {
-				keys = base + ".keys"
-			}
-			logged := answers(t, base+".nginx.jsonl")
-			cfg := transaction.Default()
-			cfg.OnExchange = func(x *transaction.Exchange) {
-				if x.Client.Addr().String() != "10.77.1.2" {
-					return // the application, who asks the payment service
-				}
-				if !logged.take(x) {
-					t.Errorf("not in the log: %s %s %d, %d ns, frames %v", x.Method, x.Path, x.Status, x.Took(), x.Frames())
-				}
-			}
-			if err := read(t, capture, keys, cfg); err != nil {
-				t.Fatal(err)
-			}
-			for key, left := range logged {
-				if len(left) > 0 {
-					t.Errorf("only in the log: %s %v", key, left)
-				}
-			}
+		t.Run(filepath.Base(base), func(t *testing.T) { holdToLog(t, base) })
+	}
+	for _, dir := range otherReleases(t) {
+		t.Run("Wireshark "+filepath.Base(dir), func(t *testing.T) {
+			t.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
+			t.Setenv("AMPULLA_UID", strconv.Itoa(os.Getuid()))
+			holdToLog(t, "../../testdata/shop/timeout_http2")
 		})
+	}
+}
+
+// otherReleases returns the folders of the Wiresharks that lua/wireshark.sh
+// unpacked.
+func otherReleases(t *testing.T) []string {
+	t.Helper()
+	cache := os.Getenv("AMPULLA_WIRESHARKS")
+	if cache == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return nil
+		}
+		cache = filepath.Join(dir, "ampulla-wireshark")
+	}
+	programs, _ := filepath.Glob(filepath.Join(cache, "*", "tshark"))
+	var dirs []string
+	for _, program := range programs {
+		dirs = append(dirs, filepath.Dir(program))
+	}
+	return dirs
+}
+
+func holdToLog(t *testing.T, base string) {
+	t.Helper()
+	keys := ""
+	if _, err := os.Stat(base + ".keys"); err == nil {
+		keys = base + ".keys"
+	}
+	logged := answers(t, base+".nginx.jsonl")
+	cfg := transaction.Default()
+	cfg.OnExchange = func(x *transaction.Exchange) {
+		if x.Client.Addr().String() != "10.77.1.2" {
+			return // the application, who asks the payment service
+		}
+		if !logged.take(x) {
+			t.Errorf("not in the log: %s %s %d, %d ns, frames %v", x.Method, x.Path, x.Status, x.Took(), x.Frames())
+		}
+	}
+	if err := read(t, base+".pcapng.zst", keys, cfg); err != nil {
+		t.Fatal(err)
+	}
+	for key, left := range logged {
+		if len(left) > 0 {
+			t.Errorf("only in the log: %s %v", key, left)
+		}
 	}
 }
 
