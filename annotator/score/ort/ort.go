@@ -13,6 +13,7 @@ import (
 	"ampulla/annotator/score"
 
 	onnx "github.com/yalue/onnxruntime_go"
+	"golang.org/x/sync/errgroup"
 )
 
 // Scorer implements score.Scorer. Close it when it is no longer needed.
@@ -42,13 +43,17 @@ func Open(cfg Config, models fs.FS) (*Scorer, error) {
 		return nil, err
 	}
 	s := &Scorer{manifest: manifest, library: library}
-	s.classifier, err = openModel(models, manifest.Classifier.Model, len(manifest.Classifier.Classes))
-	if err != nil {
-		return nil, err
-	}
-	s.anomaly, err = openModel(models, manifest.Anomaly.Model, 1)
-	if err != nil {
-		return nil, errors.Join(err, s.classifier.close())
+	var group errgroup.Group // reading a model takes most of the time to start
+	group.Go(func() (err error) {
+		s.classifier, err = openModel(models, manifest.Classifier.Model, len(manifest.Classifier.Classes))
+		return err
+	})
+	group.Go(func() (err error) {
+		s.anomaly, err = openModel(models, manifest.Anomaly.Model, 1)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -101,5 +106,11 @@ func (s *Scorer) Anomaly(rows []float32, out []float32) error {
 
 // Close frees the models. No other method may be running or called later.
 func (s *Scorer) Close() error {
-	return errors.Join(s.classifier.close(), s.anomaly.close())
+	var err error
+	for _, m := range []*model{s.classifier, s.anomaly} {
+		if m != nil { // as it is where Open failed
+			err = errors.Join(err, m.close())
+		}
+	}
+	return err
 }
