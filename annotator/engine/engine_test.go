@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -303,4 +304,40 @@ func BenchmarkProcess(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(list)), "ns/packet")
+}
+
+// silent is a scorer that says nothing and takes no memory.
+type silent struct{ scoretest.Hash }
+
+func (silent) Classify(_ []float32, out []score.Class) error { clear(out); return nil }
+func (silent) Anomaly(_ []float32, out []float32) error      { clear(out); return nil }
+
+// TestNothingAllocated checks that a packet of a conversation that is known
+// takes no memory on its way through all stages.
+func TestNothingAllocated(t *testing.T) {
+	var list []packet.Frame
+	for _, f := range frames(t, filepath.Join(filepath.Dir(capturetest.Own(t)[0]), "benign_ssh.pcapng")) {
+		if len(list) < 64 && f.Length > 100 {
+			list = append(list, f)
+		}
+	}
+	e, err := engine.New(engine.Default(), silent{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []verdict.Verdict
+	pass := func() {
+		for i := range list {
+			list[i].Time += int64(time.Second)
+		}
+		if out, err = e.Process(list, out[:0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 100 {
+		pass()
+	}
+	if n := testing.AllocsPerRun(100, pass); n != 0 {
+		t.Errorf("%v allocations for %d packets, want none", n, len(list))
+	}
 }
