@@ -81,8 +81,10 @@ fuzz: ## run every fuzz target for FUZZTIME (10m) each
 	done
 
 .PHONY: bench
-bench: ## run the benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: build ## run the benchmarks, and compare with ndpiReader, editcap and tshark; tables in dist/
+	@mkdir -p dist
+	go test -run '^$$' -bench . -benchmem ./... | tee dist/benchmarks.txt
+	annotator/bench.sh | tee dist/bench.md
 
 .PHONY: soak
 soak: build ## annotate one capture that goes on for SOAK_MINUTES (60), in bounded memory

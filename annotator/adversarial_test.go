@@ -2,23 +2,30 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"slices"
 	"testing"
 
 	"ampulla/annotator/engine"
 	"ampulla/annotator/packet"
+	"ampulla/annotator/pcapng"
 	"ampulla/annotator/verdict"
 )
 
 // BenchmarkAdversarial measures what a packet costs in traffic made to be
-// costly, beside an ordinary conversation, with the shipped models and one
-// goroutine. Each kind goes on longer than any table has room.
+// costly, beside that of an ordinary capture and the cheapest there is, with the
+// shipped models and one goroutine.
 func BenchmarkAdversarial(b *testing.B) {
 	scorer := testScorer(b)
+	capture := dataOf(b, "../testdata/captures/demo.pcapng")
 	for _, tt := range []struct {
 		name  string
 		frame func(n uint32, buffer []byte) []byte
 	}{
-		{"ordinary", func(n uint32, b []byte) []byte {
+		{"ordinary", func(n uint32, b []byte) []byte { return append(b, capture[n%uint32(len(capture))]...) }},
+		{"conversations", func(n uint32, b []byte) []byte {
 			from, to := uint32(0x0a000001), 0x0a000002+n/64%250 // 250 conversations, 64 packets at a time
 			if n%2 == 1 {
 				from, to = to, from
@@ -62,6 +69,28 @@ func BenchmarkAdversarial(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(total), "ns/packet")
 		})
+	}
+}
+
+// dataOf returns the data of a capture's frames.
+func dataOf(b *testing.B, path string) (list [][]byte) {
+	b.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer file.Close()
+	for r := pcapng.NewReader(file); ; {
+		block, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return list
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		if block.IsFrame() {
+			list = append(list, slices.Clone(block.Data()))
+		}
 	}
 }
 
