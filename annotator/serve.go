@@ -88,6 +88,11 @@ func runServe(c *cli.Context) error {
 	// The socket comes before the models: whoever comes second ends quickly.
 	var s *server.Server
 	local, err := localListener(passed, set.Listeners.Socket, func() { s.Stranger() })
+	if errors.Is(err, socket.ErrRunning) && overHTTP != nil {
+		// What starts annotators on demand is content with another's, people who
+		// asked for HTTP are not.
+		return hintError{err, "end it, or give this one a socket of its own with --socket PATH"}
+	}
 	if errors.Is(err, socket.ErrRunning) {
 		return nil
 	}

@@ -144,6 +144,11 @@ func TestSecondServe(t *testing.T) {
 	if out, err := exec.Command(buildProgram(t), "serve", "--socket", path).CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("second annotator: %v, %s", err, out)
 	}
+	http := exec.Command(buildProgram(t), "serve", "--socket", path, "--http", "127.0.0.1:0")
+	http.Env = append(os.Environ(), "XDG_CONFIG_HOME="+t.TempDir())
+	if out, err := http.CombinedOutput(); err == nil || !strings.Contains(string(out), "another annotator is running") {
+		t.Errorf("second annotator, with HTTP: %v, %s", err, out)
+	}
 	conn := dial(t, client.Config{Address: "unix:" + path, Program: client.NoStart})
 	info, err := client.Info(t.Context(), conn)
 	if err != nil || info.GetModel() == "" || len(info.GetClasses()) == 0 {
