@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"ampulla/annotator/output"
 	"ampulla/annotator/plugin"
 )
 
@@ -24,9 +25,9 @@ func pluginCommand() *cli.Command {
    ampulla plugin install
    ampulla plugin status`,
 		HideHelpCommand: true,
-		Subcommands:     []*cli.Command{pluginInstallCommand(), pluginRemoveCommand(), pluginStatusCommand()},
+		Subcommands:     []*cli.Command{pluginInstallCommand(), pluginRemoveCommand(), pluginStatusCommand(), pluginProfileCommand()},
 		Action: func(c *cli.Context) error {
-			return usage("plugin needs one of install, remove and status", "ampulla plugin --help")
+			return usage("plugin needs one of install, remove, status and profile", "ampulla plugin --help")
 		},
 	}
 }
@@ -68,6 +69,32 @@ func pluginStatusCommand() *cli.Command {
 		Description: "The exit code is 1 if something needs doing; what, comes last.\n\n   ampulla plugin status",
 		Flags:       []cli.Flag{userFlag(), fromFlag()},
 		Action:      runPluginStatus,
+	}
+}
+
+func pluginProfileCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "profile",
+		Usage:     "write the profile AI as a zip file, for a Wireshark elsewhere",
+		ArgsUsage: "FILE",
+		Description: `Columns, colours and filter buttons. In Wireshark: Edit > Configuration Profiles,
+Import, from zip file.
+
+   ampulla plugin profile AI.zip`,
+		Action: func(c *cli.Context) error {
+			if c.Args().Len() != 1 {
+				return usage("plugin profile needs the name of a file", "ampulla plugin profile AI.zip")
+			}
+			out, err := output.Create(c.Args().First(), c.App.Writer)
+			if err != nil {
+				return err
+			}
+			defer out.Discard() // does nothing once in place
+			if err := plugin.WriteProfile(out); err != nil {
+				return err
+			}
+			return out.Commit()
+		},
 	}
 }
 

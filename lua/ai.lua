@@ -89,6 +89,24 @@ local function reason_of(sentence)
     return colon and colon < #sentence and shown(sentence:sub(colon + 1)) or nil
 end
 
+-- read_pairs adds the key=value pairs of a line that there are readers for to a
+-- table and returns it, or nil and what is wrong with one of them.
+local function read_pairs(line, how, into)
+    for pair in line:gmatch("%S+") do
+        local equals = pair:find("=", 1, true) or #pair
+        local key = pair:sub(1, equals - 1)
+        local read = equals < #pair and how[key]
+        if read then
+            local problem
+            into[key], problem = read(pair:sub(equals + 1))
+            if problem then
+                return nil, key .. ": " .. problem
+            end
+        end
+    end
+    return into
+end
+
 -- parse reads the verdict in a comment: a table with the keys of readers and
 -- reason. It returns nil when there is none, or nil and what is wrong with it.
 -- Here and above, no pattern that may try again from every position, or share
@@ -112,18 +130,9 @@ local function parse(comment)
         return nil, other and ("a comment in grammar ai/%s, but this plugin (%s) reads ai/%s only")
             :format(other:sub(1, 9), VERSION, GRAMMAR)
     end
-    local verdict = { class = "unknown" }
-    for pair in machine:gmatch("%S+") do
-        local equals = pair:find("=", 1, true) or #pair
-        local key = pair:sub(1, equals - 1)
-        local read = equals < #pair and readers[key]
-        if read then
-            local problem
-            verdict[key], problem = read(pair:sub(equals + 1))
-            if problem then
-                return nil, ("malformed ai/%s comment: %s: %s"):format(GRAMMAR, key, problem)
-            end
-        end
+    local verdict, problem = read_pairs(machine, readers, { class = "unknown" })
+    if not verdict then
+        return nil, ("malformed ai/%s comment: %s"):format(GRAMMAR, problem)
     end
     if not verdict.score then
         return nil, ("malformed ai/%s comment: no score"):format(GRAMMAR)
@@ -155,8 +164,14 @@ local function headline(verdict)
     return ("%s, score %s"):format(what, score)
 end
 
+-- What the menus need of this part.
+local grammar = {
+    parse = parse, read_pairs = read_pairs, text = text, share = share, uint32 = uint32,
+    words = words, headline = headline, anomalous = ANOMALOUS,
+}
+
 if not Proto then -- plain Lua: the tests
-    return { parse = parse, headline = headline }
+    return grammar
 end
 
 -- In Wireshark -------------------------------------------------------------
@@ -186,6 +201,12 @@ local fields = {
         "normal, suspicious (from 0.5), anomalous (above 0.8), or learning") },
     { "type", ProtoField.string("ai.anomaly.type", "Anomaly type") },
     { "reason", ProtoField.string("ai.anomaly.reason", "Reason") },
+    { "incident", ProtoField.uint32("ai.incident", "Incident", base.DEC, nil, nil,
+        "Its number within the capture; packets of one event share it") },
+    { "first", ProtoField.framenum("ai.incident.first", "Incident begins with", base.NONE, frametype.NONE, 0,
+        "First packet of the event") },
+    { "last", ProtoField.framenum("ai.incident.last", "Incident so far ends with", base.NONE,
+        frametype.NONE, 0, "Last packet of the event that is known by now") },
     { "flow", ProtoField.uint32("ai.flow", "Flow", base.DEC, nil, nil, "Its number within the capture") },
     { "cid", ProtoField.string("ai.flow.community_id", "Community ID") },
     { "model", ProtoField.string("ai.model", "Model", nil, "Version of the models") },
@@ -229,6 +250,8 @@ ai.prefs.expert = Pref.string("Expert items from score", "0.5",
 ai.prefs.column = Pref.bool("Class as protocol column", false,
     "In the place of what Wireshark's dissectors wrote there; tshark needs Annotate always for it, too")
 
+local windows = gui_enabled() -- this is Wireshark
+
 -- What preferences say; reading those is slow.
 local enabled, asking, always, column, expert_from = true, true, false, false, SUSPICIOUS
 
@@ -267,7 +290,7 @@ end
 -- annotator. Empty for anything but tshark.
 local function command_line()
     local told, takes = {}, nil
-    local file = not gui_enabled() and io.open("/proc/self/cmdline", "rb")
+    local file = not windows and io.open("/proc/self/cmdline", "rb")
     local all = file and file:read("*a") or ""
     if file then
         file:close()
@@ -308,8 +331,8 @@ end
 -- The annotator is asked through a module of native code, see native/. It is
 -- loaded with the first packet: sharkd forks after it has loaded scripts, which
 -- the module would not survive.
-local MODULE = os.getenv("AMPULLA_NATIVE")
-    or (debug.getinfo(1, "S").source:match("^@(.*[/\\])") or "./") .. "ampulla.so"
+local HERE = debug.getinfo(1, "S").source:match("^@(.*[/\\])") or "./"
+local MODULE = os.getenv("AMPULLA_NATIVE") or HERE .. "ampulla.so"
 
 local function exists(path)
     local file = io.open(path, "rb")
@@ -345,6 +368,29 @@ local function from_comment(comments)
     return nil, problem
 end
 
+-- The incidents that comments tell of, by number: of each the first and the last
+-- packet, how many have such a comment, and what is said of the highest.
+local noted = {}
+
+-- note takes in the verdict in the comment of a packet.
+local function note(verdict, number)
+    local n = verdict.incident
+    if not n then
+        return
+    end
+    local incident = noted[n] or { first = verdict.first or number, last = 0, packets = 0, rank = -1 }
+    noted[n] = incident
+    if number > incident.last then -- the first time
+        incident.last, incident.packets = number, incident.packets + 1
+        -- Before it was known what it is, its packets were outliers.
+        local rank = verdict.score + (verdict.type == "outlier" and 0 or 1)
+        incident.score = math.max(incident.score or 0, verdict.score)
+        if rank >= incident.rank then
+            incident.rank, incident.type, incident.reason = rank, verdict.type, verdict.reason
+        end
+    end
+end
+
 local SNAP = 512 -- bytes of a packet that the annotator looks at
 local native, trouble -- nil, then the module or false; why it is not there
 local fresh = true -- another capture begins
@@ -352,8 +398,11 @@ local exact -- the module wants what only fields tell
 local kept -- the first pass of tshark -2 knew no fields; all frames go in the second
 local tshark -- this is tshark: nobody begins to look in the middle of a pass
 
+local selected -- in Wireshark's window: number and verdict of the packet whose details are shown
+
 function ai.init() -- runs twice when Wireshark starts
     fresh = true
+    noted, selected = {}, nil
     forget_views()
 end
 
@@ -385,7 +434,7 @@ local function begin(tree, visited)
         local ahead = os.getenv("AMPULLA_READAHEAD") ~= "0"
         local terse = alone and not told.R and not view_of(tree, visited).some
         tshark = native.open(ai.prefs.address, os.getenv("AMPULLA_PROGRAM") or "", "ai.lua " .. VERSION,
-            ai.prefs.timeout, ahead, gui_enabled(), alone, terse)
+            ai.prefs.timeout, ahead, windows, alone, terse)
         fresh, exact, kept = false, false, false
     end
     return native
@@ -476,6 +525,18 @@ local function answer(score, problem)
     return nil, problem
 end
 
+-- complete adds to a verdict what may change while packets come: the last one of
+-- its incident. It is left out in the first pass, where what is known depends on
+-- how far the annotator has come by chance.
+local function complete(verdict, number, visited)
+    if verdict.source == "comment" then
+        note(verdict, number)
+        local incident = noted[verdict.incident]
+        verdict.last = incident and incident.last
+    end
+    verdict.last = visited and verdict.last or nil
+end
+
 -- dissect shows the verdict in a comment, or else the annotator's, to which
 -- every frame has to go.
 local function dissect(tvb, pinfo, tree, visited)
@@ -511,7 +572,11 @@ local function dissect(tvb, pinfo, tree, visited)
     end
     verdict = verdict or problem and { status = problem }
     if verdict then
+        complete(verdict, number_of(pinfo), visited)
         show(pinfo, tree, verdict)
+    end
+    if windows and tree.visible then
+        selected = { number = number_of(pinfo), verdict = verdict }
     end
 end
 
@@ -531,10 +596,12 @@ local function guarded(tree, work, ...)
     end
 end
 
-local function show_answer(pinfo, tree, score, problem)
+local function show_answer(pinfo, tree, visited, score, problem)
     local verdict, why = answer(score, problem)
     if verdict or why then
-        show(pinfo, tree, verdict or { status = why })
+        verdict = verdict or { status = why }
+        complete(verdict, number_of(pinfo), visited)
+        show(pinfo, tree, verdict)
     end
 end
 
@@ -551,7 +618,7 @@ function ai.dissector(tvb, pinfo, tree)
         if type(score) == "number" then
             add(bare and tree or add(tree, ai), score_field, score)
         elseif score or not bare then
-            guarded(tree, show_answer, pinfo, tree, score, problem)
+            guarded(tree, show_answer, pinfo, tree, visited, score, problem)
         end
     elseif enabled and (visited ~= idle or frame_comment and frame_comment()) then
         guarded(tree, dissect, tvb, pinfo, tree, visited)
@@ -559,3 +626,23 @@ function ai.dissector(tvb, pinfo, tree)
 end
 
 register_postdissector(ai)
+
+-- Menus and windows are in a file of their own, which does nothing by itself, as
+-- Wireshark runs each file in a plugin folder.
+local menus = windows and loadfile(HERE .. "ai_menu.lua")
+if menus then
+    menus(grammar, {
+        noted = function() return noted end,
+        selected = function() return selected end,
+        -- the native module, or false and why there is none
+        native = function()
+            if not enabled or not asking then
+                return false, "asking the annotator is turned off (Edit > Preferences > Protocols > AI)"
+            end
+            if native and fresh then
+                return false, "no capture is open"
+            end
+            return native, trouble or "the module ampulla.so is not installed beside ai.lua"
+        end,
+    })
+end

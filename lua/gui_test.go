@@ -23,6 +23,16 @@ import (
 // every step. Flagged rows are red: it is seen from the pictures whether the
 // list shows those that it should.
 func TestGUI(t *testing.T) {
+	eachGUI(t, func(t *testing.T, s *shark, a annotator) {
+		s.profile(t, "AI", guiProfile)
+		t.Run("saved", func(t *testing.T) { walkSaved(t, s) })
+		t.Run("live", func(t *testing.T) { walkLive(t, s, a) })
+	})
+}
+
+// eachGUI hands out each Wireshark that can be run, with our plugin and a display
+// of its own.
+func eachGUI(t *testing.T, test func(t *testing.T, s *shark, a annotator)) {
 	if !capturetest.Full() && os.Getenv("AMPULLA_SHOTS") == "" {
 		t.Skip("takes minutes: AMPULLA_FULL is not set")
 	}
@@ -37,10 +47,8 @@ func TestGUI(t *testing.T) {
 			t.Skip("no wireshark beside this tshark (lua/wireshark.sh --gui)")
 		}
 		s.install(t)
-		s.profile(t, "AI", guiProfile)
 		s.env = append(s.env, "DISPLAY="+xvfb(t), "XDG_RUNTIME_DIR="+t.TempDir())
-		t.Run("saved", func(t *testing.T) { walkSaved(t, s) })
-		t.Run("live", func(t *testing.T) { walkLive(t, s, a) })
+		test(t, s, a)
 	})
 }
 

@@ -11,6 +11,12 @@ import "embed"
 //go:embed ai.lua
 var Script string
 
+// Menus is the text of ai_menu.lua, which lies beside ai.lua: the menus in
+// Wireshark's window.
+//
+//go:embed ai_menu.lua
+var Menus string
+
 // Profiles holds the folder profile/AI, whose files make a configuration profile
 // of Wireshark.
 //

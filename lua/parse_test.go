@@ -212,10 +212,10 @@ func TestSource(t *testing.T) {
 		t.Errorf("ai.lua has %d lines", lines)
 	}
 	for _, command := range [][]string{
-		{"luac5.2", "-p", "ai.lua"},
-		{"luac5.4", "-p", "ai.lua"},
-		{"luacheck", "--no-color", "--std", "lua52", "ai.lua"},
-		{"luacheck", "--no-color", "--std", "lua54", "ai.lua"},
+		{"luac5.2", "-p", "ai.lua", "ai_menu.lua"},
+		{"luac5.4", "-p", "ai.lua", "ai_menu.lua"},
+		{"luacheck", "--no-color", "--std", "lua52", "ai.lua", "ai_menu.lua"},
+		{"luacheck", "--no-color", "--std", "lua54", "ai.lua", "ai_menu.lua"},
 		{"shellcheck", "wireshark.sh", "bench.sh"},
 	} {
 		t.Run(strings.Join(command, " "), func(t *testing.T) {

@@ -51,21 +51,26 @@ func expected(t testing.TB, path string) string {
 			Frame                        uint64
 			Class, Verdict, Type, Reason string
 			Confidence, Score            float64
-			Flow                         uint32
+			Flow, Incident               uint32
+			First                        uint64 `json:"incident_first"`
 		}
 		if err := d.Decode(&v); err == io.EOF {
 			return b.String()
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		flow := ""
-		if v.Flow != 0 {
-			flow = strconv.Itoa(int(v.Flow))
-		}
 		c := comments[v.Frame-1]
-		fmt.Fprintf(&b, "%d|%s|%v|%v|%s|%s|%s|%s|%s|%s|annotator|\n", v.Frame, v.Class, v.Confidence, v.Score, v.Verdict,
-			v.Type, v.Reason, flow, c.CommunityID, c.Model)
+		fmt.Fprintf(&b, "%d|%s|%v|%v|%s|%s|%s|%s|%s|%s|%s|%s|annotator|\n", v.Frame, v.Class, v.Confidence, v.Score, v.Verdict,
+			v.Type, v.Reason, positive(uint64(v.Incident)), positive(v.First), positive(uint64(v.Flow)), c.CommunityID, c.Model)
 	}
+}
+
+// positive returns a number as it is shown: not at all if it is 0.
+func positive(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatUint(n, 10)
 }
 
 // comments returns the verdicts in the comments of a capture, by frame.
@@ -222,14 +227,21 @@ func (s *shark) verdicts(t testing.TB, path string) string {
 }
 
 // renumbered returns the lines of verdicts that have the given numbers, with
-// the numbers that they get when the others are dropped.
+// the numbers that they get when the others are dropped. The first frame of an
+// incident has none then if it is one of those.
 func renumbered(all, numbers string) string {
 	lines := strings.Split(all, "\n")
-	var b strings.Builder
+	kept := map[string]string{}
 	for i, number := range strings.Fields(numbers) {
+		kept[number] = strconv.Itoa(i + 1)
+	}
+	const first = 8 // column
+	var b strings.Builder
+	for _, number := range strings.Fields(numbers) {
 		n, _ := strconv.Atoi(number)
-		_, rest, _ := strings.Cut(lines[n-1], "|")
-		fmt.Fprintf(&b, "%d|%s\n", i+1, rest)
+		columns := strings.Split(lines[n-1], "|")
+		columns[0], columns[first] = kept[number], kept[columns[first]]
+		b.WriteString(strings.Join(columns, "|") + "\n")
 	}
 	return b.String()
 }
@@ -257,7 +269,7 @@ func firstDifference(want, got string) string {
 func withoutComment(line string) string {
 	columns := strings.Split(line, "|")
 	if len(columns) == len(fields)+1 {
-		columns[8], columns[9] = "", ""
+		columns[10], columns[11] = "", ""
 	}
 	return strings.Join(columns, "|")
 }

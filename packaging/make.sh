@@ -131,7 +131,7 @@ windows() {
   build windows amd64 "$tree/$name/ampulla.exe" ./annotator
   annotator/score/ort/fetch.sh windows-x86_64 "$dist/onnxruntime-windows"
   cp "$dist/onnxruntime-windows/onnxruntime.dll" "$tree/$name"
-  cp lua/ai.lua "$tree/$name/plugins"
+  cp lua/ai.lua lua/ai_menu.lua "$tree/$name/plugins"
   cp -r lua/profile/AI "$tree/$name/profiles"
   documents windows amd64 "$tree/$name/doc"
   for file in LICENSE ThirdPartyNotices.txt; do

@@ -149,12 +149,15 @@ func (c *Config) programParts() []part {
 	)
 }
 
-// sharkParts returns what one Wireshark needs. The native module lies beside
-// ai.lua, which looks for it there.
+// sharkParts returns what one Wireshark needs. The menus and the native module
+// lie beside ai.lua, which looks for them there.
 func (c *Config) sharkParts(shark Wireshark) []part {
 	folders := shark.folders(c.Everyone)
 	return slices.Concat(
-		[]part{{target: folders.script(), text: lua.Script, mode: 0o644}},
+		[]part{
+			{target: folders.script(), text: lua.Script, mode: 0o644},
+			{target: folders.menus(), text: lua.Menus, mode: 0o644},
+		},
 		c.built(moduleName, folders.module(), 0o644),
 		c.built(extcapName, filepath.Join(folders.extcap, extcapName), 0o755),
 		c.profileParts(shark),

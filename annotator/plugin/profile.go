@@ -1,10 +1,16 @@
 package plugin
 
 import (
+	"archive/zip"
+	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+
+	"ampulla/lua"
 )
 
 // profileName is what the profile is called in Wireshark's list.
@@ -32,6 +38,28 @@ func (c *Config) profileParts(shark Wireshark) []part {
 		return err
 	}) // of files in memory; no errors
 	return parts
+}
+
+// WriteProfile writes the profile AI as a zip file, in the form that Wireshark
+// imports (Edit > Configuration Profiles). It is always the same file.
+func WriteProfile(w io.Writer) error {
+	archive := zip.NewWriter(w)
+	err := fs.WalkDir(lua.Profiles, "profile", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(lua.Profiles, name)
+		if err != nil {
+			return err
+		}
+		file, err := archive.Create(strings.TrimPrefix(name, "profile/"))
+		if err != nil {
+			return err
+		}
+		_, err = file.Write(text)
+		return err
+	})
+	return errors.Join(err, archive.Close())
 }
 
 // Why a file of a profile stays as it is.

@@ -1,7 +1,12 @@
 package plugin
 
 import (
+	"archive/zip"
+	"bytes"
+	"io"
+	"io/fs"
 	"os"
+	"path"
 	"testing"
 	"testing/fstest"
 
@@ -135,4 +140,37 @@ func count(list []string, want string) (n int) {
 		}
 	}
 	return n
+}
+
+// TestWriteProfile checks that the zip file has the folder AI and nothing else,
+// as Wireshark wants it, with the files that are installed.
+func TestWriteProfile(t *testing.T) {
+	var b bytes.Buffer
+	if err := WriteProfile(&b); err != nil {
+		t.Fatal(err)
+	}
+	archive, err := zip.NewReader(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := For(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, file := range archive.File {
+		r, err := file.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(r)
+		want, _ := fs.ReadFile(cfg.Profile, path.Base(file.Name))
+		if err != nil || string(text) != string(want) || len(want) == 0 {
+			t.Errorf("%s: %d bytes, want %d: %v", file.Name, len(text), len(want), err)
+		}
+		names = append(names, file.Name)
+	}
+	if diff := cmp.Diff([]string{"AI/colorfilters", "AI/dfilter_buttons", "AI/preferences"}, names); diff != "" {
+		t.Error(diff)
+	}
 }

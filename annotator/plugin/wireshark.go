@@ -28,14 +28,16 @@ type Wireshark struct {
 // folders is where Wireshark looks for what extends it.
 type folders struct{ lua, extcap, profiles string }
 
-// What ai.lua and the native module, which it looks for beside itself, are called
-// there.
+// What ai.lua and what it looks for beside itself are called there: its menus and
+// the native module.
 const (
 	scriptName   = "ai.lua"
+	menusName    = "ai_menu.lua"
 	moduleTarget = "ampulla.so"
 )
 
 func (f folders) script() string { return filepath.Join(f.lua, "ampulla", scriptName) }
+func (f folders) menus() string  { return filepath.Join(f.lua, "ampulla", menusName) }
 func (f folders) module() string { return filepath.Join(f.lua, "ampulla", moduleTarget) }
 
 func (w Wireshark) folders(everyone bool) folders {

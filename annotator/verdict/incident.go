@@ -3,6 +3,8 @@ package verdict
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -62,4 +64,24 @@ func (i *Incident) AppendJSON(b []byte) []byte {
 	enc.SetEscapeHTML(false) // filters have a lot of &
 	_ = enc.Encode(i)        // what it holds can always be encoded: 64 bits of nanoseconds end in 2262
 	return bytes.TrimSuffix(w.Bytes(), []byte("\n"))
+}
+
+// Machine returns i as one line of space-separated key=value pairs, in the form
+// of the machine line of comments. Of its actors, targets and services, which
+// are joined with commas, the counts tell how many there are.
+func (i *Incident) Machine() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "incident=%d type=%s score=%.3f first=%d last=%d packets=%d anomalous=%d flows=%d",
+		i.Number, escape(string(i.Type)), i.Score, i.First.Frame, i.Last.Frame, i.Packets, i.Anomalous, i.Flows)
+	for _, list := range []struct {
+		key   string
+		names []string
+		n     int
+	}{{"actor", i.Actors, i.ActorCount}, {"target", i.Targets, i.TargetCount}, {"service", i.Services, i.ServiceCount}} {
+		if list.n > 0 {
+			fmt.Fprintf(&b, " %ss=%s %s_count=%d", list.key, escape(strings.Join(list.names, ",")), list.key, list.n)
+		}
+	}
+	fmt.Fprintf(&b, " filter=%s reason=%s", escape(i.Filter), escape(string(appendLine(nil, i.Reason))))
+	return b.String()
 }

@@ -134,6 +134,31 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+func TestIncident(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	i := Incident{
+		Number: 3, Type: BruteForce, Score: 0.96, Reason: "22 % of log-ins <failed>", Actors: []string{"10.0.0.66", "10.0.0.67"}, ActorCount: 2,
+		Targets: []string{"10.0.0.5"}, TargetCount: 1, Services: []string{"tcp/22"}, ServiceCount: 1,
+		First: Moment{7, at}, Last: Moment{90, at.Add(time.Second)}, Packets: 40, Anomalous: 12, Flows: 5, Filter: "ip.addr == 10.0.0.5 && tcp",
+	}
+	const machine = "incident=3 type=brute_force score=0.960 first=7 last=90 packets=40 anomalous=12 flows=5 " +
+		"actors=10.0.0.66,10.0.0.67 actor_count=2 targets=10.0.0.5 target_count=1 services=tcp/22 service_count=1 " +
+		"filter=ip.addr%20==%2010.0.0.5%20&&%20tcp reason=22%20%25%20of%20log-ins%20<failed>"
+	if diff := cmp.Diff(machine, i.Machine()); diff != "" {
+		t.Error(diff)
+	}
+	const text = `{"incident":3,"type":"brute_force","score":0.96,"reason":"22 % of log-ins <failed>","actors":["10.0.0.66","10.0.0.67"],"actor_count":2,` +
+		`"targets":["10.0.0.5"],"target_count":1,"services":["tcp/22"],"service_count":1,` +
+		`"first":{"frame":7,"time":"2026-01-02T03:04:05.000000006Z"},"last":{"frame":90,"time":"2026-01-02T03:04:06.000000006Z"},` +
+		`"packets":40,"anomalous":12,"flows":5,"filter":"ip.addr == 10.0.0.5 && tcp"}`
+	if diff := cmp.Diff("before "+text, string(i.AppendJSON([]byte("before ")))); diff != "" {
+		t.Error(diff)
+	}
+	if i.Level() != Anomalous {
+		t.Error("level ", i.Level())
+	}
+}
+
 func TestLevelOf(t *testing.T) {
 	for score, want := range map[float64]Level{0: Normal, 0.499: Normal, 0.5: Suspicious, 0.8: Suspicious, 0.801: Anomalous, 1: Anomalous} {
 		if got := LevelOf(score); got != want {

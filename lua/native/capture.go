@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -81,6 +82,7 @@ type capture struct {
 	last   uint64   // position of the last frame that was looked at again
 	wanted uint64   // the feed knows that up to here somebody looks
 	wait   *client.Patience
+	work   *work // that the user waits for, nil for none
 }
 
 func newCapture(cfg config) (*capture, error) {
@@ -90,6 +92,7 @@ func newCapture(cfg config) (*capture, error) {
 
 // close ends the session.
 func (c *capture) close() {
+	c.stop()
 	if c.feed != nil {
 		c.feed.stop()
 	}
@@ -305,13 +308,21 @@ func (c *capture) judge(n uint64) found {
 	return failed(err)
 }
 
-// verdict returns the verdict of a position that was judged.
-func (c *capture) verdict(n uint64) (v verdict.Verdict) {
+// verdict returns the verdict of a position that was judged, and the last frame
+// so far of its incident, both frames of that by number. The first is 0 if it has
+// none; the last is that of the position then, as what follows was not dissected
+// yet.
+func (c *capture) verdict(n uint64) (v verdict.Verdict, last uint64) {
 	if c.feed == nil || c.feed.current() == nil {
-		return v
+		return v, 0
 	}
-	v, _, _ = c.feed.current().Poll(n)
-	return v
+	session := c.feed.current()
+	v, _, _ = session.Poll(n)
+	if v.Incident == 0 {
+		return v, 0
+	}
+	v.IncidentFirst = c.number(v.IncidentFirst)
+	return v, cmp.Or(c.number(session.Last(v.Incident)), c.number(n))
 }
 
 // inWords returns an error in a few words.

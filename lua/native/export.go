@@ -113,8 +113,9 @@ func goVerdict(r *C.struct_reply) {
 	if current == nil {
 		return
 	}
-	v := current.verdict(uint64(r.position))
+	v, last := current.verdict(uint64(r.position))
 	r.confidence, r.flow = C.double(v.Confidence), C.double(v.Flow)
+	r.incident, r.first, r.last = C.double(v.Incident), C.double(v.IncidentFirst), C.double(last)
 	at := 0
 	for i, text := range [...]string{v.Class, string(v.Level), string(v.Type), v.Reason, v.CommunityID, v.Model} {
 		n := put(r, at, text, maxText)
@@ -133,6 +134,61 @@ func put(r *C.struct_reply, at int, text string, most int) int {
 		r.text[at+i] = C.char(text[i])
 	}
 	return len(text)
+}
+
+// goStart is capture.start.
+//
+//export goStart
+func goStart(kind *C.char, number C.double, out *C.char) (text *C.char) {
+	if current == nil {
+		return C.CString("no capture is open")
+	}
+	defer surviveInWords(&text)
+	if err := current.start(C.GoString(kind), whole(float64(number)), C.GoString(out)); err != nil {
+		return C.CString(inWords(err))
+	}
+	return nil
+}
+
+// goResult is capture.result: ANSWER_NOTHING, ANSWER_JUDGED with the text, or
+// ANSWER_WRONG with what is wrong.
+//
+//export goResult
+func goResult(milliseconds C.double, answer *C.int, done *C.double) (text *C.char) {
+	*answer = C.ANSWER_WRONG
+	if current == nil {
+		return C.CString("no capture is open")
+	}
+	defer surviveInWords(&text)
+	found, share, err := current.result(time.Duration(whole(float64(milliseconds))) * time.Millisecond)
+	*done = C.double(share)
+	switch {
+	case err == errBusy:
+		*answer = C.ANSWER_NOTHING
+		return nil
+	case err != nil:
+		return C.CString(inWords(err))
+	}
+	*answer = C.ANSWER_JUDGED
+	return C.CString(found)
+}
+
+// goStop is capture.stop.
+//
+//export goStop
+func goStop() {
+	defer survive(nil)
+	if current != nil {
+		current.stop()
+	}
+}
+
+// surviveInWords keeps a panic from ending Wireshark, and says that there was
+// one.
+func surviveInWords(text **C.char) {
+	if problem := recover(); problem != nil {
+		*text = C.CString(inWords(errPanic(problem)))
+	}
 }
 
 // goClose ends the session.

@@ -48,7 +48,7 @@ func FuzzShown(f *testing.F) {
 			if want := w.keyOf(shown.caught, shown.Data); ok && r.key != want {
 				t.Fatalf("%v: the verdict is that of another frame, position %d", step, got.position)
 			}
-			if v := w.verdict(got.position); v.Score != got.score {
+			if v, _ := w.verdict(got.position); v.Score != got.score {
 				t.Fatalf("%v: score %v, and %v in the verdict", step, got.score, v.Score)
 			}
 		}

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include "shim.h"
 #include "_cgo_export.h"
@@ -76,6 +77,14 @@ static int pass(lua_State *L)
 	return 1;
 }
 
+static void push_positive(lua_State *L, const char *name, double value)
+{
+	if (value > 0) {
+		lua_pushnumber(L, value);
+		lua_setfield(L, -2, name);
+	}
+}
+
 /* verdict() returns the verdict whose score frame() has just returned. */
 static int verdict(lua_State *L)
 {
@@ -84,7 +93,7 @@ static int verdict(lua_State *L)
 
 	check_process(L);
 	goVerdict(&last);
-	lua_createtable(L, 0, 10);
+	lua_createtable(L, 0, 13);
 	for (int i = 0; i < TEXTS; text += last.len[i++]) {
 		if (last.len[i] > 0) {
 			lua_pushlstring(L, text, (size_t)last.len[i]);
@@ -95,10 +104,10 @@ static int verdict(lua_State *L)
 	lua_setfield(L, -2, "score");
 	lua_pushnumber(L, last.confidence);
 	lua_setfield(L, -2, "conf");
-	if (last.flow > 0) {
-		lua_pushnumber(L, last.flow);
-		lua_setfield(L, -2, "flow");
-	}
+	push_positive(L, "flow", last.flow);
+	push_positive(L, "incident", last.incident);
+	push_positive(L, "first", last.first);
+	push_positive(L, "last", last.last);
 	return 1;
 }
 
@@ -209,6 +218,64 @@ static int frame(lua_State *L)
 	}
 }
 
+/* push_text pushes a text of Go's and frees it. */
+static void push_text(lua_State *L, char *text)
+{
+	lua_pushlstring(L, text, strlen(text));
+	free(text);
+}
+
+/* start(kind, number, out) begins something that may take a while; it returns
+ * what is wrong, if anything. */
+static int start(lua_State *L)
+{
+	const char *kind = luaL_checklstring(L, 1, NULL);
+	double number = luaL_checknumber(L, 2);
+	const char *out = luaL_checklstring(L, 3, NULL);
+	char *problem;
+
+	check_process(L);
+	problem = goStart((char *)kind, number, (char *)out);
+	if (!problem)
+		return 0;
+	push_text(L, problem);
+	return 1;
+}
+
+/*
+ * result(milliseconds) waits for what was begun, for at most so long. It returns
+ * a text; nil and how much is done, 0 to 1; or false and what is wrong.
+ */
+static int result(lua_State *L)
+{
+	double milliseconds = luaL_checknumber(L, 1), done = 0;
+	int answer = ANSWER_WRONG;
+	char *text;
+
+	check_process(L);
+	text = goResult(milliseconds, &answer, &done);
+	switch (answer) {
+	case ANSWER_JUDGED:
+		push_text(L, text);
+		return 1;
+	case ANSWER_NOTHING:
+		lua_pushnil(L);
+		lua_pushnumber(L, done);
+		return 2;
+	default:
+		lua_pushboolean(L, 0);
+		push_text(L, text);
+		return 2;
+	}
+}
+
+static int stop(lua_State *L)
+{
+	check_process(L);
+	goStop();
+	return 0;
+}
+
 static int close_capture(lua_State *L)
 {
 	check_process(L);
@@ -222,14 +289,17 @@ int luaopen_ampulla(lua_State *L)
 	static const struct {
 		const char *name;
 		lua_CFunction function;
-	} functions[] = {{"open", open_capture}, {"pass", pass}, {"frame", frame}, {"verdict", verdict}, {"close", close_capture}};
+	} functions[] = {
+		{"open", open_capture}, {"pass", pass}, {"frame", frame}, {"verdict", verdict},
+		{"start", start}, {"result", result}, {"stop", stop}, {"close", close_capture},
+	};
 
 	static int watching;
 
 	check_process(L);
 	if (!watching)
 		watching = pthread_atfork(NULL, NULL, note_fork) == 0;
-	lua_createtable(L, 0, 5);
+	lua_createtable(L, 0, 8);
 	for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
 		lua_pushcclosure(L, functions[i].function, 0);
 		lua_setfield(L, -2, functions[i].name);

@@ -28,7 +28,7 @@ enum { ANSWER_NOTHING, ANSWER_JUDGED, ANSWER_NOTED, ANSWER_EXACTLY, ANSWER_WRONG
 struct reply {
 	int answer;
 	uint64_t position; /* of the frame, if it is judged */
-	double score, confidence, flow;
+	double score, confidence, flow, incident, first, last;
 	/* class, level, type, reason, Community ID and model behind one another;
 	   for a comment or an error just the text. */
 	int len[TEXTS];

@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"runtime"
+	"sort"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -111,6 +112,23 @@ func (t *table) position(number uint64) (uint64, bool) {
 		return uint64(n), true
 	}
 	return number, false
+}
+
+// number returns the number of the frame at a position, as far as positions go
+// the other way; 0 if it has none, since a read filter dropped it or it was not
+// dissected yet. Numbers grow with positions.
+func (t *table) number(position uint64) uint64 {
+	n := 1 + sort.Search(maxRows-1, func(i int) bool {
+		at := t.numbers[1+i]
+		return at == 0 || uint64(at) >= position
+	})
+	switch {
+	case n == maxRows && position >= maxRows:
+		return position
+	case n == maxRows || uint64(t.numbers[n]) != position:
+		return 0
+	}
+	return uint64(n)
 }
 
 // keyOf returns a key of what a frame holds: its captured length and its first

@@ -236,8 +236,17 @@ func (w *wireshark) check(f *frame, visited bool, want verdict.Verdict) {
 	if got.answer != judged || got.score != want.Score {
 		w.Fatalf("number %d: %+v, %s; want %+v", f.number, got, inWords(got.err), want)
 	}
-	if diff := cmp.Diff(want, w.verdict(got.position)); diff != "" {
+	v, last := w.verdict(got.position)
+	if v.IncidentFirst != 0 { // or else it has no number here
+		v.IncidentFirst, _ = w.position(v.IncidentFirst)
+	} else {
+		want.IncidentFirst = 0
+	}
+	if diff := cmp.Diff(want, v); diff != "" {
 		w.Fatalf("number %d: %s", f.number, diff)
+	}
+	if end, _ := w.position(last); last != 0 && (v.Incident == 0 || end < got.position) {
+		w.Fatalf("number %d: incident %d ends with %d", f.number, v.Incident, last)
 	}
 }
 
