@@ -101,6 +101,18 @@ func TestWebShell(t *testing.T) {
 				request(w, "POST /chat.php")
 			}
 		}},
+		{name: "scripts in three languages", flagged: -1, play: func(w *wire) {
+			for _, path := range []string{"/index.asp", "/admin/get.php", "/admin/get.php", "/login/process.jsp", "/news.asp"} {
+				request(w, "GET "+path)
+			}
+		}, reason: "asked 10.0.0.5 port 80 for scripts in 3 languages (.php, .asp, .jsp) within 30.0 s; a site is written in one or two"},
+		{name: "a site in PHP with an old part in ASP", flagged: 0, play: func(w *wire) {
+			for range 20 {
+				request(w, "GET /index.php")
+				request(w, "GET /old/index.asp")
+				request(w, "GET /cgi-bin/counter.cgi")
+			}
+		}},
 		{name: "an interface for programs", flagged: 0, play: func(w *wire) {
 			for range 50 {
 				request(w, "POST /api/v1/events")

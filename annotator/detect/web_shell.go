@@ -26,6 +26,7 @@ type posts struct {
 	pages bool // it got a page as well
 	n     uint32
 	path  string // last part of the path of the latest script
+	mixed mixedScripts
 }
 
 func newWebShell(cfg WebShell) *webShell {
@@ -48,8 +49,12 @@ func (d *webShell) Observe(o *flow.Observation) Finding {
 		d.request(key, p)
 	}
 	s := d.clients.get(key)
-	if s == nil || s.pages || !s.active(p.Time, d.cfg.Window) {
+	if s == nil {
 		return Finding{}
+	}
+	found := s.mixed.finding(p, key)
+	if s.pages || s.score < found.Score || !s.active(p.Time, d.cfg.Window) {
+		return found
 	}
 	if s.outdated(p.Time) {
 		s.reason = fmt.Sprintf("%d requests within %.1f s to %s port %d, all of them POST to scripts such as %s; people get pages as well",
@@ -63,8 +68,11 @@ func (d *webShell) request(key service, p *packet.Packet) {
 	if s.over(p.Time, d.cfg.Window) {
 		*s = posts{period: begin(p.Time)}
 	}
-	path, script := scriptOf(p.Payload)
-	if !script {
+	path, kind := scriptOf(p.Payload)
+	if s.mixed.add(p, kind) {
+		d.latest = p.Time
+	}
+	if kind == 0 || !bytes.HasPrefix(p.Payload, []byte("POST ")) {
 		s.pages = true
 		return
 	}
@@ -74,19 +82,16 @@ func (d *webShell) request(key service, p *packet.Packet) {
 	s.raise(Grade(float64(s.n), float64(d.cfg.Posts)), p.Time, d.cfg.Window)
 }
 
-// scriptOf returns the last part of the path that a request posts to and
-// whether that is a script.
-func scriptOf(b []byte) (path []byte, script bool) {
-	rest, post := bytes.CutPrefix(b, []byte("POST "))
-	if !post {
-		return nil, false
-	}
-	path, _, _ = bytes.Cut(rest[:min(len(rest), 200)], []byte{' '})
+// scriptOf returns the last part of the path that is asked for, and the kind of
+// script that it is, 0 if it is none.
+func scriptOf(b []byte) (path []byte, kind scriptKind) {
+	_, rest, _ := bytes.Cut(b[:min(len(b), 200)], []byte{' '})
+	path, _, _ = bytes.Cut(rest, []byte{' '})
 	path, _, _ = bytes.Cut(path, []byte{'?'})
-	for _, ending := range [...]string{".php", ".asp", ".aspx", ".ashx", ".jsp", ".jspx", ".cfm", ".cgi"} {
-		if bytes.HasSuffix(path, []byte(ending)) {
-			return path[bytes.LastIndexByte(path, '/')+1:], true
+	for _, ending := range scriptEndings {
+		if bytes.HasSuffix(path, []byte(ending.text)) {
+			return path[bytes.LastIndexByte(path, '/')+1:], ending.kind
 		}
 	}
-	return nil, false
+	return nil, 0
 }

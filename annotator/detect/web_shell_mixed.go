@@ -1,0 +1,95 @@
+package detect
+
+import (
+	"bytes"
+	"fmt"
+	"math/bits"
+	"strings"
+
+	"ampulla/annotator/packet"
+	"ampulla/annotator/verdict"
+)
+
+// scriptKind is what a script of a web server is written in; several are a bit
+// set.
+type scriptKind uint8
+
+const (
+	scriptPHP scriptKind = 1 << iota
+	scriptASP
+	scriptJSP
+	scriptCFM
+	scriptCGI // what CGI calls may be written in anything
+)
+
+var scriptEndings = [...]struct {
+	text string
+	kind scriptKind
+}{
+	{".php", scriptPHP}, {".asp", scriptASP}, {".aspx", scriptASP}, {".ashx", scriptASP},
+	{".jsp", scriptJSP}, {".jspx", scriptJSP}, {".cfm", scriptCFM}, {".cgi", scriptCGI},
+}
+
+// mixedScripts finds clients that ask one site for scripts in several
+// languages. A site is written in one, and often has some of another; who asks
+// for more looks for what might be there, or talks to a server that only
+// pretends, as those of implants do.
+type mixedScripts struct {
+	site   uint64 // hash of its name
+	kinds  scriptKind
+	since  int64
+	reason string
+}
+
+// languages is how many a site may have beside its own. At two the score is just
+// above the threshold.
+const languages = 1.9
+
+// add takes a request and tells whether the site is one of several languages.
+func (m *mixedScripts) add(p *packet.Packet, kind scriptKind) bool {
+	if kind &^= scriptCGI; kind != 0 {
+		site := hashBytes(hostOf(p.Payload))
+		if m.kinds == 0 {
+			m.site, m.since = site, p.Time
+		}
+		if m.site == site && m.kinds&kind == 0 {
+			m.kinds |= kind
+			m.reason = ""
+		}
+	}
+	return m.count() > 1
+}
+
+func (m *mixedScripts) count() int { return bits.OnesCount8(uint8(m.kinds)) }
+
+// finding is what is known of a packet to such a site.
+func (m *mixedScripts) finding(p *packet.Packet, key service) Finding {
+	n := m.count()
+	if n < 2 {
+		return Finding{}
+	}
+	if m.reason == "" {
+		var endings []string
+		rest := m.kinds
+		for _, ending := range scriptEndings {
+			if rest&ending.kind != 0 {
+				rest &^= ending.kind
+				endings = append(endings, ending.text)
+			}
+		}
+		m.reason = fmt.Sprintf("asked %s port %d for scripts in %d languages (%s) within %.1f s; a site is written in one or two",
+			key.server, key.port, n, strings.Join(endings, ", "), float64(max(p.Time-m.since, 0))/1e9)
+	}
+	return Finding{Grade(float64(n-1), languages), verdict.Outlier, m.reason, RoleService}
+}
+
+// hostOf returns the name of the site that a request of HTTP is for, empty if
+// it was not captured.
+func hostOf(b []byte) []byte {
+	i := bytes.Index(b, []byte("\nHost:"))
+	if i < 0 {
+		return nil
+	}
+	name, _, _ := bytes.Cut(b[i+len("\nHost:"):], []byte{'\r'})
+	return bytes.TrimSpace(name)
+}
