@@ -107,14 +107,17 @@ func look(t *testing.T, ctx context.Context, page, scheme, axe string) {
 	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
 		t.Fatal(err)
 	}
-	if err := chromedp.Do(ctx, chromedp.Navigate("file://"+page), chromedp.KeyEvent(kb.Tab)); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate("file://"+page)); err != nil {
 		t.Fatal(err)
 	}
-	first := evaluate(t, ctx, `document.activeElement.className`)
 	shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := chromedp.Do(ctx, chromedp.KeyEvent(kb.Tab)); err != nil {
+		t.Fatal(err)
+	}
+	first := evaluate(t, ctx, `document.activeElement.className`)
 	// All that folds is unfolded, so that it is looked at as well.
 	evaluate(t, ctx, axe+`; document.querySelectorAll("details").forEach(d => { d.open = true }); ""`)
 	violations := evaluate(t, ctx, `axe.run().then(r => JSON.stringify(r.violations.map(v => [v.id, v.help, v.nodes.slice(0, 3).map(n => n.html)])))`)

@@ -106,17 +106,18 @@ func (r *reporting) block(b *pcapng.Block, v *verdict.Verdict) error {
 	switch {
 	case r.reader == nil:
 	case v == nil:
-		r.reader.Block(b, 0, "")
-	case v.Score > verdict.AnomalousScore && isNoise(v.Type):
-		r.left++
+		r.reader.Block(b, 0, "", false)
 	default:
-		r.reader.Block(b, v.Frame, v.Class)
+		noise := v.Score > verdict.AnomalousScore && isNoise(v.Type)
+		if !r.reader.Block(b, v.Frame, v.Class, noise) && noise {
+			r.left++
+		}
 	}
 	return nil
 }
 
 // isNoise tells whether packets of a type come in such numbers, and say so
-// little, that tshark is spared them.
+// little, that tshark is spared those that carry nothing.
 func isNoise(t verdict.Type) bool {
 	return t == verdict.Flood || t == verdict.PortScan || t == verdict.HostScan
 }

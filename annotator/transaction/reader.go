@@ -108,17 +108,18 @@ func arguments(keyLog string) []string {
 	return args
 }
 
-// Block takes the next block of the capture; frame is its number if it is a
-// frame, class what the protocol of that is. It says whether tshark gets to see
-// it. The block is looked at only during the call.
-func (r *Reader) Block(b *pcapng.Block, frame uint64, class string) bool {
+// Block takes the next block of the capture. Of a frame, frame is the number,
+// class the protocol, and noise says that it is part of a scan or a flood: then
+// it is left out unless it carries something. Block says whether tshark gets to
+// see it. The block is looked at only during the call.
+func (r *Reader) Block(b *pcapng.Block, frame uint64, class string, noise bool) bool {
 	if r.err != nil {
 		return false
 	}
 	switch {
 	case b.IsFrame():
 		r.decoder.Decode(b.Frame(), &r.packet)
-		if !wanted(&r.packet, class) {
+		if !wanted(&r.packet, class) || noise && r.packet.PayloadLength == 0 {
 			return false
 		}
 		r.mutex.Lock()

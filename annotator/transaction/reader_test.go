@@ -38,7 +38,7 @@ func read(t *testing.T, capture, keys string, cfg transaction.Config) error {
 		if b.IsFrame() {
 			frame++
 		}
-		r.Block(b, frame, "dns")
+		r.Block(b, frame, "dns", false)
 	}
 	return r.Close()
 }
@@ -108,7 +108,7 @@ func holdToLog(t *testing.T, base string) {
 	logged := answers(t, base+".nginx.jsonl")
 	cfg := transaction.Default()
 	cfg.OnExchange = func(x *transaction.Exchange) {
-		if x.Client.Addr().String() != "10.77.1.2" {
+		if x.Server.Addr().String() != "10.77.1.1" {
 			return // the application, who asks the payment service
 		}
 		if !logged.take(x) {

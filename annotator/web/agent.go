@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/netip"
+	"strings"
 
 	"ampulla/annotator/transaction"
 )
@@ -11,8 +12,8 @@ const recent = 512
 
 // agents finds out which clients are no visitors but servers at work for one: a
 // shop's application that asks a payment service, a proxy. They answer requests
-// themselves, or else (where a machine has several addresses) all that they ask
-// begins and ends while a server answers somebody else.
+// themselves, or else (where a machine has several addresses) are no browsers,
+// and all that they ask begins and ends while a server answers somebody else.
 type agents struct {
 	ring    [recent]span
 	next    int
@@ -29,6 +30,7 @@ type span struct {
 // agent counts the requests of a client, and those within others.
 type agent struct {
 	requests, within int
+	browser          bool // by what it says of itself
 }
 
 func (a *agents) add(x *transaction.Exchange) {
@@ -42,6 +44,7 @@ func (a *agents) add(x *transaction.Exchange) {
 		a.clients[s.client] = known
 	}
 	known.requests++
+	known.browser = known.browser || strings.HasPrefix(x.Request.Get("user-agent"), "Mozilla/")
 	for i := range a.ring {
 		o := &a.ring[i]
 		if !s.within && s.in(o) {
@@ -66,5 +69,5 @@ func (s *span) in(o *span) bool {
 // at tells whether a client works for a server.
 func (a *agents) at(client netip.Addr) bool {
 	known := a.clients[client]
-	return known != nil && known.requests >= 2 && known.within*10 >= known.requests*9
+	return known != nil && !known.browser && known.requests >= 2 && known.within*10 >= known.requests*9
 }

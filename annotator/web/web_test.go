@@ -113,6 +113,7 @@ func TestAbandonment(t *testing.T) {
 			x.Status = 504
 			inner := s.exchange(0, payment, "10.0.0.9:8081", "POST", "/v1/charges", 4900)
 			inner.Client = netip.AddrPortFrom(back, 50000)
+			inner.Request = transaction.Headers{{Name: "user-agent", Value: "Python-urllib/3.11"}}
 			inner.Start, inner.End = x.Start+50*1e6, x.End-50*1e6
 			inner.Status, inner.FirstByte, inner.Outcome = 0, 0, transaction.GivenUp
 			s.c.Exchange(inner)
@@ -261,6 +262,30 @@ func TestVisitors(t *testing.T) {
 	ask(2, "A", "", "", "/cart")
 	ask(2, "B", "", "", "/cart")
 	if f := s.result().Funnel; f.Visitors != 4 || f.Stages[0].Entered != 2 || f.Stages[1].Entered != 4 {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestAgents tells a shop's own requests from those of its visitors, who ask
+// while others wait for the payment.
+func TestAgents(t *testing.T) {
+	s := newSite(t, nil)
+	for range 3 {
+		slow := s.exchange(1, shop, "shop.example", "POST", "/checkout/payment", 1000)
+		inner := s.exchange(0, payment, "10.0.0.9:8081", "POST", "/v1/charges", 900)
+		inner.Client = netip.AddrPortFrom(back, 50000)
+		inner.Request = transaction.Headers{{Name: "user-agent", Value: "Python-urllib/3.11"}}
+		inner.Start, inner.End = slow.Start+10*1e6, slow.End-10*1e6
+		meanwhile := s.exchange(2, shop, "shop.example", "GET", "/cart", 10)
+		meanwhile.Start, meanwhile.End = inner.Start+100*1e6, inner.Start+200*1e6
+		for _, x := range []*transaction.Exchange{meanwhile, inner, slow} {
+			s.c.Exchange(x)
+		}
+	}
+	if !s.c.internal(back) || s.c.internal(person(1)) || s.c.internal(person(2)) {
+		t.Errorf("application %v, visitors %v, %v", s.c.internal(back), s.c.internal(person(1)), s.c.internal(person(2)))
+	}
+	if f := s.result().Funnel; f.Visitors != 2 {
 		t.Errorf("%+v", f)
 	}
 }

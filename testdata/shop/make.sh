@@ -31,7 +31,7 @@ check() {
   ((EUID == 0)) || die "namespaces need root"
 }
 
-# wires: visitors 10.77.1.2 -- 10.77.1.1 shop 10.77.2.1 -- 10.77.2.2 payment.
+# wires: visitors 10.77.1.11 and on -- 10.77.1.1 shop 10.77.2.1 -- 10.77.2.2 payment.
 wires() {
   mount -t tmpfs none /run
   mkdir -p /run/netns
@@ -42,7 +42,10 @@ wires() {
   done
   ip link add visitors0 netns visitors type veth peer name front netns shop
   ip link add payment0 netns payment type veth peer name back netns shop
-  ip -n visitors address add 10.77.1.2/24 dev visitors0
+  local n
+  for ((n = 0; n <= 200; n++)); do # where visitors are at home
+    ip -n visitors address add "10.77.1.$((11 + n))/24" dev visitors0
+  done
   ip -n shop address add 10.77.1.1/24 dev front
   ip -n shop address add 10.77.2.1/24 dev back
   ip -n payment address add 10.77.2.2/24 dev payment0
@@ -145,7 +148,7 @@ visit() {
   urls+=(/api/recommendations)
   ((n % 10 == 3)) || urls+=(POST:/cart/add /cart)
   ((n % 10 == 3 || n % 10 == 4)) || urls+=(/checkout POST:/checkout/payment /order/confirmation)
-  local args=() common=(-sk -o /dev/null -b "" -H "X-Visitor: $n" -A "Mozilla/5.0 (visitor $n)"
+  local args=() common=(--interface "10.77.1.$((11 + n % 200))" -sk -o /dev/null -b "" -H "X-Visitor: $n" -A "Mozilla/5.0 (visitor $n)"
     --resolve "$RESOLVE" --compressed -f "$VERSION")
   for page in "${urls[@]}"; do
     ((${#args[@]})) && args+=(--next)
@@ -184,7 +187,7 @@ record() {
   while (($(jobs -rp | wc -l) > RUNNING)); do sleep 0.1; done
   # So that nobody is still at it when the capture ends: somebody looks in later.
   sleep 11
-  SSLKEYLOGFILE=$WORK/keys ip netns exec visitors curl -sk -o /dev/null -H "X-Visitor: 0" \
+  SSLKEYLOGFILE=$WORK/keys ip netns exec visitors curl -sk -o /dev/null -H "X-Visitor: 0" --interface 10.77.1.211 \
     --resolve "$RESOLVE" "$VERSION" "$BASE/"
   sleep 0.5
   kill -INT "$dumpcap"
