@@ -63,6 +63,7 @@ deps: ## install what the tests need (root, or sudo that asks nothing)
 check: ## what needs no test run: vet, a build without cgo, shellcheck, luacheck
 	go vet ./...
 	CGO_ENABLED=0 go build -o /dev/null ./...
+	GOOS=windows CGO_ENABLED=0 go build -o /dev/null ./annotator
 	shellcheck -x -P SCRIPTDIR --severity=warning install.sh .ci/run $$(git ls-files '*.sh')
 	cd lua && luacheck --quiet .
 

@@ -8,8 +8,9 @@
 #   SHA256SUMS
 #
 # packaging/make.sh [linux-amd64] [linux-arm64] [source] [windows-amd64]; all if
-# none is named. Runs on Debian 12 amd64: older systems lack a cross compiler, newer
-# ones have a newer glibc, which the packages would then ask for.
+# none is named. $HOMEPAGE is where they will be offered; without it the formula
+# takes the sources from dist/. Runs on Debian 12 amd64: older systems lack a cross
+# compiler, newer ones have a newer glibc, which the packages would then ask for.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -88,7 +89,7 @@ linux() {
   permissions "$tree"
 
   for packager in deb rpm; do
-    ARCH=$arch VERSION=$version TREE=$tree GLIBC=$(glibc "$tree"/bin/* "$lib"/*) HOMEPAGE=${HOMEPAGE:-https://localhost/ampulla} \
+    ARCH=$arch VERSION=$version TREE=$tree GLIBC=$(glibc "$tree"/bin/* "$lib"/*) HOMEPAGE=${HOMEPAGE-} \
       go run "$NFPM" package --config packaging/nfpm.yaml --packager "$packager" --target "$dist/"
   done
   local name=ampulla-$version-linux-$arch
@@ -117,7 +118,7 @@ source_code() {
   step "Sources and Homebrew formula"
   git archive --format=tar --prefix="$name/" HEAD | gzip -n >"$dist/$name.tar.gz"
   sed -e "s|@VERSION@|$version|" -e "s|@SHA256@|$(sha256sum <"$dist/$name.tar.gz" | cut -d' ' -f1)|" \
-    -e "s|@HOMEPAGE@|${HOMEPAGE:-https://localhost/ampulla}|g" packaging/ampulla.rb >"$dist/ampulla.rb"
+    -e "s|@HOMEPAGE@|${HOMEPAGE:-file://$dist}|g" packaging/ampulla.rb >"$dist/ampulla.rb"
   echo "$dist/$name.tar.gz" "$dist/ampulla.rb"
 }
 

@@ -12,7 +12,6 @@ cd "$(dirname "$0")/.."
 
 what=${1:?deb or source} suite=${2:?which Debian release}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/ampulla-roots
-root=''
 
 die() { printf 'try: error: %s\n' "$*" >&2; exit 1; }
 step() { printf '\n== %s\n' "$*"; }
@@ -24,15 +23,10 @@ as() {
   chroot "$root" env -i LANG=C.UTF-8 TERM=dumb DEBIAN_FRONTEND=noninteractive su - "$1" -c "$2"
 }
 
-cleanup() {
-  local code=$?
-  trap - EXIT
-  [[ ! $root ]] || { umount -R "$root" 2>/dev/null; rm -rf --one-file-system "$root"; }
-  exit "$code"
-}
-
-fresh() {
+# make_root makes the fresh system, from a copy that is made once.
+make_root() {
   local mirror
+  # shellcheck disable=SC2016 # apt-get expands these
   mirror=$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' |
     sed -n 's!^Debian \(.*/debian/\)$!\1!p' | sort -u | head -n 1)
   mkdir -p "$cache"
@@ -47,8 +41,12 @@ fresh() {
   root=$(mktemp -d "$cache/try.XXXXXX")
   chmod 755 "$root"
   tar -C "$root" -xf "$cache/$suite.tar"
+}
+
+# enter mounts what the system needs, in a namespace of this process's own.
+enter() {
   mount -t proc none "$root/proc"
-  mount --rbind /dev "$root/dev" && mount --make-rslave "$root/dev"
+  mount --rbind /dev "$root/dev"
   cp /etc/resolv.conf "$root/etc/resolv.conf"
   for file in /etc/apt/apt.conf.d/*; do # how to get at the mirror from here
     if grep -q Acquire "$file"; then cp "$file" "$root/etc/apt/apt.conf.d/"; fi
@@ -72,7 +70,7 @@ well() {
 # unwell USER wants the doctor to miss nothing but the right to capture, and mends that.
 unwell() {
   local wrong mend
-  wrong=$(as "$1" "ampulla doctor --json" 2>/dev/null | jq -r '.sections[].findings[] | select(.mend) | .mend')
+  wrong=$(as "$1" "ampulla doctor --json || true" 2>/dev/null | jq -r '.sections[].findings[] | select(.mend) | .mend')
   [[ $wrong == *"usermod -aG wireshark $1"* && $(wc -l <<<"$wrong") == 1 ]] || die "the doctor says: $wrong"
   mend=${wrong//sudo /}
   step "The doctor's advice: $wrong"
@@ -153,8 +151,16 @@ try_source() {
   done
 }
 
-trap cleanup EXIT
-fresh
+# Mounts and processes end with the one that made them, so that nothing of this machine is
+# left in the system when it is removed.
+if [[ ! ${TRY_ROOT-} ]]; then
+  make_root
+  trap 'rm -rf -- "$root"' EXIT
+  TRY_ROOT=$root unshare --mount --propagation private --pid --fork --kill-child "$PWD/packaging/try.sh" "$what" "$suite"
+  exit
+fi
+root=$TRY_ROOT
+enter
 mkdir -p "$root/work"
 mount --bind -o ro "$PWD" "$root/work"
 case $what in
