@@ -65,10 +65,9 @@ func (t *trial) await(ctx context.Context) (*annotatorv1.Info, error) {
 		close(ended)
 	}()
 	for {
-		conn, err := client.Dial(ctx, client.Config{Address: t.address(), Program: client.NoStart})
+		info, err := t.ask(ctx) // it may listen, and then find that it cannot run
 		if err == nil {
-			defer conn.Close()
-			return client.Info(ctx, conn)
+			return info, nil
 		}
 		select {
 		case <-ended:
@@ -79,6 +78,16 @@ func (t *trial) await(ctx context.Context) (*annotatorv1.Info, error) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// ask asks the annotator once.
+func (t *trial) ask(ctx context.Context) (*annotatorv1.Info, error) {
+	conn, err := client.Dial(ctx, client.Config{Address: t.address(), Program: client.NoStart})
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return client.Info(ctx, conn)
 }
 
 // complaint returns what a program of ours complained of, without its name.
