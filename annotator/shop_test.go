@@ -101,6 +101,9 @@ func TestShop(t *testing.T) {
 			}
 			checkAbandonment(t, r, log, fault)
 			checkAdvice(t, r, protocol)
+			if protocol == "http2" {
+				checkFilters(t, r, capture, base+".keys")
+			}
 		})
 	}
 }
@@ -321,6 +324,28 @@ func checkAdvice(t *testing.T, r *report.Report, protocol string) {
 	slices.Sort(got)
 	if cmp.Compare(strings.Join(got, " "), strings.Join(want, " ")) != 0 {
 		t.Errorf("advice %v, want %v", got, want)
+	}
+}
+
+// checkFilters wants every display filter to find something in the capture.
+func checkFilters(t *testing.T, r *report.Report, capture, keys string) {
+	t.Helper()
+	filters := []string{r.Abandonment.Filter}
+	for _, row := range slices.Concat(r.Slow, r.Web.Errors) {
+		filters = append(filters, row.Filter)
+	}
+	for _, a := range r.Advice {
+		filters = append(filters, a.Filter)
+	}
+	for _, h := range r.Web.Hosts {
+		filters = append(filters, h.Filter)
+	}
+	slices.Sort(filters)
+	for _, filter := range slices.Compact(filters) {
+		cmd := exec.Command("tshark", "-n", "-r", capture, "-o", "tls.keylog_file:"+keys, "-Y", filter, "-T", "fields", "-e", "frame.number")
+		if out, err := cmd.Output(); err != nil || len(out) == 0 {
+			t.Errorf("%s finds %d bytes: %v", filter, len(out), err)
+		}
 	}
 }
 

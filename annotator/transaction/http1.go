@@ -100,6 +100,11 @@ func (t *Tracker) responses(c *connection, r *row) {
 		if i == len(r.values(colStatus))-1 {
 			x.Response = t.headers(r.values(colResponseLine))
 		}
+		if status == 101 || x.Method == "CONNECT" && status < 300 { // what follows is no body
+			x.End, x.LastFrame, x.ResponseBytes = r.time, r.frame, int64(r.payload)
+			t.endHTTP1(c, x, Answered, r.time, r.frame)
+			c.pending = c.pending[1:]
+		}
 	}
 }
 

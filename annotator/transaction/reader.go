@@ -43,7 +43,8 @@ type Reader struct {
 	section []byte
 
 	mutex   sync.Mutex
-	waiting []fed // given to tshark, not printed yet
+	waiting []fed // given to tshark; printed up to taken
+	taken   int
 	given   uint64
 	done    chan error
 }
@@ -153,7 +154,7 @@ func wanted(p *packet.Packet, class string) bool {
 	case p.Proto == packet.ProtoTCP:
 		return p.Fragment || p.PayloadLength > 0 || p.TCPFlags&(packet.SYN|packet.FIN|packet.RST) != 0
 	case p.Proto == packet.ProtoUDP:
-		return class == "dns" || p.Fragment
+		return class == "dns"
 	}
 	return false
 }
@@ -180,8 +181,8 @@ func (r *Reader) Close() error {
 		return fmt.Errorf("tshark: %w", reading)
 	case r.err != nil:
 		return fmt.Errorf("tshark: %w", r.err)
-	case len(r.waiting) > 0:
-		return fmt.Errorf("tshark: it ended after %d of %d frames", r.given-uint64(len(r.waiting)), r.given)
+	case r.unprinted() > 0:
+		return fmt.Errorf("tshark: it ended after %d of %d frames", r.given-uint64(r.unprinted()), r.given)
 	}
 	return nil
 }
@@ -223,13 +224,20 @@ func (r *Reader) read(stdout io.Reader, t *Tracker) error {
 func (r *Reader) take(n uint64) (fed, bool) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	if n < 1 || n > uint64(len(r.waiting)) {
+	if n < 1 || n > uint64(r.unprinted()) {
 		return fed{}, false
 	}
-	f := r.waiting[n-1]
-	r.waiting = r.waiting[:copy(r.waiting, r.waiting[n:])]
+	r.taken += int(n)
+	f := r.waiting[r.taken-1]
+	if r.taken > len(r.waiting)/2 {
+		r.waiting = r.waiting[:copy(r.waiting, r.waiting[r.taken:])]
+		r.taken = 0
+	}
 	return f, true
 }
+
+// unprinted returns how many frames tshark has not printed yet.
+func (r *Reader) unprinted() int { return len(r.waiting) - r.taken }
 
 // tail keeps the end of what a program says on stderr.
 type tail struct{ text []byte }

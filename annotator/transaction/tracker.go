@@ -61,10 +61,10 @@ func newTracker(cfg Config) *Tracker {
 // row takes the next frame in.
 func (t *Tracker) row(r *row) {
 	t.now, t.frame = r.time, r.frame
-	switch {
-	case r.has(colDNSID):
+	if r.has(colDNSID) {
 		t.dns(r)
-	case r.proto == packet.ProtoTCP && r.has(colStream):
+	}
+	if r.proto == packet.ProtoTCP && r.has(colStream) {
 		t.tcp(r)
 	}
 }

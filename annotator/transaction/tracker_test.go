@@ -132,6 +132,21 @@ func TestTracker(t *testing.T) {
 			"GET http://shop.example/a 200 answered wait 10 took 0 frames [3 4]",
 			"GET http://shop.example/b 304 answered wait 10 took 10 frames [3 4]", closed,
 		}},
+		{"a WebSocket", func(w *wire) {
+			w.open()
+			w.at(200, "client", packet.PSH, 100, get("/chat"))
+			w.at(210, "server", 0, 300, status("101", `Upgrade: websocket\r\n`))
+			w.at(90000, "server", 0, 300, nil)
+			w.at(99000, "client", packet.FIN, 0, nil)
+		}, []string{"GET http://shop.example/chat 101 answered wait 10 took 10 frames [3 4]", closed}},
+		{"through a proxy", func(w *wire) {
+			w.open()
+			columns := get("shop.example:443")
+			columns[colMethod] = "CONNECT"
+			w.at(200, "client", packet.PSH, 100, columns)
+			w.at(210, "server", 0, 300, status("200"))
+			w.at(90000, "server", 0, 300, nil)
+		}, []string{"CONNECT shop.example:443 200 answered wait 10 took 10 frames [3 4]", closed}},
 		{"repeated segments say nothing", func(w *wire) {
 			w.open()
 			w.at(200, "client", packet.PSH, 100, get("/a"))

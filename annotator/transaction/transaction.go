@@ -83,7 +83,7 @@ type Exchange struct {
 
 // URL returns what was asked for, as in a browser's address bar.
 func (x *Exchange) URL() string {
-	if strings.Contains(x.Path, "://") {
+	if x.Method == "CONNECT" || strings.Contains(x.Path, "://") {
 		return x.Path // a request to a proxy
 	}
 	return x.Origin() + x.Path

@@ -30,7 +30,7 @@ type failure struct {
 // failure of its own once people lose patience.
 func (c *Collector) failureOf(x *transaction.Exchange) *failure {
 	f := &failure{
-		client: clientOf(x), server: x.Server.Addr(), start: x.Start, end: max(x.End, x.Start),
+		client: x.Client.Addr(), server: x.Server.Addr(), start: x.Start, end: max(x.End, x.Start),
 		culprit: x.Method + " " + keyOf(x).url, status: x.Status, host: x.Host, frames: x.Frames(),
 		filter: conversation(x.Client, x.Server),
 	}
@@ -50,7 +50,7 @@ func (c *Collector) failureOf(x *transaction.Exchange) *failure {
 		f.cause, f.what = CauseTimeout, fmt.Sprintf("%s was not answered within %s", f.culprit, took)
 	case x.Status >= 400 && x.Status != 401 && x.Status != 404:
 		f.cause, f.what = CauseClient, fmt.Sprintf("%s answered %d", f.culprit, x.Status)
-	case x.Took() >= c.cfg.Patience.Nanoseconds() && !isStatic(kindOf(x.Response.Get("content-type"), x.Path)):
+	case timeOf(x) >= c.cfg.Patience.Nanoseconds() && !isStatic(kindOf(x.Response.Get("content-type"), x.Path)):
 		f.cause, f.what = CauseSlow, fmt.Sprintf("%s took %s", f.culprit, took)
 	default:
 		return nil
@@ -84,9 +84,6 @@ func failureOfConnection(n *transaction.Connection) *failure {
 	}
 	return f
 }
-
-// clientOf returns who asked: behind a proxy, whom that names.
-func clientOf(x *transaction.Exchange) netip.Addr { return x.Client.Addr() }
 
 // seconds returns a duration of nanoseconds for people.
 func seconds(ns int64) string {

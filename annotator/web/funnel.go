@@ -258,7 +258,7 @@ func (c *Collector) look(l *transaction.Lookup) {
 	}
 	f := &failure{
 		cause: CauseDNS, client: l.Client.Addr(), server: l.Server.Addr(), culprit: l.Name, start: l.Start, end: l.Start + l.Took,
-		frames: []uint64{l.Frame}, filter: fmt.Sprintf("dns.qry.name == %q", l.Name),
+		frames: []uint64{l.Frame}, filter: "dns.qry.name == " + quoted(l.Name),
 	}
 	switch {
 	case !l.Answered:

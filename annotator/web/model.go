@@ -36,7 +36,7 @@ type Resource struct {
 	Internal bool   `json:"internal"` // asked by another server
 	Count    uint64 `json:"count"`
 	Slow     uint64 `json:"slow"` // answers that took longer than the limit
-	Took     Delay  `json:"took"` // first byte of the request to the last of the answer
+	Took     Delay  `json:"took"` // first byte of the request to the last of the answer, but to its header for streams and downloads
 	Wait     Delay  `json:"wait"` // to the end of the answer's header
 
 	Bytes     int64  `json:"bytes"`      // all answers, in segments

@@ -90,7 +90,7 @@ func (r *resource) add(x *transaction.Exchange, cfg *Config) {
 	if len(r.seen) < 2 {
 		r.seen = append(r.seen, x.RequestFrame)
 	}
-	took := x.Took()
+	took := timeOf(x)
 	if x.Known() {
 		r.took.add(took)
 		r.wait.add(x.Wait())
@@ -122,6 +122,21 @@ func (r *resource) add(x *transaction.Exchange, cfg *Config) {
 	if x.Status == 200 {
 		r.answered(x, cfg)
 	}
+}
+
+// download is the size from which an answer is a download, in bytes: it takes
+// the time that the network needs.
+const download = 5_000_000
+
+// timeOf returns how long somebody waits for an answer, in nanoseconds: to its
+// end, but for downloads, and streams that only end when nobody listens any more.
+func timeOf(x *transaction.Exchange) int64 {
+	kind := x.Response.Get("content-type")
+	if x.ResponseBytes >= download || strings.HasPrefix(kind, "text/event-stream") ||
+		strings.HasPrefix(kind, "multipart/x-mixed-replace") || kindOf(kind, x.Path) == "media" {
+		return x.Wait()
+	}
+	return x.Took()
 }
 
 // missed tells whether a request was in want of an answer: not if that was not
@@ -242,6 +257,9 @@ func kindOfPath(target string) string {
 // the same name.
 func keyOf(x *transaction.Exchange) key {
 	target := x.Path
+	if x.Method == "CONNECT" {
+		return key{x.Method, target}
+	}
 	if u, err := url.Parse(target); err == nil && u.Host != "" { // to a proxy
 		return key{x.Method, u.Scheme + "://" + u.Host + generalize(u.Path)}
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -94,23 +93,23 @@ func (r *resource) result() Resource {
 }
 
 // filter returns a display filter for requests of an address, over HTTP/1 and
-// HTTP/2.
+// HTTP/2: by its path, up to what differs.
 func (r *resource) filter() string {
-	target := r.url
-	if u, err := url.Parse(strings.NewReplacer("{n}", "", "{id}", "").Replace(r.url)); err == nil {
-		target = u.Path
+	_, target, ok := strings.Cut(r.url, "://")
+	if !ok {
+		target = r.url
 	}
-	if i := strings.IndexByte(r.url, '{'); i >= 0 { // up to the part that differs
-		rest := r.url[:i]
-		if j := strings.Index(rest, "://"); j >= 0 {
-			rest = rest[j+3:]
-		}
-		if j := strings.IndexByte(rest, '/'); j >= 0 {
-			target = rest[j:]
-		}
-		return fmt.Sprintf("http.request.uri contains %q or http2.headers.path contains %q", target, target)
+	if i := strings.IndexByte(target, '/'); i >= 0 {
+		target = target[i:]
 	}
-	return fmt.Sprintf("http.request.uri contains %q or http2.headers.path contains %q", target, target)
+	target, _, _ = strings.Cut(target, "{")
+	text := quoted(target)
+	return fmt.Sprintf("http.request.uri contains %[1]s or http2.headers.path contains %[1]s", text)
+}
+
+// quoted writes a string as display filters want it.
+func quoted(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
 func (s *lookups) result() Lookups {

@@ -18,8 +18,8 @@ const (
 // row, in nanoseconds.
 const pause = 2_000_000_000
 
-// clientKey tells visitors apart as long as they have no cookie: by address and
-// browser.
+// clientKey tells visitors apart as long as they have no cookie: by address,
+// browser, and what a proxy says of whom it asks for.
 type clientKey struct {
 	client netip.Addr
 	agent  string
@@ -91,7 +91,7 @@ func (c *Collector) visit(x *transaction.Exchange, r *resource, f *failure) {
 
 // visitorOf finds the visitor by a cookie, or else by address and browser.
 func (c *Collector) visitorOf(x *transaction.Exchange) *visitor {
-	client := clientKey{clientOf(x), x.Request.Get("user-agent")}
+	client := clientKey{x.Client.Addr(), x.Request.Get("user-agent") + " " + x.Request.Get("x-forwarded-for")}
 	id := c.cookieOf(x.Request, "cookie")
 	if id == "" {
 		id = c.cookieOf(x.Response, "set-cookie")

@@ -499,6 +499,34 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestSlow finds what people wait for, and not what only lasts.
+func TestSlow(t *testing.T) {
+	for _, test := range []struct {
+		kind string
+		size int64
+		wait int64 // ms
+		slow bool
+	}{
+		{"application/json", 500, 2000, true},
+		{"text/html", 500, 50, true},
+		{"text/event-stream", 500, 50, false},
+		{"text/event-stream", 500, 2000, true},
+		{"application/zip", 900_000_000, 50, false},
+		{"video/mp4", 900_000, 50, false},
+	} {
+		s := newSite(t, nil)
+		for range 3 {
+			x := s.exchange(1, shop, "shop.example", "GET", "/x", 9000)
+			x.FirstByte, x.ResponseBytes = x.Start+test.wait*1e6, test.size
+			x.Response = transaction.Headers{{Name: "content-type", Value: test.kind}}
+			s.c.Exchange(x)
+		}
+		if got := len(s.result().Slow) > 0; got != test.slow {
+			t.Errorf("%+v: slow is %v", test, got)
+		}
+	}
+}
+
 func TestConfig(t *testing.T) {
 	for field, change := range map[string]func(*Config){
 		"slow":        func(c *Config) { c.Slow = 0 },
