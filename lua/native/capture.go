@@ -245,6 +245,7 @@ func (c *capture) again(s *shot) found {
 	r, ok := c.feed.row(n, c.wait)
 	if ok && r.key == key && r.near(s) && (sure || n > c.last) {
 		c.last = n
+		c.call(n, s.number)
 		return c.judge(n)
 	}
 	// Of frames that look alike, the next one.
@@ -254,6 +255,7 @@ func (c *capture) again(s *shot) found {
 	}
 	if known {
 		c.last = m
+		c.call(m, s.number)
 		return c.judge(m)
 	}
 	if ok && r.key == key {

@@ -103,6 +103,14 @@ func (t *table) step(position, number uint64) {
 	}
 }
 
+// call notes the number of a frame that got none when it was passed: tshark does
+// not tell of a pass in which nobody looks.
+func (t *table) call(position, number uint64) {
+	if number < maxRows && position <= 1<<32-1 && t.numbers[number] == 0 {
+		t.numbers[number] = uint32(position)
+	}
+}
+
 // position returns where the frame of a number is; false if that is a guess.
 func (t *table) position(number uint64) (uint64, bool) {
 	if number >= maxRows {
@@ -116,8 +124,15 @@ func (t *table) position(number uint64) (uint64, bool) {
 
 // number returns the number of the frame at a position, as far as positions go
 // the other way; 0 if it has none, since a read filter dropped it or it was not
-// dissected yet. Numbers grow with positions.
+// dissected yet. Numbers grow with positions. Where frames come without numbers,
+// as number 0, each comes once, and has that of its position.
 func (t *table) number(position uint64) uint64 {
+	if t.numbers[0] != 0 {
+		if position > t.passed {
+			return 0
+		}
+		return position
+	}
 	n := 1 + sort.Search(maxRows-1, func(i int) bool {
 		at := t.numbers[1+i]
 		return at == 0 || uint64(at) >= position
