@@ -55,9 +55,10 @@ func pluginRemoveCommand() *cli.Command {
 		Name:        "remove",
 		Usage:       "remove the files that plugin install has put there",
 		ArgsUsage:   " ",
-		Description: "The program itself stays.\n\n   ampulla plugin remove",
-		Flags:       []cli.Flag{userFlag()},
-		Action:      runPluginRemove,
+		Description: "The program itself stays unless told otherwise.\n\n   ampulla plugin remove",
+		Flags: []cli.Flag{userFlag(),
+			&cli.BoolFlag{Name: "with-program", Usage: "remove the program too, if plugin install or install.sh has installed it"}},
+		Action: runPluginRemove,
 	}
 }
 
@@ -171,6 +172,7 @@ func runPluginRemove(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	cfg.Program = c.Bool("with-program")
 	if cfg.HasService() && !cfg.Everyone {
 		_ = plugin.StopService(c.Context) // without systemd nothing has been started
 	}

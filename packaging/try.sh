@@ -3,14 +3,15 @@
 # asks the doctor, removes, and wants everything as it was.
 #
 #   packaging/try.sh deb bookworm      the .deb in dist/, as root and as a user
-#   packaging/try.sh source trixie     ./install.sh in a clean clone, the same
+#   packaging/try.sh rpm bookworm      the .rpm, by rpm itself: its scripts, not its dependencies
+#   packaging/try.sh source trixie     ./install.sh in a clean clone, as for deb
 #
 # Needs root, debootstrap, git and the network. The fresh systems are kept in
 # $XDG_CACHE_HOME/ampulla-roots; removing that folder undoes everything.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-what=${1:?deb or source} suite=${2:?which Debian release}
+what=${1:?deb, rpm or source} suite=${2:?which Debian release}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/ampulla-roots
 
 die() { printf 'try: error: %s\n' "$*" >&2; exit 1; }
@@ -55,10 +56,10 @@ enter() {
 }
 
 # files FOLDER... lists what there is, with modes and checksums; packages' caches and
-# logs aside.
+# logs aside, and what Go keeps.
 files() {
-  chroot "$root" find "$@" -xdev \( -path /var/lib/apt -o -path /var/cache -o -path /var/log -o -path /var/lib/dpkg -o -path /tmp \
-    -o -path /proc -o -path /dev -o -path /run -o -path /work -o -path /etc/ld.so.cache \) -prune -o -printf '%p %M %u ' \
+  chroot "$root" find "$@" -xdev \( -path /var/lib/apt -o -path /var/cache -o -path /var/log -o -path /var/lib/dpkg -o -path /var/lib/rpm -o -path /tmp \
+    -o -path '/home/me/ampulla' -o -path '/home/me/.cache' -o -path '/home/me/.config/go' -o -path /proc -o -path /dev -o -path /run -o -path /work -o -path /etc/ld.so.cache \) -prune -o -printf '%p %M %u ' \
     \( -type f -exec sha256sum {} \; -o -printf '\n' \) | sed 's/ [^ ]*$//' | sort
 }
 
@@ -117,10 +118,32 @@ try_deb() {
   same "$before" /
 }
 
-# same BEFORE FOLDER wants nothing there but what there was.
+# try_rpm has rpm do without what it does not know of, dpkg's packages.
+try_rpm() {
+  local rpms=(dist/ampulla-*.x86_64.rpm) before
+  [[ -e ${rpms[0]} ]] || die "there is no package in dist; make packages builds it"
+  cp "${rpms[-1]}" "$root/tmp/ampulla.rpm"
+  step "tshark and rpm"
+  as root "apt-get install -y -q --no-install-recommends tshark libstdc++6 rpm" >/dev/null
+  as root "rpm --force-debian -qa" >/dev/null # makes its database
+  before=$(files /usr /etc /var /home)
+  step "The package"
+  as root "rpm --force-debian --nodeps -i /tmp/ampulla.rpm"
+  listed root
+  well root
+  step "An update"
+  as root "rpm --force-debian --nodeps --force -U /tmp/ampulla.rpm"
+  well root
+  step "Removing"
+  as root "rpm --force-debian -e ampulla"
+  same "$before" /usr /etc /var /home
+}
+
+# same BEFORE FOLDER... wants nothing there but what there was.
 same() {
-  local left
-  left=$(diff <(printf '%s\n' "$1") <(files "$2") | grep -vE '/etc/group-?|/etc/gshadow-?|/usr/bin/dumpcap|^[0-9,acd]+$|^---$' || true)
+  local before=$1 left
+  shift
+  left=$(diff <(printf '%s\n' "$before") <(files "$@") | grep -vE '/etc/group-?|/etc/gshadow-?|/usr/bin/dumpcap|^[0-9,acd]+$|^---$' || true)
   [[ ! $left ]] || die "it is not as it was: $left"
 }
 
@@ -137,10 +160,10 @@ try_source() {
   git clone -q . "$root/home/me/ampulla"
   cp -r "$root/home/me/ampulla" "$root/root/ampulla"
   chroot "$root" chown -R me: /home/me
-  printf 'export PATH=$PATH:/usr/local/go/bin GOMODCACHE=/mod GOFLAGS=-mod=mod GOPROXY=off\n' >"$root/etc/profile.d/go.sh"
+  printf 'export PATH=$PATH:/usr/local/go/bin GOMODCACHE=/mod GOPROXY=off\n' >"$root/etc/profile.d/go.sh"
   for user in root me; do # root's installs what me's cannot
     step "install.sh, as $user"
-    before=$(files /usr /home/me/.[a-z]*)
+    before=$(files /usr /home/me)
     as "$user" "cd ampulla && ./install.sh --yes" | tail -n 30
     if [[ $user == me ]]; then unwell me; fi
     well "$user"
@@ -148,6 +171,13 @@ try_source() {
     tour "$user" "$([[ $user == me ]] && echo /home/me/ampulla || echo /root/ampulla)"
     as "$user" "cd ampulla && ./install.sh --uninstall --yes"
     as "$user" "cd ampulla && ./install.sh --uninstall --yes" | grep -q "nothing to remove" || die "there is still something to remove"
+    if [[ $user == root ]]; then # who has also installed what was missing
+      before=$(printf '%s\n' "$before" | grep -iE 'ampulla|/usr/local' || true)
+      [[ $before == "$(files /usr /home/me | grep -iE 'ampulla|/usr/local' || true)" ]] || die "there is still something of Ampulla's"
+    else
+      as root "gpasswd -d me wireshark" >/dev/null
+      same "$before" /usr /home/me
+    fi
   done
 }
 
@@ -165,7 +195,8 @@ mkdir -p "$root/work"
 mount --bind -o ro "$PWD" "$root/work"
 case $what in
   deb) try_deb ;;
+  rpm) try_rpm ;;
   source) try_source ;;
-  *) die "neither deb nor source: $what" ;;
+  *) die "neither deb, rpm nor source: $what" ;;
 esac
 step "All as it should be ($what, $suite)"

@@ -207,8 +207,8 @@ func (c *Config) removeFiles(m manifest, files []string) error {
 	return err
 }
 
-// Remove takes away what Install has put into Wireshark and systemd; the program
-// stays. It returns what it did.
+// Remove takes away what Install has put into Wireshark and systemd, and with
+// [Config.Program] the program, too. It returns what it did.
 func Remove(cfg Config) ([]Item, error) {
 	old, err := readManifest(cfg.Manifest)
 	if err != nil {
@@ -217,7 +217,7 @@ func Remove(cfg Config) ([]Item, error) {
 	var items []Item
 	var files []string
 	for _, file := range old.files {
-		if !cfg.isProgram(file) {
+		if cfg.Program || !cfg.isProgram(file) {
 			items, files = append(items, old.removal(file, "")), append(files, file)
 		}
 	}
