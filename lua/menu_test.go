@@ -225,6 +225,7 @@ func walkCopies(g *gui) {
 	if _, err := os.Stat(report); err != nil {
 		g.Error("the report: ", err)
 	}
+	g.window("copy.pcapng") // no window manager gives the keyboard back
 }
 
 // answer types into the dialog that has come up, in the middle of the display.
