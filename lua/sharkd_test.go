@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -215,7 +216,7 @@ func (c *sharkdClient) compare(t testing.TB, list []judged) {
 	if difference := firstDifference(want, got); difference != "" {
 		t.Errorf("filter: %s", difference)
 	}
-	c.compareDetails(t, len(list)/2+1, list[len(list)/2])
+	c.compareDetails(t, len(list)/2+1, list)
 }
 
 // frames returns a line for each frame: its number and its columns.
@@ -233,8 +234,9 @@ func (c *sharkdClient) frames(t testing.TB, params map[string]any) string {
 	return b.String()
 }
 
-// compareDetails compares the tree of a frame, by the filters of its items.
-func (c *sharkdClient) compareDetails(t testing.TB, number int, f judged) {
+// compareDetails compares the tree of a frame, by the filters of its items. The
+// last packet of its incident is one that comes later, or itself.
+func (c *sharkdClient) compareDetails(t testing.TB, number int, list []judged) {
 	t.Helper()
 	type node struct {
 		Label  string `json:"l"`
@@ -243,12 +245,17 @@ func (c *sharkdClient) compareDetails(t testing.TB, number int, f judged) {
 	}
 	var details struct{ Tree []node }
 	c.call(t, "frame", map[string]any{"frame": number, "proto": true}, &details)
+	f, last := list[number-1], 0
 	got := map[string]bool{}
 	for _, n := range details.Tree {
 		if n.Label != "AI: "+f.headline() {
 			continue
 		}
 		for _, item := range n.Nodes {
+			if end, ok := strings.CutPrefix(item.Filter, "ai.incident.last == "); ok {
+				last, _ = strconv.Atoi(end)
+				continue
+			}
 			if strings.HasPrefix(item.Filter, "ai.") && !strings.HasPrefix(item.Filter, "ai.expert.") {
 				got[item.Filter] = true
 			}
@@ -257,7 +264,7 @@ func (c *sharkdClient) compareDetails(t testing.TB, number int, f judged) {
 	want := map[string]bool{}
 	for field, value := range f {
 		switch field {
-		case "ai.class.confidence", "ai.anomaly.score", "ai.flow":
+		case "ai.class.confidence", "ai.anomaly.score", "ai.flow", "ai.incident", "ai.incident.first":
 		default:
 			value = `"` + value + `"`
 		}
@@ -265,5 +272,12 @@ func (c *sharkdClient) compareDetails(t testing.TB, number int, f judged) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("frame %d: %s", number, diff)
+	}
+	const incident = "ai.incident"
+	if f[incident] == "" && last == 0 {
+		return
+	}
+	if last < number || last > len(list) || list[last-1][incident] != f[incident] {
+		t.Errorf("frame %d of incident %q: its last frame so far is %d", number, f[incident], last)
 	}
 }
