@@ -263,22 +263,32 @@ func (f *feed) until(wait *client.Patience, done func() bool) error {
 		return err
 	}
 	return wait.Spend(session, func(d time.Duration) error {
-		deadline := time.NewTimer(d)
-		defer deadline.Stop()
-		for {
-			f.mu.Lock()
-			ok, err, changed := done(), f.err, f.changed
-			f.mu.Unlock()
-			if ok || err != nil {
-				return err
-			}
-			select {
-			case <-changed:
-			case <-deadline.C:
-				return client.ErrTimeout
-			}
+		ctx, cancel := context.WithTimeout(context.Background(), d)
+		defer cancel()
+		ok, err := f.settled(ctx.Done(), done)
+		if err == nil && !ok {
+			return client.ErrTimeout
 		}
+		return err
 	})
+}
+
+// settled waits until done, which is called with the lock held, or the feed has
+// failed; ok is false if it has, or if stop is closed before.
+func (f *feed) settled(stop <-chan struct{}, done func() bool) (ok bool, err error) {
+	for {
+		f.mu.Lock()
+		ok, err, changed := done(), f.err, f.changed
+		f.mu.Unlock()
+		if ok || err != nil {
+			return ok, err
+		}
+		select {
+		case <-changed:
+		case <-stop:
+			return false, nil
+		}
+	}
 }
 
 // fail notes why no frame is taken any more.

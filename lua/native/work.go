@@ -124,8 +124,10 @@ func (c *capture) findIncidents(w *work) func(context.Context) (func() string, e
 	w.share = func() float64 { return float64(t.judged.Load()) / float64(max(t.known.Load(), 1)) }
 	return func(ctx context.Context) (func() string, error) {
 		f.want(math.MaxInt64)
-		if err := f.untilDone(ctx, func() bool { return f.flushed }); err != nil {
+		if ok, err := f.settled(ctx.Done(), func() bool { return f.flushed }); err != nil {
 			return nil, err
+		} else if !ok {
+			return nil, ctx.Err()
 		}
 		session := f.current()
 		for {
@@ -153,24 +155,6 @@ func incidentLines(t *table, all []verdict.Incident, leftOut uint64) string {
 	}
 	fmt.Fprintf(&b, "left_out=%d\n", leftOut)
 	return b.String()
-}
-
-// untilDone waits until done, which is called with the lock held, or the feed has
-// failed.
-func (f *feed) untilDone(ctx context.Context, done func() bool) error {
-	for {
-		f.mu.Lock()
-		ok, err, changed := done(), f.err, f.changed
-		f.mu.Unlock()
-		if ok || err != nil {
-			return err
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // explain has the annotator explain the frame at a position.
