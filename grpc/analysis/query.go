@@ -81,6 +81,13 @@ func (c *conditions) check() error {
 	return nil
 }
 
+// atEitherEnd tells whether the host and the port, as far as there are
+// conditions on them, are those of the sender or the receiver of a packet.
+func (c *conditions) atEitherEnd(x *index, r *row) bool {
+	return (c.port == 0 || uint32(r.srcPort) == c.port || uint32(r.dstPort) == c.port) &&
+		(c.host == "" || x.strings[r.src] == c.host || x.strings[r.dst] == c.host)
+}
+
 // Packets lists packets of a job that is done.
 func (j *Job) Packets(q *annotatorv1.ListPacketsRequest) (*annotatorv1.PacketList, error) {
 	c := conditions{q.GetMinScore(), q.GetType(), q.GetHost(), q.GetPort(), [2]uint32{q.GetFirstFrame(), q.GetLastFrame()}}
@@ -103,8 +110,7 @@ func (j *Job) Packets(q *annotatorv1.ListPacketsRequest) (*annotatorv1.PacketLis
 			q.GetFlow() != 0 && r.flow != q.GetFlow() || q.GetIncident() != 0 && r.incident != q.GetIncident() ||
 			frame < c.frames[0] || c.frames[1] != 0 && frame > c.frames[1] ||
 			q.GetClass() != "" && x.strings[r.class] != q.GetClass() ||
-			c.port != 0 && uint32(r.srcPort) != c.port && uint32(r.dstPort) != c.port ||
-			c.host != "" && x.strings[r.src] != c.host && x.strings[r.dst] != c.host {
+			!c.atEitherEnd(x, r) {
 			continue
 		}
 		if int(list.Total) >= from && len(list.Packets) < n {
@@ -160,12 +166,7 @@ func (j *Job) Flows(q *annotatorv1.ListFlowsRequest) (*annotatorv1.FlowList, err
 	least := permille(c.score)
 	for i := range x.flows {
 		f := &x.flows[i]
-		if f.packets == 0 || x.rows[f.best-1].score < least {
-			continue
-		}
-		r := &x.rows[f.first-1]
-		if c.port != 0 && uint32(r.srcPort) != c.port && uint32(r.dstPort) != c.port ||
-			c.host != "" && x.strings[r.src] != c.host && x.strings[r.dst] != c.host {
+		if f.packets == 0 || x.rows[f.best-1].score < least || !c.atEitherEnd(x, &x.rows[f.first-1]) {
 			continue
 		}
 		found = append(found, uint32(i)+1)
