@@ -55,7 +55,7 @@ func TestReportInBrowser(t *testing.T) {
 			t.Fatalf("%s: exit code %d", capture, code)
 		}
 		for _, scheme := range []string{"light", "dark"} {
-			t.Run(name+"/"+scheme, func(t *testing.T) { look(t, ctx, page, scheme, string(source)) })
+			t.Run(name+"/"+scheme, func(t *testing.T) { look(ctx, t, page, scheme, string(source)) })
 		}
 	}
 }
@@ -66,7 +66,7 @@ func exists(name string) bool {
 }
 
 // evaluate runs a script in the page, whose value is a string or a promise of one.
-func evaluate(t *testing.T, ctx context.Context, script string) string {
+func evaluate(ctx context.Context, t *testing.T, script string) string {
 	t.Helper()
 	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -76,7 +76,7 @@ func evaluate(t *testing.T, ctx context.Context, script string) string {
 }
 
 // look opens a page and complains about what it finds.
-func look(t *testing.T, ctx context.Context, page, scheme, axe string) {
+func look(ctx context.Context, t *testing.T, page, scheme, axe string) {
 	ctx, cancel := chromedp.NewContext(ctx)
 	defer cancel()
 	var mu sync.Mutex
@@ -117,11 +117,11 @@ func look(t *testing.T, ctx context.Context, page, scheme, axe string) {
 	if err := chromedp.Do(ctx, chromedp.KeyEvent(kb.Tab)); err != nil {
 		t.Fatal(err)
 	}
-	first := evaluate(t, ctx, `document.activeElement.className`)
+	first := evaluate(ctx, t, `document.activeElement.className`)
 	// All that folds is unfolded, so that it is looked at as well.
-	evaluate(t, ctx, axe+`; document.querySelectorAll("details").forEach(d => { d.open = true }); ""`)
-	violations := evaluate(t, ctx, `axe.run().then(r => JSON.stringify(r.violations.map(v => [v.id, v.help, v.nodes.slice(0, 3).map(n => n.html)])))`)
-	button := evaluate(t, ctx, `(async () => {
+	evaluate(ctx, t, axe+`; document.querySelectorAll("details").forEach(d => { d.open = true }); ""`)
+	violations := evaluate(ctx, t, `axe.run().then(r => JSON.stringify(r.violations.map(v => [v.id, v.help, v.nodes.slice(0, 3).map(n => n.html)])))`)
+	button := evaluate(ctx, t, `(async () => {
 		const button = document.querySelector("button");
 		if (!button) return "none";
 		button.click();

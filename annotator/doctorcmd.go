@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -37,7 +38,7 @@ func runDoctor(c *cli.Context) error {
 		return err
 	}
 	report := doctor.Examine(c.Context, doctor.Config{Version: version, Plugin: cfg, Library: c.String("onnxruntime")})
-	if err := c.Context.Err(); err != nil {
+	if err := c.Err(); err != nil {
 		return err
 	}
 	if c.Bool("json") {
@@ -57,23 +58,24 @@ func runDoctor(c *cli.Context) error {
 // showReport writes a report for people: one line for each finding, with what
 // mends it below.
 func showReport(w io.Writer, report doctor.Report) error {
-	text := fmt.Sprintf("Ampulla %s on %s, user %s\n", report.Version, report.System, report.User)
+	var text strings.Builder
+	fmt.Fprintf(&text, "Ampulla %s on %s, user %s\n", report.Version, report.System, report.User)
 	for _, section := range report.Sections {
-		text += "\n" + section.Title + "\n"
+		text.WriteString("\n" + section.Title + "\n")
 		for _, finding := range section.Findings {
-			text += fmt.Sprintf("  %-9s  %s", finding.State, finding.About)
+			fmt.Fprintf(&text, "  %-9s  %s", finding.State, finding.About)
 			if finding.Detail != "" {
-				text += ": " + finding.Detail
+				text.WriteString(": " + finding.Detail)
 			}
-			text += "\n"
+			text.WriteString("\n")
 			if finding.Mend != "" {
-				text += fmt.Sprintf("  %9s  mend: %s\n", "", finding.Mend)
+				fmt.Fprintf(&text, "  %9s  mend: %s\n", "", finding.Mend)
 			}
 		}
 	}
 	if report.Wrong == 0 {
-		text += "\nAll is well.\n"
+		text.WriteString("\nAll is well.\n")
 	}
-	_, err := io.WriteString(w, text)
+	_, err := io.WriteString(w, text.String())
 	return err
 }

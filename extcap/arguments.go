@@ -1,6 +1,9 @@
 package main
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // switches are the flags that take no value.
 var switches = []string{
@@ -31,7 +34,7 @@ func parseArguments(args []string, takesValue func(name string) bool) arguments 
 		name, value, found := strings.Cut(name, "=")
 		if !found {
 			value = "true"
-			if i+1 < len(args) && (takesValue(name) || !isSwitch(name) && !strings.HasPrefix(args[i+1], "--")) {
+			if i+1 < len(args) && (takesValue(name) || !slices.Contains(switches, name) && !strings.HasPrefix(args[i+1], "--")) {
 				i++
 				value = args[i]
 			}
@@ -39,15 +42,6 @@ func parseArguments(args []string, takesValue func(name string) bool) arguments 
 		flags[name] = value
 	}
 	return flags
-}
-
-func isSwitch(name string) bool {
-	for _, s := range switches {
-		if s == name {
-			return true
-		}
-	}
-	return false
 }
 
 // has tells whether a flag was given.

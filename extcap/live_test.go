@@ -87,7 +87,7 @@ func (n *network) start(name string, args ...string) *process {
 	p.Stderr = &p.said
 	pipe, err := p.StdoutPipe()
 	if err == nil {
-		err = p.Cmd.Start()
+		err = p.Start()
 	}
 	if err != nil {
 		n.t.Fatal(err)

@@ -237,7 +237,7 @@ func renumbered(all, numbers string) string {
 	}
 	const first = 8 // column
 	var b strings.Builder
-	for _, number := range strings.Fields(numbers) {
+	for number := range strings.FieldsSeq(numbers) {
 		n, _ := strconv.Atoi(number)
 		columns := strings.Split(lines[n-1], "|")
 		columns[0], columns[first] = kept[number], kept[columns[first]]

@@ -77,7 +77,7 @@ func (e entry) set(text string) error {
 
 // setList gives an entry, which must be a list, its elements.
 func (e entry) setList(elements []string) error {
-	v, ok := e.value.Addr().Interface().(*[]string)
+	v, ok := reflect.TypeAssert[*[]string](e.value.Addr())
 	if !ok {
 		return fmt.Errorf("a list is given where there is one value")
 	}

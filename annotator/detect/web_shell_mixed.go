@@ -86,10 +86,10 @@ func (m *mixedScripts) finding(p *packet.Packet, key service) Finding {
 // hostOf returns the name of the site that a request of HTTP is for, empty if
 // it was not captured.
 func hostOf(b []byte) []byte {
-	i := bytes.Index(b, []byte("\nHost:"))
-	if i < 0 {
+	_, rest, found := bytes.Cut(b, []byte("\nHost:"))
+	if !found {
 		return nil
 	}
-	name, _, _ := bytes.Cut(b[i+len("\nHost:"):], []byte{'\r'})
+	name, _, _ := bytes.Cut(rest, []byte{'\r'})
 	return bytes.TrimSpace(name)
 }

@@ -49,11 +49,11 @@ func paint(p *charts.Painter, id, title, description string) (template.HTML, err
 	if err != nil {
 		return "", fmt.Errorf("chart %s: %w", id, err)
 	}
-	i := bytes.IndexByte(svg, '>')
-	if i < 0 {
+	_, drawing, found := bytes.Cut(svg, []byte{'>'})
+	if !found {
 		return "", fmt.Errorf("chart %s: no SVG", id)
 	}
-	text := fit(p, string(svg[i+1:]))
+	text := fit(p, string(drawing))
 	text = strings.NewReplacer(
 		"'Roboto Medium',sans-serif", "inherit",
 		"rgb(1,1,1)", "var(--axis)", "rgb(1,1,2)", "var(--grid)", "rgb(1,1,3)", "var(--ink)",
@@ -94,11 +94,11 @@ func trafficChart(t *Timeline) (template.HTML, error) {
 	}
 	opt := charts.NewLineChartOptionWithData([][]float64{values})
 	opt.Theme = theme
-	opt.FillArea = charts.Ptr(true)
+	opt.FillArea = new(true)
 	opt.FillOpacity = 60
 	opt.LineStrokeWidth = 1.5
 	opt.Symbol = charts.Symbol{Shape: charts.SymbolNone}
-	opt.Legend.Show = charts.Ptr(false)
+	opt.Legend.Show = new(false)
 	opt.XAxis = timeAxis(t)
 	opt.YAxis = []charts.YAxisOption{{LabelFontStyle: charts.NewFontStyleWithSize(fontSize), LabelCount: 4, ValueFormatter: rate}}
 	p := painter(200)
@@ -123,8 +123,8 @@ func scoreChart(t *Timeline) (template.HTML, error) {
 	}
 	opt := charts.NewBarChartOptionWithData(values)
 	opt.Theme = theme
-	opt.StackSeries = charts.Ptr(true)
-	opt.Legend.Show = charts.Ptr(false)
+	opt.StackSeries = new(true)
+	opt.Legend.Show = new(false)
 	opt.BarSize = 0.9
 	opt.CategoryAxis = timeAxis(t)
 	zero, one := 0.0, 1.0
@@ -182,13 +182,13 @@ func bars(id, title, description string, names []string, values [][]float64, for
 	opt := charts.NewBarChartOptionWithData(data)
 	opt.Horizontal = true
 	opt.Theme = theme
-	opt.Legend.Show = charts.Ptr(false)
+	opt.Legend.Show = new(false)
 	opt.CategoryAxis.Labels = reversed
 	opt.CategoryAxis.LabelFontStyle = charts.NewFontStyleWithSize(fontSize)
 	zero, room := 0.0, 1.12*most // for the number behind the longest bar
-	opt.ValueAxis = []charts.ValueAxisOption{{Min: &zero, Max: &room, LabelCount: 2, Show: charts.Ptr(false)}}
+	opt.ValueAxis = []charts.ValueAxisOption{{Min: &zero, Max: &room, LabelCount: 2, Show: new(false)}}
 	for s := range opt.SeriesList {
-		opt.SeriesList[s].Label.Show = charts.Ptr(true)
+		opt.SeriesList[s].Label.Show = new(true)
 		opt.SeriesList[s].Label.ValueFormatter = format
 		opt.SeriesList[s].Label.FontStyle = charts.NewFontStyleWithSize(fontSize)
 	}

@@ -78,10 +78,10 @@ func iec104(m Message) bool {
 	if m.at(0) != 0x68 || n < 4 || n > 253 || m.Length < n+2 || m.Length > n+2 && m.at(n+2) != 0x68 && m.at(n+2) >= 0 {
 		return false
 	}
-	switch control := m.at(2); {
-	case control&3 == 3:
+	switch m.at(2) & 3 {
+	case 3:
 		return n == 4 && m.zeros(3, 6)
-	case control&3 == 1:
+	case 1:
 		return n == 4 && m.at(3) == 0
 	}
 	kind, cause := m.at(6), m.at(8)&0x3f

@@ -14,7 +14,7 @@ import (
 func (t *Tracker) http1(c *connection, r *row, fromClient bool) {
 	if r.has(colMethod) {
 		if !fromClient { // the guess who called whom was wrong
-			c.Client, c.Server, fromClient = c.Server, c.Client, true
+			c.Client, c.Server = c.Server, c.Client
 		}
 		t.requests(c, r)
 		return

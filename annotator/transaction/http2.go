@@ -36,15 +36,15 @@ func (t *Tracker) http2(c *connection, r *row, fromClient bool) {
 			kind: number(types[i]), stream: uint32(number(streams[i])),
 			flags: number(flags[i]), length: int64(number(lengths[i])),
 		}
-		switch {
-		case f.kind == h2Headers || f.kind == h2Continuation:
+		switch f.kind {
+		case h2Headers, h2Continuation:
 			if f.flags&h2EndHeaders != 0 && len(sections) > 0 {
 				f.headers, sections = sections[0], sections[1:]
 			}
 			fromClient = t.h2HeaderFrame(c, r, f, fromClient)
-		case f.kind == h2Data:
+		case h2Data:
 			t.h2Body(c, r, f, fromClient)
-		case f.kind == h2Reset:
+		case h2Reset:
 			code := uint64(h2NoError)
 			if len(resets) > 0 {
 				code, resets = number(resets[0]), resets[1:]

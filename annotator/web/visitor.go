@@ -117,7 +117,7 @@ func (c *Collector) cookieOf(h transaction.Headers, header string) string {
 		if line.Name != header {
 			continue
 		}
-		for _, pair := range strings.Split(line.Value, ";") {
+		for pair := range strings.SplitSeq(line.Value, ";") {
 			pair = strings.TrimSpace(pair)
 			name, value, _ := strings.Cut(pair, "=")
 			if value == "" {

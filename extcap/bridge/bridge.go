@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -210,7 +211,8 @@ func (s Stats) Comment() string {
 
 // String returns s as a sentence.
 func (s Stats) String() string {
-	text := fmt.Sprintf("%d frames, %d flagged", s.Frames, s.Flagged)
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d frames, %d flagged", s.Frames, s.Flagged)
 	for _, part := range []struct {
 		n    uint64
 		what string
@@ -223,8 +225,8 @@ func (s Stats) String() string {
 		{s.Paused, "without a verdict as scoring was paused"},
 	} {
 		if part.n > 0 {
-			text += fmt.Sprintf(", %d %s", part.n, part.what)
+			fmt.Fprintf(&text, ", %d %s", part.n, part.what)
 		}
 	}
-	return text
+	return text.String()
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -31,10 +32,10 @@ var errMediaType = &httpError{http.StatusUnsupportedMediaType, "Content-Type: ne
 
 // statusOf returns the HTTP status of an error.
 func statusOf(err error) int {
-	if e, ok := err.(*httpError); ok {
+	if e, ok := errors.AsType[*httpError](err); ok {
 		return e.status
 	}
-	if err == analysis.ErrTooLarge {
+	if errors.Is(err, analysis.ErrTooLarge) {
 		return http.StatusRequestEntityTooLarge
 	}
 	switch code := status.Code(err); code {
@@ -47,7 +48,7 @@ func statusOf(err error) int {
 
 // answerError answers with an error as google.rpc.Status.
 func answerError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
-	if e, ok := err.(*runtime.HTTPStatusError); ok {
+	if e, ok := errors.AsType[*runtime.HTTPStatusError](err); ok {
 		err = &httpError{e.HTTPStatus, status.Convert(e.Err).Message()}
 	}
 	writeError(w, statusOf(err), status.Convert(err))
