@@ -91,7 +91,7 @@ func (d *arpSpoof) Observe(o *flow.Observation) Finding {
 	if c.outdated(p.Time) {
 		c.reason = c.words(key, p)
 	}
-	return Finding{c.score, verdict.ARPSpoof, c.reason, RoleMachine}
+	return Finding{c.score, verdict.ARPSpoof, c.reason, RoleMachine, c.start}
 }
 
 // isShared tells that a MAC belongs to several machines by design: VRRP and

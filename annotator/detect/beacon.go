@@ -105,7 +105,7 @@ func (d *beacon) Observe(o *flow.Observation) Finding {
 	if s.outdated(p.Time) {
 		s.reason = s.words(key)
 	}
-	return Finding{s.score, verdict.Beacon, s.reason, RoleService}
+	return Finding{s.score, verdict.Beacon, s.reason, RoleService, s.since()}
 }
 
 // beaconHold is how long a beacon may pause and still be the same.
@@ -162,6 +162,12 @@ func (d *beacon) judge(s *calls, key service, now int64) {
 		score = min(score, Grade(lasted, 1))
 	}
 	s.raise(score, now, beaconHold)
+}
+
+// since is about when the beat began that is kept up.
+func (s *calls) since() int64 {
+	mean, _ := s.intervals.spread()
+	return max(s.start, s.previous-int64(float64(s.regular+1)*mean*1e9))
 }
 
 func (s *calls) words(key service) string {

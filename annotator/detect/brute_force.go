@@ -23,6 +23,7 @@ type guesses struct {
 	failures rate
 	patient  rate // the same over SlowWindow
 	period
+	since    int64         // when the conversation with the first failure began
 	hold     time.Duration // how long after a failure what follows is part of it
 	latest   int64         // time of the latest failure
 	all      uint32        // failures in the period
@@ -71,7 +72,7 @@ func (d *bruteForce) Observe(o *flow.Observation) Finding {
 			g.all, g.what, key.server, key.port, g.seconds(p.Time),
 			g.failures.count(p.Time, d.cfg.Window), d.cfg.Window.Seconds())
 	}
-	return Finding{g.score, verdict.BruteForce, g.reason, RoleService}
+	return Finding{g.score, verdict.BruteForce, g.reason, RoleService, g.since}
 }
 
 // watch looks for authentications and what became of them.
@@ -129,7 +130,7 @@ func (d *bruteForce) fail(l *login, o *flow.Observation, n uint32, certain bool)
 	l.failures += n
 	g := d.clients.take(serviceOf(o))
 	if !g.begun || !near(now, g.latest, d.cfg.SlowWindow) {
-		*g = guesses{period: begin(now), password: g.password}
+		*g = guesses{period: begin(now), since: now - o.Age, password: g.password}
 	}
 	if again := near(now, g.latest, time.Second) && g.all > 0; again && l.proto == protoSMB {
 		return // Windows tries a wrong password several times by itself

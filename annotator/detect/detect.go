@@ -14,6 +14,9 @@ type Finding struct {
 	Type   verdict.Type
 	Reason string // one sentence with the evidence in numbers; may be empty below verdict.SuspiciousScore
 	Role   Role   // who does it to whom
+	// Since is the packet time from which on evidence counted, which is before
+	// the packet at hand; 0 if nobody knows.
+	Since int64
 }
 
 // Detector watches the packets of one capture in order. It is not safe for

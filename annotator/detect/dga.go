@@ -58,7 +58,7 @@ func (d *dga) Observe(o *flow.Observation) Finding {
 		s.reason = fmt.Sprintf("%s asked for %s domains that do not exist within %.1f s, the latest %s; people mistype a few at most",
 			client, s.domains.size(), s.seconds(p.Time), s.latest)
 	}
-	return Finding{s.score, verdict.Outlier, s.reason, RoleAsker}
+	return Finding{s.score, verdict.Outlier, s.reason, RoleAsker, 0}
 }
 
 // dgaHold is how long after the last miss the client's questions count as the

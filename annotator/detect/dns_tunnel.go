@@ -132,7 +132,7 @@ func (d *dnsTunnel) finding(s *dnsNames, domain []byte, p *packet.Packet) Findin
 		s.reason = fmt.Sprintf("%s different names below %s asked for within %.1f s, on average %.0f characters at %.1f bits each, mostly type %d; %d bytes came back; domains have a few short names",
 			s.names.size(), below, s.seconds(p.Time), float64(s.length)/n, s.entropy/n, s.qtype, s.answers)
 	}
-	return Finding{s.score, verdict.DNSTunnel, s.reason, RoleAsker}
+	return Finding{s.score, verdict.DNSTunnel, s.reason, RoleAsker, s.start}
 }
 
 // carriesData tells that a type of record is made for, or only used for,

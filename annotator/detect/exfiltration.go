@@ -80,7 +80,7 @@ func (d *exfiltration) sent(o *flow.Observation) Finding {
 	if s.outdated(p.Time) {
 		s.reason = s.words(p)
 	}
-	return Finding{s.score, verdict.Exfiltration, s.reason, RoleClient}
+	return Finding{s.score, verdict.Exfiltration, s.reason, RoleClient, s.start}
 }
 
 // host adds n bytes to what the sender of p sends altogether.

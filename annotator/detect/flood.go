@@ -48,7 +48,8 @@ var vectorNames = [vectorCount]string{"", "SYN flood", "UDP flood", "ICMP flood"
 // flooded is the state of one destination.
 type flooded struct {
 	alarms     [vectorCount]alarm
-	period     // the second at hand
+	since      [vectorCount]int64 // when the second began in which an alarm did
+	period                        // the second at hand
 	now, prev  [vectorCount]second
 	mean, vari float64    // of the packets a second, all vectors, before a flood
 	history    int        // seconds that mean and vari rest on
@@ -196,6 +197,9 @@ func (d *flood) count(s *flooded, v vector, o *flow.Observation) {
 		setBit(&b.ports, uint64(p.DstPort))
 		b.port.vote(uint64(p.DstPort))
 	}
+	if !s.alarms[v].active(p.Time, lull) {
+		s.since[v] = s.start
+	}
 	latest := s.latest(v, p.Time)
 	s.alarms[v].raise(d.judge(s, v, &latest), p.Time, lull)
 }
@@ -341,7 +345,7 @@ func (d *flood) finding(s *flooded, v vector, p *packet.Packet) Finding {
 	if in.outdated(p.Time) {
 		in.reason = d.reason(s, v, p)
 	}
-	return Finding{in.score, verdict.Flood, in.reason, RoleVictim}
+	return Finding{in.score, verdict.Flood, in.reason, RoleVictim, s.since[v]}
 }
 
 func (d *flood) reason(s *flooded, v vector, p *packet.Packet) string {

@@ -220,7 +220,7 @@ func (d *hostScan) finding(s *sweep, key sweepKey, now int64) Finding {
 		s.reason = fmt.Sprintf("%s %s hosts within %.1f s, %d of them answered; hosts that people call mostly do",
 			key.verb(), s.hosts.size(), s.seconds(now), s.hosts.marked)
 	}
-	return Finding{s.score, verdict.HostScan, s.reason, RoleSweep}
+	return Finding{s.score, verdict.HostScan, s.reason, RoleSweep, s.start}
 }
 
 func (k sweepKey) verb() string {

@@ -89,7 +89,7 @@ func (d *icmpTunnel) Observe(o *flow.Observation) Finding {
 		s.reason = fmt.Sprintf("%d echoes between %s and %s carried %d bytes in %d sizes and %s contents (ping: one) within %.1f s, and %d replies do not repeat a request, as they must",
 			s.packets, p.Src, p.Dst, s.bytes, s.sizes.n, s.contents.size(), s.seconds(p.Time), s.mismatches)
 	}
-	return Finding{s.score, verdict.ICMPTunnel, s.reason, RoleClient}
+	return Finding{s.score, verdict.ICMPTunnel, s.reason, RoleClient, s.start}
 }
 
 // stampBytes is how much of a request ping uses for the time, which differs

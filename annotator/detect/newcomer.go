@@ -72,7 +72,7 @@ func (d *newcomer) Observe(o *flow.Observation) Finding {
 		a.reason = fmt.Sprintf("%s has not called %s port %d before, and of the %d conversations of the last %.0f s %d were new",
 			key.client, key.server, key.port, a.usual, d.cfg.Window.Seconds(), a.new)
 	}
-	return Finding{score, verdict.Outlier, a.reason, RoleService}
+	return Finding{score, verdict.Outlier, a.reason, RoleService, 0}
 }
 
 // count counts a conversation that was answered; nothing else settles a

@@ -118,7 +118,7 @@ func TestSuspects(t *testing.T) {
 		w.table.Observe(&p, &o)
 		return s.Observe(&o, best)
 	}
-	scan := Finding{0.95, verdict.PortScan, "40 probes", RoleScan}
+	scan := Finding{0.95, verdict.PortScan, "40 probes", RoleScan, 0}
 	const attacker, victim, other = "10.0.0.66:1000", "10.0.0.5:53", "10.0.0.6:53"
 	if f := observe(attacker, victim, Finding{}); f.Score != 0 {
 		t.Errorf("before: %+v", f)
@@ -140,7 +140,7 @@ func TestSuspects(t *testing.T) {
 	if f := observe("10.0.0.7:1000", victim, Finding{}); f.Score != 0 {
 		t.Errorf("a bystander: %+v", f)
 	}
-	if f := observe(attacker, victim, Finding{0.85, verdict.BruteForce, "logins", RoleService}); !strings.HasPrefix(f.Reason, "logins") {
+	if f := observe(attacker, victim, Finding{0.85, verdict.BruteForce, "logins", RoleService, 0}); !strings.HasPrefix(f.Reason, "logins") {
 		t.Errorf("worse than the memory: %+v", f)
 	}
 	w.wait(2 * time.Hour)

@@ -46,7 +46,7 @@ func (d *oddPort) Observe(o *flow.Observation) Finding {
 			s.reason += ", and no authority vouches for its certificate"
 		}
 	}
-	return Finding{score, verdict.Outlier, s.reason, RoleService}
+	return Finding{score, verdict.Outlier, s.reason, RoleService, 0}
 }
 
 // odd tells that a packet belongs to an encrypted session on a port that is not

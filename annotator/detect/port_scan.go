@@ -280,7 +280,7 @@ func (d *portScan) use(o *flow.Observation) {
 // follow recognises the later packets of a probe: the end of a handshake, a
 // reset, the question for a version.
 func (d *portScan) follow(o *flow.Observation) Finding {
-	if !o.FromClient || o.ServerPayloads > 3 || o.Age > int64(10*time.Second) {
+	if !o.FromClient || o.ServerPayloads >= talking || o.Age > int64(10*time.Second) {
 		return Finding{}
 	}
 	s := d.pairs.get(pair{o.Packet.Src, o.Packet.Dst, o.Packet.Domain})
@@ -299,7 +299,7 @@ func (d *portScan) finding(s *portPair, p *packet.Packet, hold time.Duration) Fi
 	if s.outdated(p.Time) {
 		s.reason = d.reason(s, p)
 	}
-	return Finding{s.score, verdict.PortScan, s.reason, RoleScan}
+	return Finding{s.score, verdict.PortScan, s.reason, RoleScan, s.start}
 }
 
 func (d *portScan) reason(s *portPair, p *packet.Packet) string {

@@ -38,7 +38,7 @@ func (d *portScan) registers(o *flow.Observation) Finding {
 		s.reason = fmt.Sprintf("%d requests to the controller %s refused within a minute; its own masters know what it has",
 			s.refused.count(p.Time, time.Minute), key.server)
 	}
-	return Finding{s.score, verdict.PortScan, s.reason, RoleService}
+	return Finding{s.score, verdict.PortScan, s.reason, RoleService, p.Time - int64(time.Minute)}
 }
 
 // isModbusException tells that a packet is nothing but an exception of Modbus

@@ -48,5 +48,5 @@ func (d *portScan) shares(p *packet.Packet) Finding {
 		s.reason = fmt.Sprintf("%s hosts together probed %s ports of %s within %.1f s, %d used; clients use the few that they try",
 			s.sources.size(), s.ports.size(), p.Dst, s.seconds(p.Time), s.ports.marked)
 	}
-	return Finding{s.score, verdict.PortScan, s.reason, RoleVictim}
+	return Finding{s.score, verdict.PortScan, s.reason, RoleVictim, s.start}
 }

@@ -74,7 +74,7 @@ func (d *remoteControl) Observe(o *flow.Observation) Finding {
 	if s.outdated(p.Time) {
 		s.reason = s.words(o)
 	}
-	return Finding{s.score, verdict.Outlier, s.reason, RoleService}
+	return Finding{s.score, verdict.Outlier, s.reason, RoleService, 0}
 }
 
 func (d *remoteControl) watch(s *control, o *flow.Observation) {

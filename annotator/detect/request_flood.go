@@ -54,7 +54,7 @@ func (d *requestFlood) Observe(o *flow.Observation) Finding {
 		s.reason = fmt.Sprintf("%s sent %d requests to %s port %d within %.0f s; people and their browsers send a few dozen",
 			key.client, s.recent.count(p.Time, requestWindow), key.server, key.port, requestWindow.Seconds())
 	}
-	return Finding{s.score, verdict.Flood, s.reason, RoleVictim}
+	return Finding{s.score, verdict.Flood, s.reason, RoleVictim, p.Time - int64(requestWindow)}
 }
 
 func (d *requestFlood) count(key service, now int64) {

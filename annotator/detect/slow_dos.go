@@ -56,7 +56,7 @@ func (d *slowDoS) Observe(o *flow.Observation) Finding {
 		s.reason = fmt.Sprintf("%s connections to %s port %d held open with %d fragments of requests within %.1f s, none of them finished; browsers send a request at once",
 			s.flows.size(), key.server, key.port, s.drips, s.seconds(p.Time))
 	}
-	return Finding{s.score, verdict.SlowDoS, s.reason, RoleVictim}
+	return Finding{s.score, verdict.SlowDoS, s.reason, RoleVictim, s.start}
 }
 
 // drip tells that the packet adds a little to a request that has been going on

@@ -53,5 +53,5 @@ func (d *storm) Observe(o *flow.Observation) Finding {
 		s.reason = fmt.Sprintf("%s sent %d broadcasts within %.0f s, the latest of %d bytes; networks see a few",
 			p.SrcMAC, s.recent.count(p.Time, stormWindow), stormWindow.Seconds(), s.length)
 	}
-	return Finding{s.score, verdict.Flood, s.reason, RoleMachine}
+	return Finding{s.score, verdict.Flood, s.reason, RoleMachine, p.Time - int64(stormWindow)}
 }

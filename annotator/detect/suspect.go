@@ -113,5 +113,5 @@ func (s *suspicion) recall(now int64, score float64, who string) Finding {
 		s.said = fmt.Sprintf("%s as %.0f s ago: %s", who, float64(now-s.at)/1e9, s.finding.Reason)
 		s.saidAt = now
 	}
-	return Finding{score, s.finding.Type, s.said, RoleHosts}
+	return Finding{score, s.finding.Type, s.said, RoleHosts, 0}
 }

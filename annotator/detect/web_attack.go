@@ -66,7 +66,7 @@ func (d *webAttack) Observe(o *flow.Observation) Finding {
 		s.reason = fmt.Sprintf("%d requests to %s port %d within %.1f s carry code (%s), where names and numbers are expected",
 			s.requests, key.server, key.port, s.seconds(p.Time), s.what)
 	}
-	return Finding{s.score, verdict.Outlier, s.reason, RoleService}
+	return Finding{s.score, verdict.Outlier, s.reason, RoleService, 0}
 }
 
 func (d *webAttack) count(key service, now int64, what string, weight float64) {

@@ -60,7 +60,7 @@ func (d *webShell) Observe(o *flow.Observation) Finding {
 		s.reason = fmt.Sprintf("%d requests within %.1f s to %s port %d, all of them POST to scripts such as %s; people get pages as well",
 			s.n, s.seconds(p.Time), key.server, key.port, s.path)
 	}
-	return Finding{s.score, verdict.Outlier, s.reason, RoleService}
+	return Finding{s.score, verdict.Outlier, s.reason, RoleService, 0}
 }
 
 func (d *webShell) request(key service, p *packet.Packet) {

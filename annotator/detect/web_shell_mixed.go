@@ -80,7 +80,7 @@ func (m *mixedScripts) finding(p *packet.Packet, key service) Finding {
 		m.reason = fmt.Sprintf("asked %s port %d for scripts in %d languages (%s) within %.1f s; a site is written in one or two",
 			key.server, key.port, n, strings.Join(endings, ", "), float64(max(p.Time-m.since, 0))/1e9)
 	}
-	return Finding{Grade(float64(n-1), languages), verdict.Outlier, m.reason, RoleService}
+	return Finding{Grade(float64(n-1), languages), verdict.Outlier, m.reason, RoleService, m.since}
 }
 
 // hostOf returns the name of the site that a request of HTTP is for, empty if

@@ -180,6 +180,7 @@ func (e *Engine) judge(c *chunk, out []verdict.Verdict) []verdict.Verdict {
 		v := &out[len(out)-1]
 		v.Class, v.Confidence = class(o)
 		e.grade(v, o, c.opinion(i))
+		e.hindsight(v, o)
 	}
 	return out
 }

@@ -62,6 +62,8 @@ type Config struct {
 	// opinion of its packets counts. Until then, and unless a detector found
 	// something, the verdict is verdict.Learning.
 	Learning uint32
+	// Hindsight keeps what Engine.Again needs, at most 8 MB more.
+	Hindsight bool
 	// Explain is the number of a frame to explain, see [Engine.Explanation]; 0
 	// for none. Verdicts do not depend on it.
 	Explain uint64
@@ -89,6 +91,7 @@ type Engine struct {
 	detectors []detect.Detector
 	suspects  *detect.Suspects
 	incidents *incident.Tracker
+	past      *incident.Past // nil in a first pass
 	normal    []feature.Quantiles
 	decoder   packet.Decoder
 
@@ -161,9 +164,27 @@ func class(o *flow.Observation) (name string, confidence float64) {
 	return o.Memo.Class, math.Round(float64(o.Memo.Confidence)*100) / 100
 }
 
+// Again returns an Engine for a second pass over the same frames: it also marks
+// those that were part of an incident before anybody could know, see
+// [incident.Past]. It needs Config.Hindsight; e cannot be used any further.
+func (e *Engine) Again() (*Engine, error) {
+	cfg := e.cfg
+	cfg.Hindsight = false
+	again, err := New(cfg, e.scorer)
+	if err == nil {
+		again.past = e.incidents.Past()
+	}
+	return again, err
+}
+
 // Incidents returns the incidents of the frames so far, see
 // [incident.Tracker.All].
-func (e *Engine) Incidents() []verdict.Incident { return e.incidents.All() }
+func (e *Engine) Incidents() []verdict.Incident {
+	if e.past != nil {
+		return e.past.All()
+	}
+	return e.incidents.All()
+}
 
 // IncidentsForgotten is how many incidents are not kept any more.
 func (e *Engine) IncidentsForgotten() uint64 { return e.incidents.Forgotten() }
@@ -197,10 +218,20 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opin
 		}
 	case verdict.LevelOf(best.Score) == v.Level || best.Score > verdict.AnomalousScore:
 		v.Type, v.Reason = best.Type, best.Reason
-		e.incidents.Observe(v, best.Role, o)
+		e.incidents.Observe(v, &best, o)
 	default:
 		v.Type, v.Reason = verdict.Outlier, model.Reason
-		e.incidents.Observe(v, detect.RoleHosts, o)
+		e.incidents.Observe(v, &detect.Finding{Role: detect.RoleHosts}, o)
+	}
+}
+
+// hindsight has what is known of a capture's end speak, or take note.
+func (e *Engine) hindsight(v *verdict.Verdict, o *flow.Observation) {
+	switch {
+	case e.past != nil:
+		e.past.Settle(v, o)
+	case e.cfg.Hindsight:
+		e.incidents.Watch(o)
 	}
 }
 

@@ -78,6 +78,7 @@ type Memo struct {
 	Class      string  // empty before the first classification
 	Confidence float32 // 0 to 1
 	Incident   uint32  // number of the latest that it was part of; 0 if none
+	Hindsight  uint32  // the same in hindsight
 
 	// Opinions are what the anomaly model said when it last looked at a packet
 	// of the client and of the server.

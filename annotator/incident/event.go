@@ -28,6 +28,13 @@ type event struct {
 	packets     uint64
 	anomalous   uint64
 	flows       uint64
+
+	// What hindsight needs, of packets that are anomalous and tell what it is.
+	role  detect.Role // of the latest
+	since int64       // packet time from which on evidence counted
+	until int64       // packet time of the latest
+	forms detect.Form // that they have
+	talk  detect.Talk // how far their conversations had come at most
 }
 
 // goesOn tells that a packet at time now may be part of e.
@@ -65,6 +72,21 @@ func (e *event) add(v *verdict.Verdict, p *detect.Parties, vague bool, o *flow.O
 	}
 }
 
+// learn notes by what hindsight will know the packets of e.
+func (e *event) learn(f *detect.Finding, o *flow.Observation) {
+	now := o.Packet.Time
+	since := min(now, now-o.Age)
+	if f.Since != 0 {
+		since = min(since, f.Since)
+	}
+	if e.forms == 0 || since < e.since {
+		e.since = since
+	}
+	e.role, e.until = f.Role, now
+	e.forms |= detect.FormOf(o)
+	e.talk = max(e.talk, detect.TalkOf(o))
+}
+
 // end gives up what is only needed to add more.
 func (e *event) end() {
 	e.ended = true
@@ -98,10 +120,22 @@ type tally[T comparable] struct {
 	n      int
 }
 
+// merge adds what another tally has listed. Those that it has only counted may be
+// the same.
+func (t *tally[T]) merge(other *tally[T], cfg *Config) {
+	for _, x := range other.listed {
+		t.add(x, cfg)
+	}
+	t.n = max(t.n, other.n)
+}
+
 func (t *tally[T]) add(x T, cfg *Config) {
 	var nobody T
 	if x == nobody || t.n >= cfg.Counted || slices.Contains(t.listed, x) {
 		return
+	}
+	if t.n > len(t.listed)+len(t.seen) {
+		return // nobody remembers who was counted
 	}
 	if len(t.listed) < cfg.Listed {
 		t.listed = append(t.listed, x)

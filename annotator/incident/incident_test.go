@@ -44,7 +44,7 @@ func (w *wire) found(kind verdict.Type, role detect.Role, score float64, from, t
 		Frame: w.frame, Time: p.Time, Score: score, Level: verdict.LevelOf(score), Type: kind,
 		Reason: fmt.Sprintf("%s of frame %d", kind, w.frame),
 	}
-	w.tracker.Observe(&v, role, &o)
+	w.tracker.Observe(&v, &detect.Finding{Role: role}, &o)
 	w.now = w.now.Add(time.Millisecond)
 	if v.Incident == 0 || v.IncidentFirst == 0 || v.IncidentFirst > v.Frame {
 		w.t.Fatalf("frame %d: incident %d since frame %d", v.Frame, v.Incident, v.IncidentFirst)

@@ -20,6 +20,7 @@ type Tracker struct {
 	kept      []*event // in the order of their numbers
 	numbers   uint32   // given so far
 	forgotten uint64
+	talks     talks // see Watch
 }
 
 // key is what packets of one event have in common; what it may have many of is
@@ -52,12 +53,16 @@ func New(cfg Config) *Tracker {
 }
 
 // Observe takes the next packet that is not ordinary: its verdict, with a Type,
-// the role in which it was found and what was observed. It fills in the
-// verdict's Incident and IncidentFirst.
-func (t *Tracker) Observe(v *verdict.Verdict, role detect.Role, o *flow.Observation) {
-	parties := role.Parties(o)
-	e := t.eventOf(v, &parties, role == detect.RoleHosts)
-	e.add(v, &parties, role == detect.RoleHosts, o, &t.cfg)
+// what was found and what was observed. It fills in the verdict's Incident and
+// IncidentFirst.
+func (t *Tracker) Observe(v *verdict.Verdict, f *detect.Finding, o *flow.Observation) {
+	parties := f.Role.Parties(o)
+	vague := f.Role == detect.RoleHosts
+	e := t.eventOf(v, &parties, vague)
+	e.add(v, &parties, vague, o, &t.cfg)
+	if !vague && v.Score > verdict.AnomalousScore {
+		e.learn(f, o)
+	}
 	v.Incident, v.IncidentFirst = e.number, e.first.Frame
 }
 

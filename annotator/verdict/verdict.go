@@ -73,4 +73,7 @@ type Verdict struct {
 	Flow          uint32 // number of the flow within the capture, from 1; 0 if none
 	CommunityID   string // Community ID v1 of the flow, seed 0; empty if none
 	Model         string // version of the models, as in their manifest
+	// Hindsight tells that the packet was found to be part of Incident by what
+	// came later.
+	Hindsight bool
 }
