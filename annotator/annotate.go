@@ -26,15 +26,18 @@ func annotateCommand() *cli.Command {
 		Description: `IN is a pcapng or pcap file, plain or compressed with gzip or zstd, or - for
 standard input. OUT is a pcapng file, or - for standard output; it may be left
 out with --verdicts or --incidents. Frames are never changed, and everything else in IN is
-copied as it is; --strip takes the comments out again.
+copied as it is; --strip takes the comments out again. With --hindsight IN is
+read twice, and packets of an incident are marked from its very beginning.
 
    ampulla annotate office.pcapng annotated.pcapng
+   ampulla annotate --hindsight office.pcapng annotated.pcapng
    tshark -r annotated.pcapng -Y 'ai.anomaly.score > 0.8'`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "comments", Value: string(rewrite.CommentFlagged), Usage: "which frames get a comment: `flagged`, all or none"},
 			&cli.Float64Flag{Name: "threshold", Value: verdict.AnomalousScore, Usage: "frames that score above `SCORE` (0 to 1) are flagged"},
 			&cli.StringFlag{Name: "verdicts", Usage: "also write every verdict to `FILE` (or -), as JSON Lines"},
 			&cli.StringFlag{Name: "incidents", Usage: "also write every incident, at the end, to `FILE` (or -), as JSON Lines"},
+			hindsightFlag(),
 			&cli.BoolFlag{Name: "strip", Usage: "remove Ampulla's comments instead; gives the original file back"},
 			configFlag(), workersFlag(), libraryFlag(),
 		},
@@ -48,6 +51,7 @@ type annotation struct {
 	verdicts  string // file for JSON Lines; empty for none
 	incidents string // likewise
 	comments  rewrite.Comments
+	hindsight bool
 	// How much of the capture is held back in each batch, see config.Limits.
 	batchFrames, batchBytes int
 	input                   io.Reader
@@ -83,11 +87,11 @@ func runAnnotate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := engine.New(s.Engine(workers(s)), scorer)
+	a.batchFrames, a.batchBytes = s.Limits.Batch(workers(s))
+	e, err := newEngine(c, a.in, s.Engine(workers(s)), scorer, rewrite.Config{MaxFrames: a.batchFrames, MaxBytes: a.batchBytes})
 	if err != nil {
 		return err
 	}
-	a.batchFrames, a.batchBytes = s.Limits.Batch(workers(s))
 	return a.annotate(c.Context, e, scorer.Manifest(), c.Float64("threshold"))
 }
 
@@ -98,6 +102,7 @@ func newAnnotation(c *cli.Context) (*annotation, error) {
 		verdicts:  c.String("verdicts"),
 		incidents: c.String("incidents"),
 		comments:  rewrite.Comments(c.String("comments")),
+		hindsight: c.Bool("hindsight"),
 		stdout:    c.App.Writer,
 		stderr:    c.App.ErrWriter,
 	}
@@ -113,7 +118,7 @@ func newAnnotation(c *cli.Context) (*annotation, error) {
 	}
 	a.in = args[0]
 	if c.Bool("strip") {
-		for _, other := range []string{"comments", "threshold", "verdicts", "incidents"} {
+		for _, other := range []string{"comments", "threshold", "verdicts", "incidents", "hindsight"} {
 			if c.IsSet(other) {
 				return nil, usage("--strip only removes comments, it cannot be combined with --"+other, "")
 			}
@@ -168,6 +173,7 @@ func (a *annotation) annotate(ctx context.Context, e *engine.Engine, m *score.Ma
 			return verdicts.add(v.AppendJSON)
 		},
 	}
+	cfg.Provenance.Hindsight = a.hindsight
 	err = a.write(func(w io.Writer) error {
 		counts, err := rewrite.Annotate(ctx, a.input, w, cfg)
 		a.progress.finish(tally.summary(), incidentLines(e.Incidents(), threshold)...)

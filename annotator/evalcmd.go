@@ -30,7 +30,8 @@ class, attack_type); a capture without labels is benign.
    ampulla eval --captures anomaly/captures --labels anomaly/labels
 
 With --folds it judges each capture by models that have seen nothing of its
-source, as models/train keeps them in its own folder.
+source, as models/train keeps them in its own folder. With --hindsight it also
+reads each capture twice, as annotate --hindsight does.
 
    ampulla eval --captures anomaly/captures --labels anomaly/labels --folds ~/.cache/ampulla-train/folds
 
@@ -51,6 +52,7 @@ on others.
 			&cli.StringFlag{Name: "json", Usage: "write the figures to this `FILE` as well"},
 			&cli.StringFlag{Name: "plot", Usage: "draw recall over false positives into this SVG `FILE`"},
 			&cli.StringFlag{Name: "folds", Usage: "judge by the models in this `FOLDER`, each capture by those that have not seen its source"},
+			&cli.BoolFlag{Name: "hindsight", Usage: "put the figures of annotate --hindsight beside"},
 			&cli.Uint64Flag{Name: "every", Value: 1, Usage: "with --features, keep the anomaly rows of one frame in `N`; 0 keeps none"},
 			configFlag(), workersFlag(), libraryFlag(),
 		}, classFlags()...),
@@ -88,12 +90,31 @@ func runEval(c *cli.Context) error {
 		return errors.New("no captures in " + c.String("captures"))
 	}
 	summary := eval.Summarize(results)
+	if c.Bool("hindsight") {
+		if summary.Hindsight, err = hindsightSummary(c, cfg, workers); err != nil {
+			return err
+		}
+	}
 	for name, write := range map[string]func(io.Writer) error{"json": summary.WriteJSON, "plot": summary.WriteSVG} {
 		if err := writeFile(c.String(name), write); err != nil {
 			return err
 		}
 	}
-	return eval.WriteReport(c.App.Writer, results)
+	if err := eval.WriteReport(c.App.Writer, results); err != nil || summary.Hindsight == nil {
+		return err
+	}
+	return summary.WriteHindsight(c.App.Writer)
+}
+
+// hindsightSummary measures the verdicts of a second reading of each capture.
+func hindsightSummary(c *cli.Context, cfg engine.Config, workers int) (*eval.Summary, error) {
+	cfg.Hindsight = true
+	judge, err := verdictJudge(c, cfg)
+	if err != nil {
+		return nil, err
+	}
+	results, err := eval.Run(c.Context, c.String("captures"), c.String("labels"), workers, judge)
+	return eval.Summarize(results), err
 }
 
 // verdictJudge returns what judges the captures: the models that the program
@@ -121,7 +142,8 @@ func writeFile(path string, write func(io.Writer) error) error {
 	return errors.Join(write(file), file.Close())
 }
 
-// judge returns a function that runs a fresh engine over one capture.
+// judge returns a function that runs a fresh engine over one capture; twice, if
+// cfg says so.
 func judge(cfg engine.Config, scorer score.Scorer) eval.Judge {
 	read := judgeReader(cfg, scorer)
 	return func(ctx context.Context, path string, each func(*verdict.Verdict) error) error {
@@ -130,7 +152,20 @@ func judge(cfg engine.Config, scorer score.Scorer) eval.Judge {
 			return err
 		}
 		defer input.Close()
-		return read(ctx, input, each)
+		if !cfg.Hindsight {
+			return read(ctx, input, each)
+		}
+		e, err := ahead(ctx, input, cfg, scorer, rewrite.Config{})
+		if err != nil {
+			return err
+		}
+		again, _, err := openInput(path, nil)
+		if err != nil {
+			return err
+		}
+		defer again.Close()
+		_, err = rewrite.Annotate(ctx, again, nil, rewrite.Config{Engine: e, OnVerdict: each})
+		return err
 	}
 }
 

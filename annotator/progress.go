@@ -47,12 +47,19 @@ func (p *progress) reader(r io.Reader) io.Reader {
 	return io.TeeReader(r, p.bar)
 }
 
+// clear takes the bar away.
+func (p *progress) clear() {
+	if p.bar != nil {
+		_ = p.bar.Clear()
+	}
+}
+
 // finish replaces the bar by a summary, and more lines below it.
 func (p *progress) finish(summary string, more ...string) {
 	if p.bar == nil {
 		return
 	}
-	_ = p.bar.Clear()
+	p.clear()
 	fmt.Fprintf(p.w, "ampulla: %s\n", summary)
 	for _, line := range more {
 		fmt.Fprintf(p.w, "ampulla: %s\n", line)

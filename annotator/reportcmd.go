@@ -8,7 +8,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ampulla/annotator/engine"
 	"ampulla/annotator/output"
 	"ampulla/annotator/report"
 	"ampulla/annotator/verdict"
@@ -31,6 +30,7 @@ the web needs tshark.
 			&cli.StringFlag{Name: "har", Usage: "also write the requests and their answers to `FILE`, as HAR 1.2"},
 			&cli.StringFlag{Name: "key-log", Usage: "decrypt TLS with the secrets in `FILE`, as written to SSLKEYLOGFILE"},
 			&cli.Float64Flag{Name: "threshold", Value: verdict.AnomalousScore, Usage: "frames that score above `SCORE` (0 to 1) are flagged"},
+			hindsightFlag(),
 			&cli.BoolFlag{Name: "schema", Usage: "print the schema of the JSON form, and do nothing else"},
 			configFlag(), workersFlag(), libraryFlag(),
 		},
@@ -59,7 +59,7 @@ func runReport(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := engine.New(r.settings.Engine(workers(r.settings)), scorer)
+	e, err := newEngine(c, r.in, r.settings.Engine(workers(r.settings)), scorer, r.batch())
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func runReport(c *cli.Context) error {
 func newReporting(c *cli.Context) (*reporting, error) {
 	r := &reporting{
 		outputs: c.StringSlice("output"), har: c.String("har"), keyLog: c.String("key-log"),
-		threshold: c.Float64("threshold"), stdout: c.App.Writer,
+		threshold: c.Float64("threshold"), hindsight: c.Bool("hindsight"), stdout: c.App.Writer,
 	}
 	switch args := c.Args().Slice(); {
 	case len(args) == 0:

@@ -30,6 +30,7 @@ type reporting struct {
 	har       string
 	keyLog    string
 	threshold float64
+	hindsight bool
 	stdout    io.Writer
 	settings  *config.Settings
 
@@ -87,15 +88,21 @@ func (r *reporting) close() {
 // read passes the whole capture through the engine. broken is the error of a
 // capture that breaks off.
 func (r *reporting) read(ctx context.Context, input io.Reader, e *engine.Engine) (broken, err error) {
-	_, err = rewrite.Annotate(ctx, input, nil, rewrite.Config{
-		Engine: e, Threshold: r.threshold, OnBlock: r.block,
-		// Larger batches are no faster here, and a report should fit beside much else.
-		MaxFrames: min(r.settings.Limits.MaxPackets, rewrite.DefaultMaxFrames), MaxBytes: int(r.settings.Limits.PacketBuffer),
-	})
+	cfg := r.batch()
+	cfg.Engine, cfg.Threshold, cfg.OnBlock = e, r.threshold, r.block
+	_, err = rewrite.Annotate(ctx, input, nil, cfg)
 	if pcapng.IsBroken(err) {
 		return err, nil
 	}
 	return nil, err
+}
+
+// batch bounds what is held back. Larger batches are no faster here, and a report
+// should fit beside much else.
+func (r *reporting) batch() rewrite.Config {
+	return rewrite.Config{
+		MaxFrames: min(r.settings.Limits.MaxPackets, rewrite.DefaultMaxFrames), MaxBytes: int(r.settings.Limits.PacketBuffer),
+	}
 }
 
 // block takes a block of the capture, and its verdict if it is a frame.
@@ -141,6 +148,7 @@ func (r *reporting) result(models string, incidents []verdict.Incident, broken e
 	out.Made = report.Made{
 		Version: version, Models: models, Threshold: r.threshold, Thresholds: string(thresholds),
 		Tshark: r.reader != nil, KeyLog: r.keyLog != "",
+		Hindsight: r.hindsight,
 	}
 	out.Capture.Name = filepath.Base(r.in)
 	if r.in == "-" {

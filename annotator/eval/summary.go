@@ -14,6 +14,8 @@ type Summary struct {
 	Means    []MeanAUC        `json:"mean_auc"` // over attack captures, by origin
 	Benign   []BenignSummary  `json:"benign"`   // by folder, and of all
 	Captures []CaptureSummary `json:"captures"` // that hold an attack, or raised an alarm on benign frames
+	// Hindsight is the summary of a second reading, nil if there was none.
+	Hindsight *Summary `json:"hindsight,omitempty"`
 }
 
 // AttackSummary are the figures of one kind of attack.

@@ -48,6 +48,9 @@ type Made struct {
 	Thresholds string `json:"thresholds"`
 	Tshark     bool   `json:"tshark"`  // the web part was made
 	KeyLog     bool   `json:"key_log"` // secrets of TLS sessions were given
+	// Hindsight tells that the capture was read twice, to find what belongs to an
+	// incident from before it became visible.
+	Hindsight bool `json:"hindsight"`
 }
 
 // Capture describes the file.

@@ -18,7 +18,8 @@ import (
 // Writing is strict. Reading is forgiving: the machine line may be any line of
 // the comment, its keys may come in any order, unknown keys are ignored, and
 // all but score may be missing. first is the number of the first frame of the
-// incident, in the capture that was annotated. Values hold no spaces; those that would are
+// incident, in the capture that was annotated; hindsight=1 says that what came
+// later told of the packet. Values hold no spaces; those that would are
 // percent-encoded.
 const (
 	sentencePrefix = "AI: "
@@ -70,6 +71,9 @@ func (v *Verdict) Comment() string {
 		b = strconv.AppendUint(b, uint64(v.Incident), 10)
 		b = append(b, " first="...)
 		b = strconv.AppendUint(b, v.IncidentFirst, 10)
+	}
+	if v.Hindsight {
+		b = append(b, " hindsight=1"...)
 	}
 	b = append(b, " flow="...)
 	b = strconv.AppendUint(b, uint64(v.Flow), 10)
@@ -167,6 +171,8 @@ func (v *Verdict) set(key, value string) error {
 		var n uint32
 		n, err = number(text) // Wireshark has no more frames than that
 		v.IncidentFirst = uint64(n)
+	case "hindsight":
+		v.Hindsight = text == "1"
 	}
 	return err
 }

@@ -15,6 +15,7 @@ type Provenance struct {
 	Anomaly    string  // hash of the anomaly model file, hexadecimal
 	Threshold  float64 // scores above it were flagged
 	Comments   string  // which frames got a comment: flagged, all or none
+	Hindsight  bool    // the capture was read twice, to mark what became visible later
 	// SectionLength is what the section header said before annotation changed
 	// the length, bytes; nil if it was not specified (-1) in the first place.
 	SectionLength *int64
@@ -23,11 +24,18 @@ type Provenance struct {
 // Comment returns p as the text of a pcapng comment.
 func (p *Provenance) Comment() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%sannotated by Ampulla %s with models %s, threshold %.2f, comments on %s frames\n",
-		sentencePrefix, p.Version, p.Model, p.Threshold, p.Comments)
+	how := ""
+	if p.Hindsight {
+		how = ", in hindsight"
+	}
+	fmt.Fprintf(&b, "%sannotated by Ampulla %s with models %s, threshold %.2f, comments on %s frames%s\n",
+		sentencePrefix, p.Version, p.Model, p.Threshold, p.Comments, how)
 	fmt.Fprintf(&b, "%s provenance=ampulla version=%s model=%s classifier=%s anomaly=%s threshold=%.3f comments=%s",
 		machineToken, escape(p.Version), escape(p.Model), escape(short(p.Classifier)), escape(short(p.Anomaly)),
 		p.Threshold, escape(p.Comments))
+	if p.Hindsight {
+		b.WriteString(" hindsight=1")
+	}
 	if p.SectionLength != nil {
 		b.WriteString(" section_length=" + strconv.FormatInt(*p.SectionLength, 10))
 	}

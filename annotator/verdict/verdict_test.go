@@ -28,6 +28,8 @@ func TestComment(t *testing.T) {
 	}{
 		{"scan", scan, scanComment},
 		{"normal", normal, "AI: dns, score 0.03\nai/1 class=dns conf=1.00 score=0.031 verdict=normal flow=1"},
+		{"hindsight", Verdict{Class: "dns", Score: 0.9, Level: Anomalous, Type: Flood, Reason: "in hindsight: 1", Incident: 3, IncidentFirst: 9, Hindsight: true},
+			"AI: flood, score 0.90: in hindsight: 1\nai/1 class=dns conf=0.00 score=0.900 verdict=anomalous type=flood incident=3 first=9 hindsight=1 flow=0"},
 		{"hostile class", Verdict{Class: "a b%\nc", Level: Normal}, "AI: a b% c, score 0.00\nai/1 class=a%20b%25%0Ac conf=0.00 score=0.000 verdict=normal flow=0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -123,6 +125,10 @@ func TestJSON(t *testing.T) {
 	want := `{"frame":1,"time":"2026-01-02T03:04:05.000000006Z","class":"dns","confidence":0.98,"score":0.031,"verdict":"normal","type":"","reason":"","flow":1,"incident":3,"incident_first":476}`
 	if diff := cmp.Diff(want, string(v.AppendJSON(nil))); diff != "" {
 		t.Fatal(diff)
+	}
+	v.Hindsight = true
+	if got := string(v.AppendJSON(nil)); got != strings.TrimSuffix(want, "}")+`,"hindsight":true}` {
+		t.Error(got)
 	}
 	v.Reason = "a \"quoted\" <b> \n\xff é"
 	var back struct{ Reason string }
