@@ -30,28 +30,32 @@ func TestReportLabelled(t *testing.T) {
 	if capturetest.Full() {
 		step = 1
 	}
+	for i := step / 2; i < len(files); i += step {
+		t.Run(filepath.Base(files[i]), func(t *testing.T) { reportLabelled(t, files[i]) })
+	}
+}
+
+// reportLabelled makes reports of one capture.
+func reportLabelled(t *testing.T, capture string) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "out.json")
-	for i := step / 2; i < len(files); i += step {
-		args := []string{"ampulla", "report", files[i], "-o", out, "-o", filepath.Join(dir, "out.html"), "-o", filepath.Join(dir, "out.md")}
-		var stderr bytes.Buffer
-		code := run(t.Context(), args, nil, &stderr, &stderr)
-		text, err := os.ReadFile(out)
-		if err != nil {
-			t.Errorf("%s: %v: %s", files[i], err, &stderr)
-			continue
-		}
-		checkSchema(t, text)
-		var r report.Report
-		if err := json.Unmarshal(text, &r); err != nil {
-			t.Fatal(err)
-		}
-		if (code != exitDone) != (r.Capture.Broken != "") || r.Web != nil && strings.Contains(r.Web.Note, "early") {
-			t.Errorf("%s: exit code %d, broken %q, note %q: %s", files[i], code, r.Capture.Broken, r.Web.Note, &stderr)
-		}
-		if err := os.Remove(out); err != nil {
-			t.Fatal(err)
-		}
+	args := []string{"ampulla", "report", capture, "-o", out, "-o", filepath.Join(dir, "out.html"), "-o", filepath.Join(dir, "out.md")}
+	var stderr bytes.Buffer
+	code := run(t.Context(), args, nil, &stderr, &stderr)
+	text, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatalf("%v: %s", err, &stderr)
+	}
+	checkSchema(t, text)
+	var r report.Report
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatal(err)
+	}
+	if (code != exitDone) != (r.Capture.Broken != "") {
+		t.Errorf("exit code %d, broken %q: %s", code, r.Capture.Broken, &stderr)
+	}
+	if r.Web != nil && strings.Contains(r.Web.Note, "early") {
+		t.Errorf("note %q: %s", r.Web.Note, &stderr)
 	}
 }
 
