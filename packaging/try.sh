@@ -157,6 +157,10 @@ try_source() {
   for file in /etc/pip.conf "$HOME/.npmrc"; do
     [[ ! -e $file ]] || cp "$file" "$root/etc/"
   done
+  if [[ ${PIP_CERT-} ]]; then # this machine reaches registries by way of somebody
+    cp "$PIP_CERT" "$root/etc/pip.crt"
+    printf 'export PIP_CERT=/etc/pip.crt\n' >"$root/etc/profile.d/pip.sh"
+  fi
   git clone -q . "$root/home/me/ampulla"
   cp -r "$root/home/me/ampulla" "$root/root/ampulla"
   chroot "$root" chown -R me: /home/me
