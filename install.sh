@@ -323,32 +323,48 @@ finish() {
   fi
 }
 
+# present prints how many of the files there are.
+present() {
+  local path count=0
+  for path; do
+    if [[ -e $path || -L $path ]]; then count=$((count + 1)); fi
+  done
+  echo "$count"
+}
+
+# changed prints which files of the profile are no longer what was installed.
+changed() {
+  local sum path
+  while read -r _ sum path; do
+    [[ ! -f $path || $(sha256sum <"$path") == "$sum "* ]] || printf '%s\n' "$path"
+  done < <(grep '^sum ' "$manifest")
+}
+
 remove() {
-  local files=() dirs=() path count=0
+  local files=() listed=() dirs=() kept='' before
   if [[ ! -f $manifest ]]; then
     say "nothing to remove: there is no $manifest (what root installed, only root removes)"
     return
   fi
-  mapfile -t files < <(sed -n 's/^file //p' "$manifest")
+  mapfile -t listed < <(sed -n 's/^file //p' "$manifest")
   say "to be removed, as listed in $manifest (what you changed of the profile stays):"
-  printf '  %s\n' "${files[@]}"
+  printf '  %s\n' "${listed[@]}"
   if [[ ! $yes ]]; then
     [[ -t 0 ]] || die "without a terminal nobody can be asked" "./install.sh --uninstall --yes does not ask"
     ask "Remove them?" || die "nothing was removed"
   fi
-  for path in "${files[@]}"; do
-    if [[ -e $path || -L $path ]]; then count=$((count + 1)); fi
-  done
+  before=$(present "${listed[@]}")
   # The program ends what systemd has started, and knows what users have changed;
   # the manifest lists the rest afterwards.
   "$bin/ampulla" plugin remove >/dev/null 2>&1 || true
   if [[ -f $manifest ]]; then
-    mapfile -t files < <(sed -n 's/^file //p' "$manifest")
+    kept=$(changed) # the program may be gone already
+    mapfile -t files < <(sed -n 's/^file //p' "$manifest" | grep -vxF -- "$kept" || true)
     mapfile -t dirs < <(sed -n 's/^dir //p' "$manifest" | sort -r) # the inner ones first
-    rm -f -- "${files[@]}" "$manifest"
+    rm -f -- "$manifest" "${files[@]}"
     ((${#dirs[@]} == 0)) || rmdir -- "${dirs[@]}" 2>/dev/null || true
   fi
-  say "removed $count files. Debian packages that were installed for the build stay."
+  say "removed $((before - $(present "${listed[@]}"))) files. Debian packages that were installed for the build stay."
 }
 
 main() {
