@@ -628,9 +628,13 @@ end
 register_postdissector(ai)
 
 -- Menus and windows are in a file of their own, which does nothing by itself, as
--- Wireshark runs each file in a plugin folder.
-local menus = windows and loadfile(HERE .. "ai_menu.lua")
-if menus then
+-- Wireshark runs each file in a plugin folder. It may be missing, of which Wireshark's
+-- loadfile, unlike Lua's, makes an error.
+local found, menus = false, nil
+if windows then
+    found, menus = pcall(loadfile, HERE .. "ai_menu.lua")
+end
+if found and menus then
     menus(grammar, {
         noted = function() return noted end,
         selected = function() return selected end,

@@ -63,7 +63,7 @@ var guiProfile = map[string]string{
 }
 
 func walkSaved(t *testing.T, s *shark) {
-	g := startGUI(t, s, "demo.pcapng", "-r", own(t, "demo.pcapng"))
+	g := startGUI(t, s, "demo.pcapng", "-C", "AI", "-r", own(t, "demo.pcapng"))
 	g.expect("loaded", false)
 	g.click(600, 300)
 	g.keys("End", "Prior", "Prior")
@@ -100,7 +100,7 @@ func walkLive(t *testing.T, s *shark, a annotator) {
 	if out := tshark.bare(t, "-i", "lo", "-a", "duration:1", "-w", filepath.Join(t.TempDir(), "lo.pcapng")); out.err != nil {
 		options, talk = livePipe(t) // no permission to capture
 	}
-	g := startGUI(t, s, "Capturing from", append(options, "-k")...)
+	g := startGUI(t, s, "Capturing from", append(options, "-C", "AI", "-k")...)
 	talk()
 	g.picture("live")
 	_ = a.Process.Kill()
@@ -176,7 +176,7 @@ func startGUI(t testing.TB, s *shark, window string, args ...string) *gui {
 	if g.shots == "" {
 		g.shots = t.TempDir()
 	}
-	cmd := s.command(append([]string{"-C", "AI"}, args...)...)
+	cmd := s.command(args...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -198,8 +198,9 @@ func (g *gui) run(args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// window waits for a window with a name and gives it the keyboard.
-func (g *gui) window(name string) {
+// window waits for a window with a name, gives it the keyboard and returns where it
+// is.
+func (g *gui) window(name string) place {
 	g.Helper()
 	for range 600 {
 		select {
@@ -210,11 +211,13 @@ func (g *gui) window(name string) {
 		if id, _, _ := strings.Cut(g.run("search", "--onlyvisible", "--name", name), "\n"); id != "" {
 			g.run("windowfocus", id)
 			g.settled()
-			return
+			return g.place(id)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	g.Fatalf("no window %q", name)
+	g.picture("no window")
+	g.Fatalf("no window %q; see the picture in %s", name, g.shots)
+	return place{}
 }
 
 func (g *gui) keys(keys ...string) {

@@ -37,6 +37,18 @@ func TestMenus(t *testing.T) {
 	}
 }
 
+// TestMenusMissing has each Wireshark load ai.lua by itself, as if it had windows.
+func TestMenusMissing(t *testing.T) {
+	windows := filepath.Join(t.TempDir(), "windows.lua")
+	if err := os.WriteFile(windows, []byte("_G.gui_enabled = function() return true end\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	eachShark(t, func(t *testing.T, s *shark) {
+		out := s.bare(t, "-X", "lua_script:"+windows, "-X", "lua_script:"+s.script, "-r", capture(t, mixed...), "-T", "fields", "-e", "ai.class")
+		out.mustBeQuiet(t, nil)
+	})
+}
+
 // homeProfile is the profile AI as it is installed, and places that the walk
 // relies on.
 func homeProfile(t testing.TB) map[string]string {
@@ -153,7 +165,7 @@ func TestGUIMenus(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.env = append(s.env, "AMPULLA="+filepath.Join(programs(t), "ampulla"))
-		g := startGUI(t, s, "demo.pcapng", "-r", own(t, "demo.pcapng"))
+		g := startGUI(t, s, "demo.pcapng", "-C", "AI", "-r", own(t, "demo.pcapng"))
 		g.picture("profile")
 		walkIncidents(g)
 		walkCopies(g)
