@@ -52,7 +52,8 @@ enter() {
   for file in /etc/apt/apt.conf.d/*; do # how to get at the mirror from here
     if grep -q Acquire "$file"; then cp "$file" "$root/etc/apt/apt.conf.d/"; fi
   done
-  as root "apt-get update -q >/dev/null && useradd --create-home --shell /bin/bash me"
+  # Any Debian that was installed has adduser, which wireshark-common calls.
+  as root "apt-get update -q >/dev/null && apt-get install -y -q --no-install-recommends adduser >/dev/null 2>&1 && useradd --create-home --shell /bin/bash me"
 }
 
 # files FOLDER... lists what there is, with modes and checksums; packages' caches and
