@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"slices"
 
@@ -56,6 +57,15 @@ func namedSettings(c *cli.Context) (*config.Settings, error) {
 		}
 	}
 	return s, applyFlags(c, s)
+}
+
+// configArguments make another process of this program read the same file.
+func configArguments(s *config.Settings) []string {
+	if s.Path == "" {
+		return nil
+	}
+	path, _ := filepath.Abs(s.Path) // of a file that could be read
+	return []string{"--config", path}
 }
 
 func applyFlags(c *cli.Context, s *config.Settings) error {

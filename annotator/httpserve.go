@@ -173,7 +173,7 @@ func (w *httpService) handler(annotator annotatorv1.AnnotatorClient) (handler ht
 		mux.Handle("/", rest)
 	}
 	if cfg.MCP {
-		mux.Handle("/mcp", mcp.Handler(mcp.New(mcp.Config{Store: store, Version: version, Log: w.warnings, Report: reportByProgram}), w.warnings))
+		mux.Handle("/mcp", mcp.Handler(mcp.New(mcp.Config{Store: store, Version: version, Log: w.warnings, Report: reportByProgram(configArguments(w.set))}), w.warnings))
 	}
 	if cfg.Metrics {
 		w.metrics.Watch(annotator, store)

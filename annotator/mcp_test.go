@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"ampulla/grpc/client"
 )
 
 // TestMCP lets the SDK's own client investigate a capture over both transports,
@@ -35,6 +37,35 @@ func TestMCP(t *testing.T) {
 			t.Error("connected without a token")
 		}
 	})
+}
+
+// TestMCPConfig has the annotator that it starts, and reports, read the file that
+// was named.
+func TestMCPConfig(t *testing.T) {
+	dir := t.TempDir()
+	copyFile(t, filepath.Join(dir, "shop.pcapng.zst"), "../testdata/shop/none_http1.pcapng.zst")
+	file := "limits: {max_sessions: 7}\nlisteners: {socket: run/a.sock, idle: 1s}\nweb: {slow: 50ms}\n"
+	if err := os.WriteFile(filepath.Join(dir, "mine.yaml"), []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(buildProgram(t), "mcp", "--folder", ".", "--config", "mine.yaml")
+	command.Dir, command.Stderr = dir, os.Stderr
+	command.Env = append(os.Environ(), "XDG_CONFIG_HOME="+t.TempDir(), "XDG_CACHE_HOME="+t.TempDir())
+	session, err := mcp.NewClient(&mcp.Implementation{Name: "test"}, nil).Connect(t.Context(), &mcp.CommandTransport{Command: command}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	conn := dial(t, client.Config{Address: "unix:" + filepath.Join(dir, "run", "a.sock"), Program: client.NoStart})
+	if info, err := client.Info(t.Context(), conn); err != nil || info.GetMaxSessions() != 7 {
+		t.Errorf("%v, %v", info, err)
+	}
+	a := &assistantSession{t, session, map[string]bool{}}
+	overview := a.call("open_capture", map[string]any{"path": filepath.Join(dir, "shop.pcapng.zst")})
+	report := a.call("web_report", map[string]any{"capture": overview["capture"]})
+	if text := report["markdown"].(string); !strings.Contains(text, "/checkout/payment takes 83 ms") {
+		t.Errorf("nothing is slow: %s", text)
+	}
 }
 
 // authorized shows a token.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -77,7 +78,7 @@ func runMCP(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	conn, err := client.Dial(c.Context, client.Config{Address: address, Program: program})
+	conn, err := client.Dial(c.Context, client.Config{Address: address, Program: program, Arguments: configArguments(set)})
 	if err != nil {
 		return err
 	}
@@ -90,26 +91,29 @@ func runMCP(c *cli.Context) error {
 	}
 	defer store.Close()
 	log := slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return mcp.Run(c.Context, mcp.New(mcp.Config{Store: store, Version: version, Log: log, Report: reportByProgram}))
+	return mcp.Run(c.Context, mcp.New(mcp.Config{Store: store, Version: version, Log: log, Report: reportByProgram(configArguments(set))}))
 }
 
 // maxReport bounds a report, in bytes; what is beyond is left out.
 const maxReport = 1 << 20
 
 // reportByProgram lets this program write the report of a capture, as somebody
-// at the command line would: what it takes in memory goes with it.
-func reportByProgram(ctx context.Context, path string) (string, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return "", err
+// at the command line would, with more arguments: what it takes in memory goes
+// with it.
+func reportByProgram(arguments []string) func(ctx context.Context, path string) (string, error) {
+	return func(ctx context.Context, path string) (string, error) {
+		program, err := os.Executable()
+		if err != nil {
+			return "", err
+		}
+		command := exec.CommandContext(ctx, program, slices.Concat([]string{"report"}, arguments, []string{"-o", "-", "--", path})...)
+		var out, complaints bytes.Buffer
+		command.Stdout, command.Stderr = &bounded{&out, maxReport}, &bounded{&complaints, 4096}
+		if err := command.Run(); err != nil {
+			return "", fmt.Errorf("report: %w: %s", err, complaints.String())
+		}
+		return out.String(), nil
 	}
-	command := exec.CommandContext(ctx, program, "report", "-o", "-", "--", path)
-	var out, complaints bytes.Buffer
-	command.Stdout, command.Stderr = &bounded{&out, maxReport}, &bounded{&complaints, 4096}
-	if err := command.Run(); err != nil {
-		return "", fmt.Errorf("report: %w: %s", err, complaints.String())
-	}
-	return out.String(), nil
 }
 
 // bounded keeps the first bytes of what is written.

@@ -36,6 +36,9 @@ type Config struct {
 	// at a unix socket; empty: look for it, see [FindProgram]; NoStart: never
 	// start it.
 	Program string
+	// Arguments are more of what the program is started with, beside serve and its
+	// socket.
+	Arguments []string
 	// StartTimeout is how long starting may take; 3 seconds if zero.
 	StartTimeout time.Duration
 }
@@ -132,7 +135,7 @@ func (c *Conn) reach(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.StartTimeout)
 	defer cancel()
-	return start(ctx, program, c.path)
+	return start(ctx, program, c.path, c.cfg.Arguments)
 }
 
 // nobodyListens tells that there is no socket, or one left behind.

@@ -58,12 +58,13 @@ func FindProgramFrom(folder string) (string, error) {
 // which does not answer yet, or has just ended too.
 var errTaken = errors.New("another annotator was quicker")
 
-// start runs the annotator and waits until it answers at path. Several callers
+// start runs the annotator, with more arguments than it needs, and waits until it
+// answers at path. Several callers
 // may do so at once: all but one of the annotators find the socket taken and
 // end, and all callers reach the one that stays.
-func start(ctx context.Context, program, path string) error {
+func start(ctx context.Context, program, path string, more []string) error {
 	for {
-		ended, err := launch(program, path)
+		ended, err := launch(program, append([]string{"serve", "--socket", path}, more...))
 		if err != nil {
 			return fmt.Errorf("annotator: %w", err)
 		}
@@ -76,8 +77,8 @@ func start(ctx context.Context, program, path string) error {
 // launch runs the annotator in a session of its own, so that it outlives the
 // caller and its terminal. The channel gets what it said when it failed, or nil
 // when it ended well.
-func launch(program, path string) (ended <-chan error, err error) {
-	command := exec.Command(program, "serve", "--socket", path)
+func launch(program string, arguments []string) (ended <-chan error, err error) {
+	command := exec.Command(program, arguments...)
 	command.Dir = "/"
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	// A pipe would break when the caller ends; a file without a name stays.
