@@ -1,6 +1,6 @@
 -- Ampulla's verdicts in Wireshark, as fields: from the packet comments that
 -- `ampulla annotate` and the AI capture interface write, or else from the
--- annotator, if the module ampulla.so lies beside this file.
+-- annotator, if ai_ask.lua and the module ampulla.so lie beside this file.
 --
 --   tshark -X lua_script:ai.lua -r capture.pcapng -Y 'ai.anomaly.score > 0.8'
 --
@@ -285,72 +285,31 @@ function ai.prefs_changed()
     forget_views()
 end
 
--- command_line returns what this tshark was told: the file to read, whether in
--- two passes, whether with a read filter or a statistic, and whether to ask the
--- annotator. Empty for anything but tshark.
-local function command_line()
-    local told, takes = {}, nil
-    local file = not windows and io.open("/proc/self/cmdline", "rb")
-    local all = file and file:read("*a") or ""
-    if file then
-        file:close()
-    end
-    for argument in (all:match("^[^\0]*tshark\0(.*)") or ""):gmatch("[^\0]+") do
-        if takes then
-            told[takes], takes = argument, nil
-        else
-            local flags, option, value = argument:match("^%-([2ghIlLnpPqQSvVx]*)(%a?)(.*)")
-            told.ask = told.ask or argument:match("^ai%.ask:(.*)")
-            told.twice = told.twice or flags and flags:find("2") ~= nil
-            if option == "r" or option == "R" or option == "z" then
-                told[option] = value
-                takes = value == "" and option
-            end
-        end
-    end
-    return told
+local visited_of, number_of
+
+-- getter returns what pinfo[name] calls.
+local function getter(pinfo, name)
+    local getters = (debug.getmetatable(pinfo) or {}).__getters
+    return getters and getters[name] or function(of) return of[name] end
 end
 
--- readable tells whether a path is that of a capture file which the module can
--- read by itself. Only what is surely a file is opened: it might be a pipe.
-local function readable(path)
-    local file = path and os.execute("test -f '" .. path:gsub("'", "'\\''") .. "'") and io.open(path, "rb")
-    if not file then
-        return false
-    end
-    local head = file:read(4096) or ""
-    file:close()
-    -- A file that we have annotated says so at its beginning; its comments are
-    -- there even if nobody looks.
-    local magic = head:sub(1, 4)
-    return (magic == "\10\13\13\10" and not head:find("ai/" .. GRAMMAR, 1, true))
-        or magic == "\212\195\178\161" or magic == "\161\178\195\212"
-        or magic == "\77\60\178\161" or magic == "\161\178\60\77"
-end
-
--- The annotator is asked through a module of native code, see native/. It is
--- loaded with the first packet: sharkd forks after it has loaded scripts, which
--- the module would not survive.
+-- part loads a file beside this one, if it is there: of one that is not, Wireshark's
+-- loadfile, unlike Lua's, makes an error. It does nothing by itself, as Wireshark
+-- runs each file in a plugin folder.
 local HERE = debug.getinfo(1, "S").source:match("^@(.*[/\\])") or "./"
-local MODULE = os.getenv("AMPULLA_NATIVE") or HERE .. "ampulla.so"
-
-local function exists(path)
-    local file = io.open(path, "rb")
-    return file and file:close()
+local function part(name)
+    local file = io.open(HERE .. name, "rb")
+    return file and file:close() and loadfile(HERE .. name)
 end
 
--- Each of these fields makes every packet of every capture a tenth slower. alone
--- means that the module can do without.
-local frame_comment, frame_time, frame_encap
-local told = command_line()
-local alone = exists(MODULE) and not told.ask and os.getenv("AMPULLA_READAHEAD") ~= "0" and readable(told.r)
-local skip_first = alone and told.twice and not told.R -- nothing comes of the first pass
-local once = alone and not told.twice -- each frame comes once and in order, without a number
-if not alone then
-    frame_comment = Field.new("frame.comment")
-    frame_time = Field.new("frame.time_epoch")
-    frame_encap = Field.new("frame.encap_type")
-end
+-- How the annotator is asked. Where that file or the module is not there, there
+-- are only comments.
+local load_asker = part("ai_ask.lua")
+local asker = load_asker and load_asker({
+    version = VERSION, grammar = GRAMMAR, here = HERE, windows = windows, prefs = ai.prefs, getter = getter,
+}) or { told = {} }
+local ask, told, alone, once, skip_first = asker.ask, asker.told, asker.alone, asker.once, asker.skip_first
+local frame_comment = not alone and Field.new("frame.comment") -- costs a tenth of a packet's time
 
 -- from_comment returns the verdict in the comments of a frame, or nil and what
 -- is wrong with it. The last comment with a verdict counts: since 4.4 Wireshark
@@ -391,83 +350,12 @@ local function note(verdict, number)
     end
 end
 
-local SNAP = 512 -- bytes of a packet that the annotator looks at
-local native, trouble -- nil, then the module or false; why it is not there
-local fresh = true -- another capture begins
-local exact -- the module wants what only fields tell
-local kept -- the first pass of tshark -2 knew no fields; all frames go in the second
-local tshark -- this is tshark: nobody begins to look in the middle of a pass
-
 local selected -- in Wireshark's window: number and verdict of the packet whose details are shown
 
 function ai.init() -- runs twice when Wireshark starts
-    fresh = true
+    asker.module = nil -- which begins with another capture
     noted, selected = {}, nil
     forget_views()
-end
-
-local function load_native()
-    if not exists(MODULE) then
-        return false -- comments only, which is nothing wrong
-    end
-    local open, problem = package.loadlib(MODULE, "luaopen_ampulla")
-    if not open then
-        trouble = "native module: " .. problem
-        return false
-    end
-    local ok, module = pcall(open)
-    if not ok then
-        trouble = "native module: " .. tostring(module)
-        return false
-    end
-    return module
-end
-
--- begin gets the module ready for what the first frame's view wants; false if
--- there is none.
-local function begin(tree, visited)
-    if native == nil then
-        native = false
-        native = load_native()
-    end
-    if native and fresh then
-        local ahead = os.getenv("AMPULLA_READAHEAD") ~= "0"
-        local terse = alone and not told.R and not view_of(tree, visited).some
-        tshark = native.open(ai.prefs.address, os.getenv("AMPULLA_PROGRAM") or "", "ai.lua " .. VERSION,
-            ai.prefs.timeout, ahead, windows, alone, terse)
-        fresh, exact, kept = false, false, false
-    end
-    return native
-end
-
--- What is looked up once is not looked up for every frame.
-local type = type
-local add, captured, reported, bytes = TreeItem.add, Tvb.len, Tvb.reported_len, Tvb.raw
-local number_of, time_of
-
--- ask takes the frame to the annotator, in order, and returns its score if
--- somebody looks, after which native.verdict tells more, or a comment that has
--- its verdict; nil and what is wrong if there is none.
-local function ask(tvb, pinfo, visited, look)
-    local number, time, caught = once and 0 or number_of(pinfo), time_of(pinfo), captured(tvb)
-    local data = caught > 0 and bytes(tvb, 0, caught < SNAP and caught or SNAP) or ""
-    if not exact or visited then
-        local score, problem = native.frame(number, time, visited, look, caught, data)
-        if score ~= false then
-            return score, problem
-        elseif alone then
-            return nil, "frame could not be found in the capture file"
-        end
-        exact = true
-    end
-    local stamp, encap = frame_time(), frame_encap()
-    if not stamp and not encap then
-        kept = true
-        return nil
-    end
-    stamp = stamp and stamp.value
-    return native.frame(number, time, visited, look, caught, data, reported(tvb),
-        stamp and stamp.secs or 0, stamp and stamp.nsecs or 0, encap and encap.value or -1)
 end
 
 local function add_expert(item, verdict)
@@ -503,6 +391,7 @@ local function show(pinfo, tree, verdict)
     end
 end
 
+local type, add = type, TreeItem.add
 local score_field = fields[3][2]
 
 -- unnamed tells whether nobody looks at the protocol as such: Wireshark leaves
@@ -518,7 +407,7 @@ local function answer(score, problem)
     if type(score) == "string" then
         return from_comment({ { value = score } })
     elseif score then
-        local verdict = native.verdict()
+        local verdict = asker.module.verdict()
         verdict.source = "annotator"
         return verdict
     end
@@ -544,16 +433,18 @@ local function dissect(tvb, pinfo, tree, visited)
     if frame_comment and frame_comment() then
         verdict, problem = from_comment({ frame_comment() })
     end
-    if asking and (native and not fresh or begin(tree, visited)) then
-        local view = tshark and views[visited] or view_of(tree, visited)
+    local open = asking and ask and (asker.module
+        or not asker.trouble and asker.begin(pinfo, not view_of(tree, visited).some))
+    if open then
+        local view = asker.tshark and views[visited] or view_of(tree, visited)
         local look = view.look and not verdict
-        if not look and not kept and (visited or native.pass(number_of(pinfo))) then
-            if tshark and not view.look then
+        if not look and not asker.kept and (visited or asker.module.pass(number_of(pinfo))) then
+            if asker.tshark and not view.look then
                 idle = visited
             end
         else
-            local score, why = ask(tvb, pinfo, visited, look)
-            if look and not view.some and alone and tshark then
+            local score, why = ask(tvb, pinfo, tree, visited, look)
+            if look and not view.some and alone and asker.tshark then
                 quick, bare = visited, unnamed(tree)
             end
             if type(score) == "number" and not view.some and not problem then
@@ -568,7 +459,7 @@ local function dissect(tvb, pinfo, tree, visited)
             problem = problem or why
         end
     elseif asking then
-        problem = problem or trouble
+        problem = problem or asker.trouble
     end
     verdict = verdict or problem and { status = problem }
     if verdict then
@@ -578,14 +469,6 @@ local function dissect(tvb, pinfo, tree, visited)
     if windows and tree.visible then
         selected = { number = number_of(pinfo), verdict = verdict }
     end
-end
-
-local visited_of
-
--- getter returns what pinfo[name] calls.
-local function getter(pinfo, name)
-    local getters = (debug.getmetatable(pinfo) or {}).__getters
-    return getters and getters[name] or function(of) return of[name] end
 end
 
 -- A bug here must not cost the packet's other details, nor raise on every one.
@@ -608,13 +491,12 @@ end
 function ai.dissector(tvb, pinfo, tree)
     if not visited_of then
         visited_of, number_of = getter(pinfo, "visited"), getter(pinfo, "number")
-        time_of = getter(pinfo, "abs_ts")
     end
     local visited = not once and visited_of(pinfo)
     if skip_first and not visited then
         return
     elseif visited == quick then -- tshark, where all that counts is the score
-        local score, problem = ask(tvb, pinfo, visited, true)
+        local score, problem = ask(tvb, pinfo, tree, visited, true)
         if type(score) == "number" then
             add(bare and tree or add(tree, ai), score_field, score)
         elseif score or not bare then
@@ -627,14 +509,8 @@ end
 
 register_postdissector(ai)
 
--- Menus and windows are in a file of their own, which does nothing by itself, as
--- Wireshark runs each file in a plugin folder. It may be missing, of which Wireshark's
--- loadfile, unlike Lua's, makes an error.
-local found, menus = false, nil
-if windows then
-    found, menus = pcall(loadfile, HERE .. "ai_menu.lua")
-end
-if found and menus then
+local menus = windows and part("ai_menu.lua")
+if menus then
     menus(grammar, {
         noted = function() return noted end,
         selected = function() return selected end,
@@ -643,10 +519,9 @@ if found and menus then
             if not enabled or not asking then
                 return false, "asking the annotator is turned off (Edit > Preferences > Protocols > AI)"
             end
-            if native and fresh then
-                return false, "no capture is open"
-            end
-            return native, trouble or "the module ampulla.so is not installed beside ai.lua"
+            local why = ask and "no capture is open"
+                or "ai_ask.lua and the module ampulla.so are not installed beside ai.lua"
+            return asker.module, asker.trouble or why
         end,
     })
 end

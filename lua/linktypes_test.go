@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -46,6 +47,31 @@ func TestLinkTypes(t *testing.T) {
 			if difference := firstDifference(want, s.inMode(t, path, m).stdout); difference != "" {
 				t.Errorf("%s: %s", m.name, difference)
 			}
+		}
+	})
+}
+
+// TestCustomBlocks has frames that are none of a network, which have neither a
+// link type nor a time: pcapng's custom blocks.
+func TestCustomBlocks(t *testing.T) {
+	path := capture(t, frame{}, frame{})
+	packets, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	custom := block(nil, 0xbad, "\xd9\x7e\x00\x00"+"no packet at all") // of the number for documentation
+	first := packets[:28]                                              // a section header
+	if err := os.WriteFile(path, slices.Concat(first, custom, packets, custom, packets), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want := expected(t, path)
+	if n := strings.Count(want, "\n"); n != 6 {
+		t.Fatalf("%d frames", n)
+	}
+	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
+		t.Parallel()
+		for _, m := range modes {
+			s.sameInMode(t, path, m, want)
 		}
 	})
 }

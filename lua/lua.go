@@ -11,6 +11,12 @@ import "embed"
 //go:embed ai.lua
 var Script string
 
+// Asker is the text of ai_ask.lua, which lies beside ai.lua: how the annotator is
+// asked.
+//
+//go:embed ai_ask.lua
+var Asker string
+
 // Menus is the text of ai_menu.lua, which lies beside ai.lua: the menus in
 // Wireshark's window.
 //

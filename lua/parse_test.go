@@ -208,15 +208,16 @@ func TestParseOdd(t *testing.T) {
 // TestSource runs the compilers and the linter for both versions of Lua.
 func TestSource(t *testing.T) {
 	// It stays one file, as that is what a colleague drops into a folder.
-	if lines := strings.Count(lua.Script, "\n"); lines > 650 {
+	if lines := strings.Count(lua.Script, "\n"); lines > 550 {
 		t.Errorf("ai.lua has %d lines", lines)
 	}
 	for _, command := range [][]string{
-		{"luac5.2", "-p", "ai.lua", "ai_menu.lua"},
+		{"luac5.2", "-p", "ai.lua", "ai_ask.lua", "ai_menu.lua"},
 		{"luac5.4", "-p", "ai.lua"}, // 5.4's may crash with two
+		{"luac5.4", "-p", "ai_ask.lua"},
 		{"luac5.4", "-p", "ai_menu.lua"},
-		{"luacheck", "--no-color", "--std", "lua52", "ai.lua", "ai_menu.lua"},
-		{"luacheck", "--no-color", "--std", "lua54", "ai.lua", "ai_menu.lua"},
+		{"luacheck", "--no-color", "--std", "lua52", "ai.lua", "ai_ask.lua", "ai_menu.lua"},
+		{"luacheck", "--no-color", "--std", "lua54", "ai.lua", "ai_ask.lua", "ai_menu.lua"},
 		{"shellcheck", "wireshark.sh", "bench.sh"},
 	} {
 		t.Run(strings.Join(command, " "), func(t *testing.T) {

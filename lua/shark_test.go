@@ -17,7 +17,7 @@ import (
 type shark struct {
 	path    string
 	version string // "4.0"
-	script  string // path of ai.lua
+	script  string // path of ai.lua, with ai_ask.lua beside it
 	home    string
 	env     []string
 	wrap    []string // what runs it, if anything does
@@ -60,9 +60,7 @@ func eachShark(t *testing.T, test func(t *testing.T, s *shark)) {
 		t.Run(string(version[1]), func(t *testing.T) {
 			s := &shark{path: path, version: string(version[1]), home: t.TempDir()}
 			s.script = filepath.Join(t.TempDir(), "ai.lua")
-			if err := os.WriteFile(s.script, []byte(lua.Script), 0o644); err != nil {
-				t.Fatal(err)
-			}
+			writeFiles(t, filepath.Dir(s.script), map[string]string{"ai.lua": lua.Script, "ai_ask.lua": lua.Asker})
 			s.env = append(s.env, "WIRESHARK_PLUGIN_DIR="+t.TempDir()) // in vain as root
 			found, complaint := s.probe(t)
 			switch found {
@@ -73,6 +71,20 @@ func eachShark(t *testing.T, test func(t *testing.T, s *shark)) {
 			}
 			test(t, s)
 		})
+	}
+}
+
+// writeFiles writes files into a folder, and the folders that they need.
+func writeFiles(t testing.TB, dir string, texts map[string]string) {
+	t.Helper()
+	for name, text := range texts {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"ampulla/lua"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -110,18 +112,11 @@ func (s *shark) install(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, text := range map[string]string{
-		".local/lib/wireshark/plugins/ai.lua": string(script),
-		".config/wireshark/preferences":       strings.Replace(patient[1], ":", ": ", 1) + "\n",
-	} {
-		path = filepath.Join(s.home, path)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	writeFiles(t, s.home, map[string]string{
+		".local/lib/wireshark/plugins/ai.lua":     string(script),
+		".local/lib/wireshark/plugins/ai_ask.lua": lua.Asker,
+		".config/wireshark/preferences":           strings.Replace(patient[1], ":", ": ", 1) + "\n",
+	})
 }
 
 // sharkdDaemon starts sharkd in the background and returns its socket.

@@ -149,13 +149,14 @@ func (c *Config) programParts() []part {
 	)
 }
 
-// sharkParts returns what one Wireshark needs. The menus and the native module
-// lie beside ai.lua, which looks for them there.
+// sharkParts returns what one Wireshark needs. The other scripts and the native
+// module lie beside ai.lua, which looks for them there.
 func (c *Config) sharkParts(shark Wireshark) []part {
 	folders := shark.folders(c.Everyone)
 	return slices.Concat(
 		[]part{
 			{target: folders.script(), text: lua.Script, mode: 0o644},
+			{target: folders.asker(), text: lua.Asker, mode: 0o644},
 			{target: folders.menus(), text: lua.Menus, mode: 0o644},
 		},
 		c.built(moduleName, folders.module(), 0o644),

@@ -123,6 +123,7 @@ func TestInstall(t *testing.T) {
 		"installed home/.local/lib/ampulla/ampulla-extcap",
 		"installed home/.local/lib/ampulla/libonnxruntime.so",
 		"installed home/.local/lib/wireshark/plugins/ampulla/ai.lua",
+		"installed home/.local/lib/wireshark/plugins/ampulla/ai_ask.lua",
 		"installed home/.local/lib/wireshark/plugins/ampulla/ai_menu.lua",
 		"installed home/.local/lib/wireshark/plugins/ampulla/ampulla.so",
 		"installed home/.config/wireshark/extcap/ampulla-extcap",
@@ -156,7 +157,7 @@ func TestInstall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(items) != 7 {
+	if len(items) != 8 {
 		t.Errorf("removed %v", p.states(items))
 	}
 	for _, name := range []string{"home/.local/lib/wireshark", "home/.config"} {
@@ -252,6 +253,7 @@ func TestForEveryone(t *testing.T) {
 	everyone.Prefix, everyone.Manifest = p.path("usr/local"), p.path("usr/local/share/ampulla/installed")
 	want := []string{
 		"installed usr/lib/wireshark/plugins/ampulla/ai.lua",
+		"installed usr/lib/wireshark/plugins/ampulla/ai_ask.lua",
 		"installed usr/lib/wireshark/plugins/ampulla/ai_menu.lua",
 		"installed usr/lib/wireshark/plugins/ampulla/ampulla.so",
 		"installed usr/lib/wireshark/extcap/ampulla-extcap",
@@ -262,6 +264,7 @@ func TestForEveryone(t *testing.T) {
 	want = []string{
 		"kept usr/lib/wireshark/plugins/ampulla/ai.lua",
 		"removed home/.local/lib/wireshark/plugins/ampulla/ai.lua",
+		"removed home/.local/lib/wireshark/plugins/ampulla/ai_ask.lua",
 		"removed home/.local/lib/wireshark/plugins/ampulla/ai_menu.lua",
 		"removed home/.local/lib/wireshark/plugins/ampulla/ampulla.so",
 		"removed home/.config/wireshark/extcap/ampulla-extcap",

@@ -28,15 +28,17 @@ type Wireshark struct {
 // folders is where Wireshark looks for what extends it.
 type folders struct{ lua, extcap, profiles string }
 
-// What ai.lua and what it looks for beside itself are called there: its menus and
-// the native module.
+// What ai.lua and what it looks for beside itself are called there: how it asks,
+// its menus and the native module.
 const (
 	scriptName   = "ai.lua"
+	askerName    = "ai_ask.lua"
 	menusName    = "ai_menu.lua"
 	moduleTarget = "ampulla.so"
 )
 
 func (f folders) script() string { return filepath.Join(f.lua, "ampulla", scriptName) }
+func (f folders) asker() string  { return filepath.Join(f.lua, "ampulla", askerName) }
 func (f folders) menus() string  { return filepath.Join(f.lua, "ampulla", menusName) }
 func (f folders) module() string { return filepath.Join(f.lua, "ampulla", moduleTarget) }
 
