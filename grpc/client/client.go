@@ -135,7 +135,7 @@ func (c *Conn) reach(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.StartTimeout)
 	defer cancel()
-	return start(ctx, program, c.path, c.cfg.Arguments)
+	return c.start(ctx, program)
 }
 
 // nobodyListens tells that there is no socket, or one left behind.

@@ -11,6 +11,9 @@ import (
 	"syscall"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"ampulla/grpc/socket"
 )
 
@@ -59,16 +62,15 @@ func FindProgramFrom(folder string) (string, error) {
 var errTaken = errors.New("another annotator was quicker")
 
 // start runs the annotator, with more arguments than it needs, and waits until it
-// answers at path. Several callers
-// may do so at once: all but one of the annotators find the socket taken and
-// end, and all callers reach the one that stays.
-func start(ctx context.Context, program, path string, more []string) error {
+// answers. Several callers may do so at once: all but one of the annotators find
+// the socket taken and end, and all callers reach the one that stays.
+func (c *Conn) start(ctx context.Context, program string) error {
 	for {
-		ended, err := launch(program, append([]string{"serve", "--socket", path}, more...))
+		ended, err := launch(program, append([]string{"serve", "--socket", c.path}, c.cfg.Arguments...))
 		if err != nil {
 			return fmt.Errorf("annotator: %w", err)
 		}
-		if err := await(ctx, path, ended); !errors.Is(err, errTaken) {
+		if err := c.await(ctx, ended); !errors.Is(err, errTaken) {
 			return err
 		}
 	}
@@ -123,17 +125,22 @@ func firstWords(stderr *os.File) string {
 	return strings.Join(words, "; ")
 }
 
-// await waits until somebody answers at path.
-func await(ctx context.Context, path string, ended <-chan error) error {
+// await waits until an annotator answers, which it does when it has loaded its
+// models, or at least listens when ctx ends. One that cannot run listens first,
+// too: what it says as it ends is the reason, and not the connection that breaks.
+func (c *Conn) await(ctx context.Context, ended <-chan error) error {
 	var enough <-chan time.Time
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		conn, err := socket.Dial(ctx, path)
+		err := c.answers(ctx)
 		if err == nil {
-			return conn.Close()
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("annotator: was started, and does not answer at %s", path)
+			if status.Code(err) == codes.DeadlineExceeded {
+				return nil // it listens
+			}
+			return fmt.Errorf("annotator: was started, and does not answer at %s", c.path)
 		case err := <-ended:
 			if err != nil {
 				return err
@@ -144,4 +151,24 @@ func await(ctx context.Context, path string, ended <-chan error) error {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// answers tells whether there is an annotator that answers.
+func (c *Conn) answers(ctx context.Context) error {
+	conn, err := socket.Dial(ctx, c.path) // which gRPC would try again and again
+	if err != nil {
+		return err
+	}
+	_ = conn.Close()
+	calls, err := c.connect()
+	if err != nil {
+		return err
+	}
+	defer calls.Close()
+	_, err = Info(ctx, calls)
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
+		return err
+	}
+	return nil // whatever else it is, somebody said so
 }

@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) != 4 || os.Args[1] != "serve" || os.Args[2] != "--socket" {
 		os.Exit(m.Run())
 	}
+	if filepath.Base(os.Args[0]) == "listens" {
+		dieListening(os.Args[3])
+	}
 	if err := runAnnotator(os.Args[3]); err != nil && !errors.Is(err, socket.ErrRunning) {
 		fmt.Fprintf(os.Stderr, "ampulla: error: %v\n", err)
 		os.Exit(1)
@@ -53,6 +56,21 @@ func runAnnotator(path string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	return s.Serve(ctx, server.Endpoint{Listener: listener})
+}
+
+// dieListening is an annotator that somebody reaches, and that finds only then
+// that it cannot run.
+func dieListening(path string) {
+	listener, err := socket.Listen(path, nil)
+	if err == nil {
+		_, err = listener.Accept()
+	}
+	if err == nil {
+		err = errors.New("models: gone")
+	}
+	time.Sleep(20 * time.Millisecond) // which is when they all have come
+	fmt.Fprintf(os.Stderr, "ampulla: error: %v\n", err)
+	os.Exit(1)
 }
 
 // starting returns what makes the client start an annotator that ends with the
@@ -218,9 +236,10 @@ func TestStartFails(t *testing.T) {
 		{"is killed", "kill -9 $$", "serve: signal: killed"},
 		{"does not listen", "exec sleep 10", "does not answer at"},
 		{"ends", "exit 0", "does not answer at"},
+		{"listens", "exec -a listens " + os.Args[0] + ` "$@"`, "annotator: models: gone"},
 	}
 	for _, tt := range tests { // all before any starts, which would inherit the open file
-		if err := os.WriteFile(filepath.Join(dir, tt.name), []byte("#!/bin/sh\n"+tt.script+"\n"), 0o755); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, tt.name), []byte("#!/bin/bash\n"+tt.script+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
