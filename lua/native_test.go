@@ -67,7 +67,8 @@ type annotator struct {
 func startAnnotator(t testing.TB) annotator {
 	t.Helper()
 	a := annotator{socket: filepath.Join(t.TempDir(), "run", "a.sock")}
-	a.Cmd = exec.Command(filepath.Join(programs(t), "ampulla"), "serve", "--socket", a.socket)
+	const idle = "24h" // a machine that was asleep must not end the test
+	a.Cmd = exec.Command(filepath.Join(programs(t), "ampulla"), "serve", "--socket", a.socket, "--idle", idle)
 	a.Stderr = os.Stderr
 	if err := a.Start(); err != nil {
 		t.Fatal(err)
