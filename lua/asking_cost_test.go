@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,58 +17,89 @@ import (
 
 // TestAskingCost measures what asking the annotator costs tshark, as ratios to
 // a post-dissector that does nothing, of medians of interleaved runs; see
-// bench.sh. The capture is $AMPULLA_BENCH_CAPTURE, or ours behind one another
-// until they are 200,000 packets.
+// bench.sh. One that does nothing lets through no packet (udp.port == 1), or as
+// many as ours, which costs columns and lines. The captures are ours behind one
+// another, mostly of attacks, and the labelled ones of ordinary traffic; each of
+// 200,000 packets and more. Or there is just $AMPULLA_BENCH_CAPTURE.
 func TestAskingCost(t *testing.T) {
 	rounds, _ := strconv.Atoi(os.Getenv("AMPULLA_BENCH"))
 	if rounds <= 0 {
 		t.Skip("measures, and tests nothing: see bench.sh")
 	}
-	path := benchCapture(t)
+	if path := os.Getenv("AMPULLA_BENCH_CAPTURE"); path != "" {
+		askingCost(t, path, rounds)
+		return
+	}
+	t.Run("attacks", func(t *testing.T) { askingCost(t, manyPackets(t), rounds) })
+	t.Run("ordinary", func(t *testing.T) { askingCost(t, ordinaryPackets(t), rounds) })
+}
+
+func askingCost(t *testing.T, path string, rounds int) {
+	nothing := filepath.Join(t.TempDir(), "noop.lua")
+	if err := os.WriteFile(nothing, []byte(noop), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	eachAsking(t, func(t *testing.T, s *shark, _ annotator) {
-		nothing := filepath.Join(t.TempDir(), "noop.lua")
-		if err := os.WriteFile(nothing, []byte(noop), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		const other, ours = "udp.port == 1", "ai.anomaly.score > 0.8"
-		kinds := []struct {
-			name         string
-			script       string
-			options      []string
-			base         int // what it is compared with
-			wall, cpu    []time.Duration
-			mostWallWith float64 // aim; 0 for none
-		}{
-			{name: "no-op", script: nothing, options: []string{"-Y", other}},
-			{name: "nobody looks", script: s.script, options: []string{"-Y", other}, mostWallWith: 1.15},
-			{name: "one pass, " + ours, script: s.script, options: []string{"-Y", ours}, mostWallWith: 1.3},
-			{name: "no-op -2", script: nothing, options: []string{"-2", "-Y", other}, base: 3},
-			{name: "two passes, " + ours, script: s.script, options: []string{"-2", "-Y", ours}, base: 3, mostWallWith: 1.3},
+		const none, ours = "udp.port == 1", "ai.anomaly.score > 0.8"
+		shown := strings.Count(s.try(t, slices.Concat([]string{"-r", path, "-Y", ours}, patient)...).stdout, "\n")
+		same := fmt.Sprint("frame.number <= ", shown)
+		runs := []timed{
+			{name: "no-op, shows none", script: nothing, options: []string{"-Y", none}},
+			{name: "no-op, shows as many", script: nothing, options: []string{"-Y", same}},
+			{name: "nobody looks, shows none", script: s.script, options: []string{"-Y", none}, aim: 1.15},
+			{name: "one pass, " + ours, script: s.script, options: []string{"-Y", ours}, sameAs: 1, aim: 1.3},
+			{name: "no-op -2, shows none", script: nothing, options: []string{"-2", "-Y", none}, base: 4},
+			{name: "no-op -2, shows as many", script: nothing, options: []string{"-2", "-Y", same}, base: 4},
+			{name: "two passes, " + ours, script: s.script, options: []string{"-2", "-Y", ours}, base: 4, sameAs: 5, aim: 1.3},
 		}
 		for range rounds {
-			for i := range kinds {
-				k := &kinds[i]
-				cmd := exec.Command(s.path, append([]string{"-X", "lua_script:" + k.script, "-r", path}, k.options...)...)
-				cmd.Env = append(append(os.Environ(), "HOME="+s.home), s.env...)
-				begin := time.Now()
-				if err := cmd.Run(); err != nil {
-					t.Fatal(err)
-				}
-				k.wall = append(k.wall, time.Since(begin))
-				k.cpu = append(k.cpu, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
+			for i := range runs {
+				runs[i].measure(t, s, path)
 			}
 		}
-		for _, k := range kinds {
-			base := kinds[k.base]
-			line := fmt.Sprintf("%-40s %.2f s x%.2f, processor %.2f s x%.2f", k.name,
-				median(k.wall).Seconds(), float64(median(k.wall))/float64(median(base.wall)),
-				median(k.cpu).Seconds(), float64(median(k.cpu))/float64(median(base.cpu)))
-			if k.mostWallWith > 0 {
-				line += fmt.Sprintf(" (aim: %.2f)", k.mostWallWith)
-			}
-			t.Log(line)
+		t.Logf("%d packets shown", shown)
+		for i := range runs {
+			t.Log(runs[i].line(runs))
 		}
 	})
+}
+
+// timed is one way to run tshark, measured again and again.
+type timed struct {
+	name      string
+	script    string
+	options   []string
+	base      int     // the run that it is compared with
+	sameAs    int     // another one, which shows as many packets; 0 for none
+	aim       float64 // wall time, times that of base, at most; 0 for none
+	wall, cpu []time.Duration
+}
+
+func (r *timed) measure(t *testing.T, s *shark, path string) {
+	t.Helper()
+	cmd := exec.Command(s.path, append([]string{"-X", "lua_script:" + r.script, "-r", path}, r.options...)...)
+	cmd.Env = append(append(os.Environ(), "HOME="+s.home), s.env...)
+	begin := time.Now()
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	r.wall = append(r.wall, time.Since(begin))
+	r.cpu = append(r.cpu, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
+}
+
+// line says what was measured, beside the others.
+func (r *timed) line(all []timed) string {
+	times := func(a, b []time.Duration) float64 { return float64(median(a)) / float64(median(b)) }
+	base := &all[r.base]
+	line := fmt.Sprintf("%-36s %.2f s x%.2f, processor %.2f s x%.2f", r.name,
+		median(r.wall).Seconds(), times(r.wall, base.wall), median(r.cpu).Seconds(), times(r.cpu, base.cpu))
+	if r.sameAs > 0 {
+		line += fmt.Sprintf("; beside as many shown x%.2f, processor x%.2f", times(r.wall, all[r.sameAs].wall), times(r.cpu, all[r.sameAs].cpu))
+	}
+	if r.aim > 0 {
+		line += fmt.Sprintf(" (aim: x%.2f)", r.aim)
+	}
+	return line
 }
 
 // TestTroubleCost measures how much longer tshark takes with annotators that are
@@ -127,7 +159,6 @@ func benchCapture(t *testing.T) string {
 // manyPackets writes our captures behind one another into one.
 func manyPackets(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "many.pcapng")
 	var args []string
 	for packets := 0; packets < 200_000; {
 		for _, file := range capturetest.Own(t) {
@@ -142,8 +173,28 @@ func manyPackets(t *testing.T) string {
 			args, packets = append(args, file), packets+n
 		}
 	}
-	if out, err := exec.Command("mergecap", append([]string{"-a", "-w", path}, args...)...).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	return merged(t, args)
+}
+
+// ordinaryPackets writes the labelled captures in which all is benign behind one
+// another into one, of 287,000 packets.
+func ordinaryPackets(t *testing.T) string {
+	t.Helper()
+	folders, err := filepath.Glob(filepath.Join(capturetest.Labelled(t), "anomaly", "captures", "benign-*"))
+	if err != nil {
+		t.Fatal(err)
 	}
+	var files []string
+	for _, folder := range folders {
+		files = append(files, capturetest.Files(t, folder)...)
+	}
+	return merged(t, files)
+}
+
+// merged writes captures behind one another into one.
+func merged(t *testing.T, files []string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "many.pcapng")
+	run(t, "mergecap", append([]string{"-a", "-w", path}, files...)...)
 	return path
 }

@@ -201,8 +201,7 @@ func (c *capture) restart(limit uint64) {
 
 // replace ends the feed and has another one in its place.
 func (c *capture) replace(f *feed) {
-	f.table.passed, f.table.second = c.passed, c.second
-	copy(f.table.numbers[:], c.numbers[:min(c.passed+1, maxRows)])
+	f.table.inherit(c.table)
 	c.feed.stop()
 	if c.next != nil && c.next != f {
 		c.next.stop()

@@ -416,7 +416,7 @@ func TestLost(t *testing.T) {
 }
 
 // TestLostAndFiltered loses the annotator where positions are not what the
-// numbers say.
+// numbers say. What incidents began with before keeps its number.
 func TestLostAndFiltered(t *testing.T) {
 	file := own(t, "demo.pcapng")
 	open(t, file)
@@ -428,18 +428,30 @@ func TestLostAndFiltered(t *testing.T) {
 	w := newWireshark(t, cfg)
 	server := start(t, path)
 	w.load(frames, false, some)
-	number := uint64(0)
+	numbers := map[uint64]uint64{} // by position
+	later := 0                     // frames of incidents that began before the annotator was lost
+	const end = 1000
 	for i, f := range frames {
 		if some(i) {
-			number++
-			f.number = number
+			f.number = uint64(len(numbers) + 1)
+			numbers[uint64(i+1)] = f.number
 			w.check(f, true, want[i])
+			first := want[i].IncidentFirst
+			if v, _ := w.verdict(uint64(i + 1)); v.IncidentFirst != numbers[first] {
+				t.Fatalf("number %d: the incident begins with %d, want %d", f.number, v.IncidentFirst, numbers[first])
+			}
+			if i > end && first <= end && numbers[first] > 0 {
+				later++
+			}
 		}
-		if i == 1000 {
+		if i == end {
 			server.end()
 			until(t, "session", w.session)
 			start(t, path)
 		}
+	}
+	if later == 0 {
+		t.Error("no incident goes on")
 	}
 }
 

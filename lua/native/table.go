@@ -29,7 +29,10 @@ const maxRows = 1 << 22
 // One goroutine appends rows, and another one scores, in either order, while
 // Wireshark's thread looks; passed and numbers are that thread's own. The race
 // detector sees nothing of this memory.
-type table struct{ *cells }
+type table struct {
+	*cells
+	called uint64 // highest number noted by call, which may be beyond passed
+}
 
 type cells struct {
 	known   atomic.Uint64 // rows that are there
@@ -56,7 +59,7 @@ func newTable() (*table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no memory for verdicts: %w", err)
 	}
-	t := &table{(*cells)(unsafe.Pointer(unsafe.SliceData(memory)))}
+	t := &table{cells: (*cells)(unsafe.Pointer(unsafe.SliceData(memory)))}
 	t.seed = rand.Uint64()
 	runtime.AddCleanup(t, func(memory []byte) { _ = syscall.Munmap(memory) }, memory)
 	return t, nil
@@ -108,7 +111,15 @@ func (t *table) step(position, number uint64) {
 func (t *table) call(position, number uint64) {
 	if number < maxRows && position <= 1<<32-1 && t.numbers[number] == 0 {
 		t.numbers[number] = uint32(position)
+		t.called = max(t.called, number)
 	}
+}
+
+// inherit takes over from another table what Wireshark's thread knows. A number
+// is at most its position, so none is beyond passed but those noted by call.
+func (t *table) inherit(from *table) {
+	t.passed, t.second, t.called = from.passed, from.second, from.called
+	copy(t.numbers[:], from.numbers[:min(max(from.passed, from.called)+1, maxRows)])
 }
 
 // position returns where the frame of a number is; false if that is a guess.
