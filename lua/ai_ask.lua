@@ -104,8 +104,9 @@ local function load_native()
         return false
     end
     -- Every packet leaves its bytes and a tree item behind. Lua 5.4 collects what
-    -- is that young in a third of the time if told to.
-    if _VERSION >= "Lua 5.4" then
+    -- is that young in a third of the time if told to. With two passes that mode
+    -- is slower, and how it does in Wireshark's hours is not known.
+    if asker.once and _VERSION >= "Lua 5.4" then
         collectgarbage("generational")
     end
     return problem
