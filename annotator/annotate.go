@@ -37,7 +37,7 @@ read twice, and packets of an incident are marked from its very beginning.
 			&cli.Float64Flag{Name: "threshold", Value: verdict.AnomalousScore, Usage: "frames that score above `SCORE` (0 to 1) are flagged"},
 			&cli.StringFlag{Name: "verdicts", Usage: "also write every verdict to `FILE` (or -), as JSON Lines"},
 			&cli.StringFlag{Name: "incidents", Usage: "also write every incident, at the end, to `FILE` (or -), as JSON Lines"},
-			hindsightFlag(),
+			hindsightFlag(), noFeedbackFlag(),
 			&cli.BoolFlag{Name: "strip", Usage: "remove Ampulla's comments instead; gives the original file back"},
 			configFlag(), workersFlag(), libraryFlag(),
 		},
@@ -118,7 +118,7 @@ func newAnnotation(c *cli.Context) (*annotation, error) {
 	}
 	a.in = args[0]
 	if c.Bool("strip") {
-		for _, other := range []string{"comments", "threshold", "verdicts", "incidents", "hindsight"} {
+		for _, other := range []string{"comments", "threshold", "verdicts", "incidents", "hindsight", "no-feedback"} {
 			if c.IsSet(other) {
 				return nil, usage("--strip only removes comments, it cannot be combined with --"+other, "")
 			}
@@ -173,7 +173,7 @@ func (a *annotation) annotate(ctx context.Context, e *engine.Engine, m *score.Ma
 			return verdicts.add(v.AppendJSON)
 		},
 	}
-	cfg.Provenance.Hindsight = a.hindsight
+	cfg.Provenance.Hindsight, cfg.Provenance.Rules = a.hindsight, e.Rules()
 	err = a.write(func(w io.Writer) error {
 		counts, err := rewrite.Annotate(ctx, a.input, w, cfg)
 		a.progress.finish(tally.summary(), incidentLines(e.Incidents(), threshold)...)

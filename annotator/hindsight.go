@@ -19,9 +19,13 @@ func hindsightFlag() cli.Flag {
 // errOnce says that a capture cannot be read twice.
 var errOnce = hintError{errors.New("--hindsight reads the capture twice, which needs a file"), "write the capture to a file first, and name that"}
 
-// newEngine returns what judges the capture of a name; in hindsight, if the
-// command line says so, for which it has judged it once already.
+// newEngine returns what judges the capture of a name by the rules in force; in
+// hindsight, if the command line says so, for which it has judged it once already.
 func newEngine(c *cli.Context, name string, cfg engine.Config, scorer score.Scorer, batch rewrite.Config) (*engine.Engine, error) {
+	var err error
+	if cfg.Rules, err = rulesInForce(c); err != nil {
+		return nil, err
+	}
 	if !c.Bool("hindsight") {
 		return engine.New(cfg, scorer)
 	}

@@ -30,7 +30,7 @@ the web needs tshark.
 			&cli.StringFlag{Name: "har", Usage: "also write the requests and their answers to `FILE`, as HAR 1.2"},
 			&cli.StringFlag{Name: "key-log", Usage: "decrypt TLS with the secrets in `FILE`, as written to SSLKEYLOGFILE"},
 			&cli.Float64Flag{Name: "threshold", Value: verdict.AnomalousScore, Usage: "frames that score above `SCORE` (0 to 1) are flagged"},
-			hindsightFlag(),
+			hindsightFlag(), noFeedbackFlag(),
 			&cli.BoolFlag{Name: "schema", Usage: "print the schema of the JSON form, and do nothing else"},
 			configFlag(), workersFlag(), libraryFlag(),
 		},

@@ -75,7 +75,7 @@ end
 
 local readers = {
     class = text, verdict = text, type = text, cid = text, model = text,
-    conf = share, score = share, flow = uint32, incident = uint32, first = uint32,
+    conf = share, score = share, flow = uint32, incident = uint32, first = uint32, rule = uint32,
 }
 
 local function level(score)
@@ -138,12 +138,12 @@ local function parse(comment)
         return nil, ("malformed ai/%s comment: no score"):format(GRAMMAR)
     end
     verdict.verdict = verdict.verdict or level(verdict.score)
-    for _, key in ipairs({ "flow", "incident", "first" }) do
+    for _, key in ipairs({ "flow", "incident", "first", "rule" }) do
         if verdict[key] == 0 then
             verdict[key] = nil -- part of none
         end
     end
-    verdict.reason = verdict.type and sentence and reason_of(sentence)
+    verdict.reason = (verdict.type or verdict.rule) and sentence and reason_of(sentence)
     return verdict
 end
 

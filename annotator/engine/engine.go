@@ -35,6 +35,7 @@ import (
 	"ampulla/annotator/flow"
 	"ampulla/annotator/incident"
 	"ampulla/annotator/packet"
+	"ampulla/annotator/rule"
 	"ampulla/annotator/score"
 	"ampulla/annotator/verdict"
 )
@@ -62,6 +63,8 @@ type Config struct {
 	// opinion of its packets counts. Until then, and unless a detector found
 	// something, the verdict is verdict.Learning.
 	Learning uint32
+	// Rules are what people said of such verdicts; nil for nothing.
+	Rules *rule.Set
 	// Hindsight keeps what Engine.Again needs, at most 8 MB more.
 	Hindsight bool
 	// Explain is the number of a frame to explain, see [Engine.Explanation]; 0
@@ -177,6 +180,9 @@ func (e *Engine) Again() (*Engine, error) {
 	return again, err
 }
 
+// Rules is how many rules of feedback are in force.
+func (e *Engine) Rules() int { return e.cfg.Rules.Len() }
+
 // Incidents returns the incidents of the frames so far, see
 // [incident.Tracker.All].
 func (e *Engine) Incidents() []verdict.Incident {
@@ -213,15 +219,19 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opin
 	v.Level = verdict.LevelOf(v.Score)
 	switch {
 	case v.Level == verdict.Normal:
+		best = detect.Finding{} // says nothing
 		if model == nil && o.Flow != 0 {
 			v.Level = verdict.Learning
 		}
 	case verdict.LevelOf(best.Score) == v.Level || best.Score > verdict.AnomalousScore:
 		v.Type, v.Reason = best.Type, best.Reason
-		e.incidents.Observe(v, &best, o)
 	default:
 		v.Type, v.Reason = verdict.Outlier, model.Reason
-		e.incidents.Observe(v, &detect.Finding{Role: detect.RoleHosts}, o)
+		best = detect.Finding{}
+	}
+	e.cfg.Rules.Apply(v, o)
+	if v.Type != "" {
+		e.incidents.Observe(v, &best, o)
 	}
 }
 
@@ -229,7 +239,9 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opin
 func (e *Engine) hindsight(v *verdict.Verdict, o *flow.Observation) {
 	switch {
 	case e.past != nil:
-		e.past.Settle(v, o)
+		e.past.Raise(v, o)
+		e.cfg.Rules.Apply(v, o)
+		e.past.Count(v, o)
 	case e.cfg.Hindsight:
 		e.incidents.Watch(o)
 	}

@@ -30,6 +30,9 @@ type Past struct {
 	beside map[key][]span    // likewise, see accessory
 	kinds  []kind
 	talks  talks
+
+	owner   *event // of the frame at hand, and who that is about
+	parties detect.Parties
 }
 
 // kind is a way in which a packet can be part of something.
@@ -176,23 +179,37 @@ func apart(spans []span) []span {
 	return spans[:n+1]
 }
 
-// Settle takes the next frame of the second pass, with the verdict that
+// Raise takes the next frame of the second pass, with the verdict that
 // [Tracker.Observe] has seen. If it is not anomalous but part of something that
-// is, the verdict becomes that of the incident. Its Incident becomes the number
-// of what it is part of at the end.
-func (p *Past) Settle(v *verdict.Verdict, o *flow.Observation) {
-	g := p.groups[v.Incident]
-	if v.Score <= verdict.AnomalousScore {
-		if owner, parties := p.owner(o); owner != nil {
-			g = owner
-			v.Score, v.Level, v.Type = g.score, verdict.Anomalous, g.kind
-			v.Reason, v.Hindsight = "in hindsight: "+g.reason, true
-			g.actors.add(parties.Actor, &p.cfg)
-			g.targets.add(parties.Target, &p.cfg)
-		}
+// is, and no rule says otherwise, the verdict becomes that of the incident.
+// [Past.Count] has to follow.
+func (p *Past) Raise(v *verdict.Verdict, o *flow.Observation) {
+	p.owner = p.groups[v.Incident]
+	if v.Score > verdict.AnomalousScore || v.Rule != 0 {
+		return
 	}
+	g, parties := p.ownerOf(o)
 	if g == nil {
-		return // ordinary, or of an incident that is not kept any more
+		return
+	}
+	p.owner, p.parties = g, parties
+	v.Score, v.Level, v.Type = g.score, verdict.Anomalous, g.kind
+	v.Reason, v.Hindsight = "in hindsight: "+g.reason, true
+}
+
+// Count takes that frame into the account of its incident, and gives the verdict
+// the number that this has at the end.
+func (p *Past) Count(v *verdict.Verdict, o *flow.Observation) {
+	g := p.owner
+	switch {
+	case v.Type == "": // ordinary, or a rule had the last word
+		v.Incident, v.IncidentFirst, v.Hindsight = 0, 0, false
+		return
+	case g == nil:
+		return // of an incident that is not kept any more
+	case v.Hindsight:
+		g.actors.add(p.parties.Actor, &p.cfg)
+		g.targets.add(p.parties.Target, &p.cfg)
 	}
 	g.last = momentOf(v)
 	if g.packets == 0 {
@@ -209,9 +226,9 @@ func (p *Past) Settle(v *verdict.Verdict, o *flow.Observation) {
 	v.Incident, v.IncidentFirst = g.number, g.first.Frame
 }
 
-// owner returns the worst event that a packet looks like, and its sides; nil if
+// ownerOf returns the worst event that a packet looks like, and its sides; nil if
 // there is none.
-func (p *Past) owner(o *flow.Observation) (owner *event, sides detect.Parties) {
+func (p *Past) ownerOf(o *flow.Observation) (owner *event, sides detect.Parties) {
 	form, talk := detect.FormOf(o), p.talks.of(o.Flow)
 	for _, k := range p.kinds {
 		parties := k.role.Parties(o)

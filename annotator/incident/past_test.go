@@ -55,7 +55,8 @@ func twice(t *testing.T, cfg incident.Config, steps []step) (string, []verdict.I
 				tracker.Watch(&o)
 				continue
 			}
-			past.Settle(&v, &o)
+			past.Raise(&v, &o)
+			past.Count(&v, &o)
 			said = append(said, wordOf(t, &v))
 		}
 		if past == nil {

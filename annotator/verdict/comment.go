@@ -18,9 +18,9 @@ import (
 // Writing is strict. Reading is forgiving: the machine line may be any line of
 // the comment, its keys may come in any order, unknown keys are ignored, and
 // all but score may be missing. first is the number of the first frame of the
-// incident, in the capture that was annotated; hindsight=1 says that what came
-// later told of the packet. Values hold no spaces; those that would are
-// percent-encoded.
+// incident, in the capture that was annotated; rule is that of feedback which
+// changed the verdict, and hindsight=1 says that what came later told of the
+// packet. Values hold no spaces; those that would are percent-encoded.
 const (
 	sentencePrefix = "AI: "
 	machineToken   = "ai/1"
@@ -44,8 +44,11 @@ func IsOurs(comment string) bool {
 func (v *Verdict) Comment() string {
 	b := append(make([]byte, 0, 512), sentencePrefix...)
 	what := v.Class
-	if v.Type != "" {
+	switch {
+	case v.Type != "":
 		what = v.Type.Words()
+	case v.Rule != 0:
+		what = string(Normal) // of all that it could be
 	}
 	b = appendLine(b, what)
 	b = append(b, ", score "...)
@@ -71,6 +74,10 @@ func (v *Verdict) Comment() string {
 		b = strconv.AppendUint(b, uint64(v.Incident), 10)
 		b = append(b, " first="...)
 		b = strconv.AppendUint(b, v.IncidentFirst, 10)
+	}
+	if v.Rule != 0 {
+		b = append(b, " rule="...)
+		b = strconv.AppendUint(b, uint64(v.Rule), 10)
 	}
 	if v.Hindsight {
 		b = append(b, " hindsight=1"...)
@@ -136,7 +143,7 @@ func ParseComment(comment string) (Verdict, error) {
 	if v.Level == "" {
 		v.Level = LevelOf(v.Score)
 	}
-	if v.Type != "" {
+	if v.Type != "" || v.Rule != 0 {
 		v.Reason = reasonOf(sentence)
 	}
 	return v, nil
@@ -171,6 +178,8 @@ func (v *Verdict) set(key, value string) error {
 		var n uint32
 		n, err = number(text) // Wireshark has no more frames than that
 		v.IncidentFirst = uint64(n)
+	case "rule":
+		v.Rule, err = number(text)
 	case "hindsight":
 		v.Hindsight = text == "1"
 	}

@@ -9,7 +9,7 @@ import (
 // AppendJSON appends v as one JSON object without a line end: frame, time (RFC
 // 3339 with nanoseconds, UTC), class, confidence, score, verdict, type, reason,
 // flow, incident, incident_first, always all of them and in this order; and
-// behind them hindsight where it is true.
+// behind them rule where it is not 0 and hindsight where it is true.
 func (v *Verdict) AppendJSON(b []byte) []byte {
 	b = append(b, `{"frame":`...)
 	b = strconv.AppendUint(b, v.Frame, 10)
@@ -33,6 +33,10 @@ func (v *Verdict) AppendJSON(b []byte) []byte {
 	b = strconv.AppendUint(b, uint64(v.Incident), 10)
 	b = append(b, `,"incident_first":`...)
 	b = strconv.AppendUint(b, v.IncidentFirst, 10)
+	if v.Rule != 0 {
+		b = append(b, `,"rule":`...)
+		b = strconv.AppendUint(b, uint64(v.Rule), 10)
+	}
 	if v.Hindsight {
 		b = append(b, `,"hindsight":true`...)
 	}

@@ -16,6 +16,7 @@ type Provenance struct {
 	Threshold  float64 // scores above it were flagged
 	Comments   string  // which frames got a comment: flagged, all or none
 	Hindsight  bool    // the capture was read twice, to mark what became visible later
+	Rules      int     // of feedback that were in force
 	// SectionLength is what the section header said before annotation changed
 	// the length, bytes; nil if it was not specified (-1) in the first place.
 	SectionLength *int64
@@ -25,14 +26,20 @@ type Provenance struct {
 func (p *Provenance) Comment() string {
 	var b strings.Builder
 	how := ""
+	if p.Rules > 0 {
+		how = fmt.Sprintf(", rules of feedback: %d", p.Rules)
+	}
 	if p.Hindsight {
-		how = ", in hindsight"
+		how += ", in hindsight"
 	}
 	fmt.Fprintf(&b, "%sannotated by Ampulla %s with models %s, threshold %.2f, comments on %s frames%s\n",
 		sentencePrefix, p.Version, p.Model, p.Threshold, p.Comments, how)
 	fmt.Fprintf(&b, "%s provenance=ampulla version=%s model=%s classifier=%s anomaly=%s threshold=%.3f comments=%s",
 		machineToken, escape(p.Version), escape(p.Model), escape(short(p.Classifier)), escape(short(p.Anomaly)),
 		p.Threshold, escape(p.Comments))
+	if p.Rules > 0 {
+		b.WriteString(" rules=" + strconv.Itoa(p.Rules))
+	}
 	if p.Hindsight {
 		b.WriteString(" hindsight=1")
 	}

@@ -65,7 +65,7 @@ type Verdict struct {
 	Score      float64 // calibrated anomaly score, 0 to 1, three decimals
 	Level      Level
 	Type       Type   // empty unless Level is suspicious or anomalous
-	Reason     string // one sentence; empty when Type is
+	Reason     string // one sentence; empty when Type is, unless Rule is not 0
 	Incident   uint32 // number of the event that it is part of, from 1; 0 if Type is empty
 	// IncidentFirst is the number of the first frame of Incident; 0 if there is
 	// none.
@@ -73,6 +73,9 @@ type Verdict struct {
 	Flow          uint32 // number of the flow within the capture, from 1; 0 if none
 	CommunityID   string // Community ID v1 of the flow, seed 0; empty if none
 	Model         string // version of the models, as in their manifest
+	// Rule is the number of the rule of feedback that changed the verdict, 0 if
+	// none did; Reason has what was found without it, also where Type is empty.
+	Rule uint32
 	// Hindsight tells that the packet was found to be part of Incident by what
 	// came later.
 	Hindsight bool
