@@ -32,7 +32,7 @@ asked for ten minutes. TCP only with a certificate and a token.
 
    ampulla serve --idle 0
    ampulla serve --listen 192.0.2.7:7461 --tls-cert cert.pem --tls-key key.pem --token-file token`,
-		Flags:  append(listenFlags(), configFlag(), libraryFlag()),
+		Flags:  append(listenFlags(), noFeedbackFlag(), configFlag(), libraryFlag()),
 		Action: runServe,
 	}
 }
@@ -81,6 +81,9 @@ func runServe(c *cli.Context) error {
 	}
 	cfg := serverConfig(set)
 	cfg.SocketKept = len(passed) > 0
+	if !c.Bool("no-feedback") {
+		cfg.Rules = newRuleFile(c.App.ErrWriter).rules
+	}
 	if cfg.MaxMemory > 0 {
 		// What is garbage has to go before the server counts what is left.
 		debug.SetMemoryLimit(int64(cfg.MaxMemory + cfg.MaxMemory/4))

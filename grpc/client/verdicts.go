@@ -25,7 +25,7 @@ type span struct{ first, last uint64 }
 // row is a verdict; its texts are indices.
 type row struct {
 	class, kind, reason, id uint32
-	flow, incident          uint32
+	flow, incident, rule    uint32
 	score                   uint16 // thousandths
 	confidence              uint8  // hundredths
 	level                   uint8
@@ -58,7 +58,7 @@ func (l *verdicts) add(v *annotatorv1.Verdict) error {
 	}
 	l.rows = append(l.rows, row{
 		class: l.text(v.GetClass()), kind: l.text(v.GetType()), reason: l.text(v.GetReason()), id: l.text(v.GetCommunityId()),
-		flow: v.GetFlow(), incident: v.GetIncident(), score: uint16(v.GetScorePermille()), confidence: uint8(v.GetConfidencePercent()), level: uint8(v.GetLevel()),
+		flow: v.GetFlow(), incident: v.GetIncident(), rule: v.GetRule(), score: uint16(v.GetScorePermille()), confidence: uint8(v.GetConfidencePercent()), level: uint8(v.GetLevel()),
 	})
 	if n := v.GetIncident(); n != 0 {
 		if l.spans == nil {
@@ -120,7 +120,7 @@ func (l *verdicts) get(n uint64, model string) (verdict.Verdict, bool) {
 	return verdict.Verdict{
 		Frame: n, Class: l.texts[r.class], Confidence: hundredths(r.confidence), Score: thousandths(r.score),
 		Level: levels[r.level], Type: verdict.Type(l.texts[r.kind]), Reason: l.texts[r.reason],
-		Flow: r.flow, CommunityID: l.texts[r.id], Model: model, Incident: r.incident, IncidentFirst: l.spans[r.incident].first,
+		Flow: r.flow, CommunityID: l.texts[r.id], Model: model, Incident: r.incident, IncidentFirst: l.spans[r.incident].first, Rule: r.rule,
 	}, true
 }
 

@@ -174,6 +174,7 @@ func (a *analysis) run() error {
 		MaxFrames: min(a.server.cfg.MaxPackets, rewrite.DefaultMaxFrames), MaxBytes: a.server.cfg.held(),
 		Provenance: a.server.cfg.Scorer.Manifest().Provenance(a.server.cfg.Version, a.threshold, string(comments)),
 	}
+	cfg.Provenance.Rules = a.engine.Rules()
 	var (
 		out *output.File
 		w   io.Writer

@@ -31,7 +31,7 @@ func (s *session) fill(m *annotatorv1.Verdict, v *verdict.Verdict) {
 	m.ConfidencePercent = uint32(math.Round(v.Confidence * 100))
 	m.ScorePermille = permille(v.Score)
 	m.Flagged = s.flagged(v)
-	m.Incident, m.IncidentFirst = v.Incident, v.IncidentFirst
+	m.Incident, m.IncidentFirst, m.Rule = v.Incident, v.IncidentFirst, v.Rule
 	if v.Score > s.terseBelow || s.terseBelow == 0 {
 		m.Reason, m.CommunityId = v.Reason, v.CommunityID
 	}

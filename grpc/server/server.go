@@ -25,6 +25,7 @@ import (
 
 	"ampulla/annotator/dumpcap"
 	"ampulla/annotator/engine"
+	"ampulla/annotator/rule"
 	"ampulla/annotator/score"
 	annotatorv1 "ampulla/proto/annotator/v1"
 )
@@ -35,6 +36,9 @@ type Config struct {
 	// Engine and Scorer make the engine of each session.
 	Engine engine.Config
 	Scorer score.Scorer
+	// Rules, if set, is asked at the beginning of each session for the rules of
+	// feedback that it goes by. It is called concurrently.
+	Rules func() *rule.Set
 
 	// MaxSessions is how many sessions may be open at once, analyses and
 	// captures included. Each holds the state of one capture, up to 250 MB.

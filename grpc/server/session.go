@@ -103,6 +103,9 @@ func (s *Server) newSession(options *annotatorv1.SessionOptions, cfg engine.Conf
 	if err != nil {
 		return nil, err
 	}
+	if s.cfg.Rules != nil {
+		cfg.Rules = s.cfg.Rules()
+	}
 	e, err := engine.New(cfg, s.cfg.Scorer)
 	if err != nil {
 		leave()

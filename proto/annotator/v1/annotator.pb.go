@@ -718,7 +718,8 @@ type Verdict struct {
 	// exfiltration, dns_tunnel, icmp_tunnel, beacon, arp_spoof, outlier); empty
 	// unless level is suspicious or anomalous.
 	Type string `protobuf:"bytes,6,opt,name=type,proto3" json:"type,omitempty"`
-	// One sentence with the evidence in numbers; empty when type is.
+	// One sentence with the evidence in numbers; empty when type is, unless rule is
+	// not 0.
 	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Number of the flow within the session, from 1; 0 for none.
 	Flow uint32 `protobuf:"varint,8,opt,name=flow,proto3" json:"flow,omitempty"`
@@ -731,6 +732,9 @@ type Verdict struct {
 	Incident uint32 `protobuf:"varint,11,opt,name=incident,proto3" json:"incident,omitempty"`
 	// Number of the first frame of that event; 0 if there is none.
 	IncidentFirst uint64 `protobuf:"varint,12,opt,name=incident_first,json=incidentFirst,proto3" json:"incident_first,omitempty"`
+	// Number of the rule of feedback that changed the verdict, 0 if none did: the
+	// reason says which it is, and what was found without it. Since contract 3.
+	Rule          uint32 `protobuf:"varint,13,opt,name=rule,proto3" json:"rule,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -845,6 +849,13 @@ func (x *Verdict) GetIncident() uint32 {
 func (x *Verdict) GetIncidentFirst() uint64 {
 	if x != nil {
 		return x.IncidentFirst
+	}
+	return 0
+}
+
+func (x *Verdict) GetRule() uint32 {
+	if x != nil {
+		return x.Rule
 	}
 	return 0
 }
@@ -2754,7 +2765,7 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x1a\n" +
 	"\bcontract\x18\x03 \x01(\rR\bcontract\"I\n" +
 	"\fVerdictBatch\x129\n" +
-	"\bverdicts\x18\x01 \x03(\v2\x1d.ampulla.annotator.v1.VerdictR\bverdicts\"\xfe\x02\n" +
+	"\bverdicts\x18\x01 \x03(\v2\x1d.ampulla.annotator.v1.VerdictR\bverdicts\"\x92\x03\n" +
 	"\aVerdict\x12\x14\n" +
 	"\x05frame\x18\x01 \x01(\x04R\x05frame\x12\x14\n" +
 	"\x05class\x18\x02 \x01(\tR\x05class\x12-\n" +
@@ -2768,7 +2779,8 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\aflagged\x18\n" +
 	" \x01(\bR\aflagged\x12\x1a\n" +
 	"\bincident\x18\v \x01(\rR\bincident\x12%\n" +
-	"\x0eincident_first\x18\f \x01(\x04R\rincidentFirst\"\x12\n" +
+	"\x0eincident_first\x18\f \x01(\x04R\rincidentFirst\x12\x12\n" +
+	"\x04rule\x18\r \x01(\rR\x04rule\"\x12\n" +
 	"\x10IncidentsRequest\"g\n" +
 	"\fIncidentList\x12<\n" +
 	"\tincidents\x18\x01 \x03(\v2\x1e.ampulla.annotator.v1.IncidentR\tincidents\x12\x19\n" +
