@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"ampulla/annotator/baseline"
 	"ampulla/annotator/engine"
 	"ampulla/annotator/output"
 	"ampulla/annotator/pcapng"
@@ -39,7 +40,7 @@ read twice, and packets of an incident are marked from its very beginning.
 			&cli.StringFlag{Name: "incidents", Usage: "also write every incident, at the end, to `FILE` (or -), as JSON Lines"},
 			hindsightFlag(), noFeedbackFlag(),
 			&cli.BoolFlag{Name: "strip", Usage: "remove Ampulla's comments instead; gives the original file back"},
-			configFlag(), workersFlag(), libraryFlag(),
+			baselineFlag(), configFlag(), workersFlag(), libraryFlag(),
 		},
 		Action: runAnnotate,
 	}
@@ -52,6 +53,7 @@ type annotation struct {
 	incidents string // likewise
 	comments  rewrite.Comments
 	hindsight bool
+	baseline  *baseline.Baseline // nil for none
 	// How much of the capture is held back in each batch, see config.Limits.
 	batchFrames, batchBytes int
 	input                   io.Reader
@@ -88,7 +90,12 @@ func runAnnotate(c *cli.Context) error {
 		return err
 	}
 	a.batchFrames, a.batchBytes = s.Limits.Batch(workers(s))
-	e, err := newEngine(c, a.in, s.Engine(workers(s)), scorer, rewrite.Config{MaxFrames: a.batchFrames, MaxBytes: a.batchBytes})
+	engineCfg, err := engineConfig(s, workers(s))
+	if err != nil {
+		return err
+	}
+	a.baseline = engineCfg.Baseline
+	e, err := newEngine(c, a.in, engineCfg, scorer, rewrite.Config{MaxFrames: a.batchFrames, MaxBytes: a.batchBytes})
 	if err != nil {
 		return err
 	}
@@ -118,7 +125,7 @@ func newAnnotation(c *cli.Context) (*annotation, error) {
 	}
 	a.in = args[0]
 	if c.Bool("strip") {
-		for _, other := range []string{"comments", "threshold", "verdicts", "incidents", "hindsight", "no-feedback"} {
+		for _, other := range []string{"comments", "threshold", "verdicts", "incidents", "hindsight", "no-feedback", "baseline"} {
 			if c.IsSet(other) {
 				return nil, usage("--strip only removes comments, it cannot be combined with --"+other, "")
 			}
@@ -165,7 +172,7 @@ func (a *annotation) annotate(ctx context.Context, e *engine.Engine, m *score.Ma
 		Engine:     e,
 		Comments:   a.comments,
 		Threshold:  threshold,
-		Provenance: m.Provenance(version, threshold, string(a.comments)),
+		Provenance: a.provenance(m, threshold),
 		MaxFrames:  a.batchFrames,
 		MaxBytes:   a.batchBytes,
 		OnVerdict: func(v *verdict.Verdict) error {
@@ -196,6 +203,15 @@ func (a *annotation) annotate(ctx context.Context, e *engine.Engine, m *score.Ma
 		}
 	}
 	return err
+}
+
+// provenance says how the capture was annotated.
+func (a *annotation) provenance(m *score.Manifest, threshold float64) verdict.Provenance {
+	p := m.Provenance(version, threshold, string(a.comments))
+	if a.baseline != nil {
+		p.Baseline = a.baseline.Hash()
+	}
+	return p
 }
 
 // lines are JSON Lines for a file; nil if there is none.

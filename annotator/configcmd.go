@@ -17,6 +17,7 @@ var flagKeys = map[string]string{
 	"workers":      "limits.workers",
 	"max-sessions": "limits.max_sessions",
 	"max-memory":   "limits.max_memory",
+	"baseline":     "baseline",
 	"socket":       "listeners.socket",
 	"idle":         "listeners.idle",
 	"listen":       "listeners.grpc",

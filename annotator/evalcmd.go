@@ -40,6 +40,12 @@ train them with (see models/train); it needs no models for that.
 
    ampulla eval --captures anomaly/captures --labels anomaly/labels --features OUT
 
+With --baseline-halves it measures what a baseline brings: it learns the first half
+of every benign capture and judges the second one, without and with attacks mixed
+into it that the busiest host there is made the author of.
+
+   ampulla eval --captures anomaly/captures --labels anomaly/labels --baseline-halves
+
 With --flows it measures the classes instead: F1, confusion, abstention and
 packets until named, by class, on the ports of the captures or, with --renumber,
 on others.
@@ -53,8 +59,10 @@ on others.
 			&cli.StringFlag{Name: "plot", Usage: "draw recall over false positives into this SVG `FILE`"},
 			&cli.StringFlag{Name: "folds", Usage: "judge by the models in this `FOLDER`, each capture by those that have not seen its source"},
 			&cli.BoolFlag{Name: "hindsight", Usage: "put the figures of annotate --hindsight beside"},
+			&cli.BoolFlag{Name: "baseline-halves", Usage: "measure false alarms and attacks with one half of each capture learned"},
+			&cli.IntFlag{Name: "networks", Value: 12, Usage: "with --baseline-halves, mix each attack into `N` captures"},
 			&cli.Uint64Flag{Name: "every", Value: 1, Usage: "with --features, keep the anomaly rows of one frame in `N`; 0 keeps none"},
-			configFlag(), workersFlag(), libraryFlag(),
+			baselineFlag(), configFlag(), workersFlag(), libraryFlag(),
 		}, classFlags()...),
 		Action: runEval,
 	}
@@ -68,7 +76,11 @@ func runEval(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg, workers := s.Engine(1), workers(s) // the captures run side by side instead
+	workers := workers(s)
+	cfg, err := engineConfig(s, 1) // the captures run side by side instead
+	if err != nil {
+		return err
+	}
 	if out := c.String("features"); out != "" {
 		return eval.WriteFeatures(c.Context, c.String("captures"), c.String("labels"), out, eval.FeatureConfig{
 			Engine: cfg, Workers: workers, Every: c.Uint64("every"),
@@ -77,6 +89,9 @@ func runEval(c *cli.Context) error {
 	}
 	if c.String("flows") != "" {
 		return runClassEval(c, cfg, workers)
+	}
+	if c.Bool("baseline-halves") {
+		return runHalves(c, cfg, workers)
 	}
 	judge, err := verdictJudge(c, cfg)
 	if err != nil {

@@ -30,6 +30,23 @@ const foldsFile = "folds.tsv"
 // with those models in a subfolder of folder that have seen nothing of its
 // source. Captures that the list leaves out none of the models has seen.
 func judgeHeldOut(c *cli.Context, cfg engine.Config, folder string) (eval.Judge, error) {
+	scorerOf, err := heldOutScorers(c, folder)
+	if err != nil {
+		return nil, err
+	}
+	captures := c.String("captures")
+	return func(ctx context.Context, path string, each func(*verdict.Verdict) error) error {
+		name, err := filepath.Rel(captures, path)
+		if err != nil {
+			return err
+		}
+		return judge(cfg, scorerOf(name))(ctx, path, each)
+	}, nil
+}
+
+// heldOutScorers returns what tells the models in a subfolder of folder that have
+// seen nothing of the source of a capture, which is named as below --captures.
+func heldOutScorers(c *cli.Context, folder string) (func(name string) score.Scorer, error) {
 	folds, err := readFolds(filepath.Join(folder, foldsFile))
 	if err != nil {
 		return nil, err
@@ -46,14 +63,8 @@ func judgeHeldOut(c *cli.Context, cfg engine.Config, folder string) (eval.Judge,
 		}
 		scorers[fold] = scorer
 	}
-	captures := c.String("captures")
-	return func(ctx context.Context, path string, each func(*verdict.Verdict) error) error {
-		name, err := filepath.Rel(captures, path)
-		if err != nil {
-			return err
-		}
-		scorer := cmp.Or(scorers[folds[filepath.ToSlash(name)]], scorers[first])
-		return judge(cfg, scorer)(ctx, path, each)
+	return func(name string) score.Scorer {
+		return cmp.Or(scorers[folds[filepath.ToSlash(name)]], scorers[first])
 	}, nil
 }
 

@@ -27,7 +27,7 @@ const module = "ampulla/"
 
 // mayImport lists, for each package, which of our own packages it may import.
 // It is the drawing of the architecture: data flows pcapng -> packet -> flow ->
-// feature -> score, detect -> incident -> verdict -> rewrite, transaction -> web ->
+// feature -> score, detect -> baseline, incident -> verdict -> rewrite, transaction -> web ->
 // report, and nothing looks ahead.
 // Stages know no transport, and the annotator knows no extcap.
 var mayImport = map[string][]string{
@@ -44,14 +44,15 @@ var mayImport = map[string][]string{
 	"annotator/detect":          {"annotator/packet", "annotator/flow", "annotator/lru", "annotator/verdict"},
 	"annotator/incident":        {"annotator/packet", "annotator/flow", "annotator/detect", "annotator/verdict"},
 	"annotator/rule":            {"annotator/packet", "annotator/flow", "annotator/detect", "annotator/verdict"},
+	"annotator/baseline":        {"annotator/packet", "annotator/flow", "annotator/lru", "annotator/score", "annotator/detect", "annotator/verdict"},
 	"annotator/engine": {"annotator/packet", "annotator/flow", "annotator/feature", "annotator/score",
-		"annotator/detect", "annotator/incident", "annotator/rule", "annotator/verdict"},
+		"annotator/detect", "annotator/baseline", "annotator/incident", "annotator/rule", "annotator/verdict"},
 	"annotator/output":   {"annotator/pcapng"},
 	"annotator/feedback": {"annotator/output", "annotator/rule", "annotator/verdict"}, // the rules in a file
 	"annotator/rewrite":  {"annotator/pcapng", "annotator/packet", "annotator/engine", "annotator/verdict"},
 	"annotator/config":   {"annotator/detect", "annotator/engine", "annotator/rewrite", "annotator/web"},
 	"annotator/eval": {"annotator/pcapng", "annotator/packet", "annotator/flow", "annotator/feature",
-		"annotator/score", "annotator/detect", "annotator/engine", "annotator/verdict", "annotator/rewrite"},
+		"annotator/score", "annotator/detect", "annotator/baseline", "annotator/engine", "annotator/verdict", "annotator/rewrite"},
 	"annotator/transaction": {"annotator/packet", "annotator/pcapng"},
 	"annotator/web":         {"annotator/transaction"},
 	"annotator/report":      {"annotator/packet", "annotator/pcapng", "annotator/verdict", "annotator/web"},

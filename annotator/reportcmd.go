@@ -32,7 +32,7 @@ the web needs tshark.
 			&cli.Float64Flag{Name: "threshold", Value: verdict.AnomalousScore, Usage: "frames that score above `SCORE` (0 to 1) are flagged"},
 			hindsightFlag(), noFeedbackFlag(),
 			&cli.BoolFlag{Name: "schema", Usage: "print the schema of the JSON form, and do nothing else"},
-			configFlag(), workersFlag(), libraryFlag(),
+			baselineFlag(), configFlag(), workersFlag(), libraryFlag(),
 		},
 		Action: runReport,
 	}
@@ -59,7 +59,11 @@ func runReport(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := newEngine(c, r.in, r.settings.Engine(workers(r.settings)), scorer, r.batch())
+	engineCfg, err := engineConfig(r.settings, workers(r.settings))
+	if err != nil {
+		return err
+	}
+	e, err := newEngine(c, r.in, engineCfg, scorer, r.batch())
 	if err != nil {
 		return err
 	}

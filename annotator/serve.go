@@ -41,6 +41,7 @@ asked for ten minutes. TCP only with a certificate and a token.
 func listenFlags() []cli.Flag {
 	standard := config.Default()
 	return []cli.Flag{
+		baselineFlag(),
 		&cli.StringFlag{Name: "socket", Usage: "listen at `PATH`", DefaultText: socket.Path()},
 		&cli.StringFlag{Name: "listen", Usage: "gRPC on TCP too, at `HOST:PORT`"},
 		&cli.StringFlag{Name: "http", Usage: "REST and MCP over HTTP, at `HOST:PORT`"},
@@ -80,6 +81,9 @@ func runServe(c *cli.Context) error {
 		return err
 	}
 	cfg := serverConfig(set)
+	if cfg.Engine, err = engineConfig(set, 1); err != nil {
+		return err
+	}
 	cfg.SocketKept = len(passed) > 0
 	if !c.Bool("no-feedback") {
 		cfg.Rules = newRuleFile(c.App.ErrWriter).rules
@@ -135,7 +139,6 @@ func runServe(c *cli.Context) error {
 func serverConfig(s *config.Settings) server.Config {
 	cfg := server.Default()
 	cfg.Version, cfg.Replaced = version, programReplaced()
-	cfg.Engine = s.Engine(1)
 	cfg.Idle = s.Listeners.Idle
 	if s.Listeners.HTTP.Address != "" {
 		// Nobody starts an HTTP service on demand: it stays, and it is restarted

@@ -143,7 +143,8 @@ local function parse(comment)
             verdict[key] = nil -- part of none
         end
     end
-    verdict.reason = (verdict.type or verdict.rule) and sentence and reason_of(sentence)
+    verdict.reason = (verdict.type or verdict.rule or verdict.verdict == "learning")
+        and sentence and reason_of(sentence)
     return verdict
 end
 

@@ -17,7 +17,10 @@ import (
 
 // Config is everything that can be configured. Start from [Default].
 type Config struct {
-	Limits    Limits        `yaml:"limits"`
+	Limits Limits `yaml:"limits"`
+	// Baseline is the file of what is normal on this network, as `ampulla baseline
+	// learn` writes it. Default: none.
+	Baseline  string        `yaml:"baseline"`
 	Detectors detect.Config `yaml:"detectors"`
 	Web       web.Config    `yaml:"web"`
 	Listeners Listeners     `yaml:"listeners"`
@@ -107,7 +110,7 @@ func TokenPath() (string, error) {
 }
 
 // paths are the keys whose values are paths.
-var paths = []string{"listeners.socket", "listeners.tls_cert", "listeners.tls_key", "listeners.token_file", "listeners.http.folders"}
+var paths = []string{"baseline", "listeners.socket", "listeners.tls_cert", "listeners.tls_key", "listeners.token_file", "listeners.http.folders"}
 
 // Default returns the configuration that applies unless something else is said.
 func Default() Config {

@@ -167,6 +167,9 @@ func (e *Engine) judge(c *chunk, out []verdict.Verdict) []verdict.Verdict {
 	for i := range c.packets {
 		e.frames++
 		o := &c.observations[i]
+		if o.New && o.Packet.Proto == packet.ProtoTCP && o.Packet.TCPFlags&(packet.SYN|packet.ACK) == packet.SYN {
+			o.Memo.Begun = true
+		}
 		if k := c.opening[i]; k >= 0 {
 			o.Memo.Class, o.Memo.Confidence = c.classes[k].Name, c.classes[k].Confidence
 		}

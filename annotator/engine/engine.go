@@ -30,6 +30,7 @@ import (
 	"fmt"
 	"math"
 
+	"ampulla/annotator/baseline"
 	"ampulla/annotator/detect"
 	"ampulla/annotator/feature"
 	"ampulla/annotator/flow"
@@ -67,6 +68,12 @@ type Config struct {
 	Rules *rule.Set
 	// Hindsight keeps what Engine.Again needs, at most 8 MB more.
 	Hindsight bool
+	// Baseline is what is normal on the network that the capture is of; nil if that
+	// is not known. It must have been learned with the same models.
+	Baseline *baseline.Baseline
+	// Learner counts what is normal there, whatever Baseline says; nil for
+	// nobody. Verdicts do not depend on it.
+	Learner *baseline.Learner
 	// Explain is the number of a frame to explain, see [Engine.Explanation]; 0
 	// for none. Verdicts do not depend on it.
 	Explain uint64
@@ -94,7 +101,8 @@ type Engine struct {
 	detectors []detect.Detector
 	suspects  *detect.Suspects
 	incidents *incident.Tracker
-	past      *incident.Past // nil in a first pass
+	past      *incident.Past  // nil in a first pass
+	local     *baseline.Judge // nil without a baseline
 	normal    []feature.Quantiles
 	decoder   packet.Decoder
 
@@ -120,6 +128,9 @@ func New(cfg Config, scorer score.Scorer) (*Engine, error) {
 		return nil, fmt.Errorf("engine: %w", err)
 	}
 	manifest := scorer.Manifest()
+	if b := cfg.Baseline; b != nil && b.Identity() != Identity(manifest) {
+		return nil, fmt.Errorf("engine: the baseline was learned with models %s, these are %s: learn it again", b.Identity(), Identity(manifest))
+	}
 	return &Engine{
 		cfg:       cfg,
 		scorer:    scorer,
@@ -128,8 +139,14 @@ func New(cfg Config, scorer score.Scorer) (*Engine, error) {
 		detectors: detect.All(cfg.Detect),
 		suspects:  detect.NewSuspects(),
 		incidents: incident.New(cfg.Incident),
+		local:     baseline.NewJudge(cfg.Baseline),
 		normal:    manifest.Anomaly.Normal,
 	}, nil
+}
+
+// Identity returns what a baseline that is learned with such models rests on.
+func Identity(m *score.Manifest) baseline.Identity {
+	return baseline.Identity{Models: m.Version, Anomaly: m.Anomaly.SHA256, Features: m.Features}
 }
 
 // Process judges the next frames of the capture and appends one verdict for
@@ -172,7 +189,7 @@ func class(o *flow.Observation) (name string, confidence float64) {
 // [incident.Past]. It needs Config.Hindsight; e cannot be used any further.
 func (e *Engine) Again() (*Engine, error) {
 	cfg := e.cfg
-	cfg.Hindsight = false
+	cfg.Hindsight, cfg.Learner = false, nil // has seen them
 	again, err := New(cfg, e.scorer)
 	if err == nil {
 		again.past = e.incidents.Past()
@@ -206,14 +223,20 @@ func (e *Engine) Explanation() []feature.Value { return e.explanation }
 func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opinion) {
 	best := detect.Finding{}
 	for _, d := range e.detectors {
-		if f := d.Observe(o); f.Score > best.Score {
+		f := d.Observe(o)
+		e.cfg.Learner.Finding(d.Name(), f)
+		if f = e.local.Finding(o, d.Name(), f); f.Score > best.Score {
 			best = f
 		}
 	}
+	e.cfg.Learner.Packet(o, v.Class, model)
+	if f := e.local.Rate(o); f.Score > best.Score {
+		best = f
+	}
 	best = e.suspects.Observe(o, best)
-	score := learningScore
+	score, reason := learningScore, ""
 	if model != nil {
-		score = float64(model.Score)
+		score, reason = e.local.Opinion(o, model)
 	}
 	v.Score = round3(max(best.Score, score))
 	v.Level = verdict.LevelOf(v.Score)
@@ -222,11 +245,13 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opin
 		best = detect.Finding{} // says nothing
 		if model == nil && o.Flow != 0 {
 			v.Level = verdict.Learning
+		} else if thin := e.local.Thin(o); thin != "" {
+			v.Level, v.Reason = verdict.Learning, thin
 		}
 	case verdict.LevelOf(best.Score) == v.Level || best.Score > verdict.AnomalousScore:
 		v.Type, v.Reason = best.Type, best.Reason
 	default:
-		v.Type, v.Reason = verdict.Outlier, model.Reason
+		v.Type, v.Reason = verdict.Outlier, reason
 		best = detect.Finding{}
 	}
 	e.cfg.Rules.Apply(v, o)

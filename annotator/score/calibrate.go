@@ -60,3 +60,9 @@ func (a *Anomaly) Score(raw float32) float32 {
 func Scale(p float64) float64 {
 	return min(1, max(0, -verdict.AnomalousScore*math.Log10(p)/3))
 }
+
+// Unscale returns the tail probability of a score, the other way round than
+// [Scale]; that of 1 is what it takes at least.
+func Unscale(score float64) float64 {
+	return math.Pow(10, -3*score/verdict.AnomalousScore)
+}

@@ -143,7 +143,7 @@ func ParseComment(comment string) (Verdict, error) {
 	if v.Level == "" {
 		v.Level = LevelOf(v.Score)
 	}
-	if v.Type != "" || v.Rule != 0 {
+	if v.Type != "" || v.Rule != 0 || v.Level == Learning {
 		v.Reason = reasonOf(sentence)
 	}
 	return v, nil

@@ -17,6 +17,7 @@ type Provenance struct {
 	Comments   string  // which frames got a comment: flagged, all or none
 	Hindsight  bool    // the capture was read twice, to mark what became visible later
 	Rules      int     // of feedback that were in force
+	Baseline   string  // hash of the baseline, hexadecimal; empty for none
 	// SectionLength is what the section header said before annotation changed
 	// the length, bytes; nil if it was not specified (-1) in the first place.
 	SectionLength *int64
@@ -32,6 +33,9 @@ func (p *Provenance) Comment() string {
 	if p.Hindsight {
 		how += ", in hindsight"
 	}
+	if p.Baseline != "" {
+		how += ", measured against the baseline " + escape(short(p.Baseline))
+	}
 	fmt.Fprintf(&b, "%sannotated by Ampulla %s with models %s, threshold %.2f, comments on %s frames%s\n",
 		sentencePrefix, p.Version, p.Model, p.Threshold, p.Comments, how)
 	fmt.Fprintf(&b, "%s provenance=ampulla version=%s model=%s classifier=%s anomaly=%s threshold=%.3f comments=%s",
@@ -42,6 +46,9 @@ func (p *Provenance) Comment() string {
 	}
 	if p.Hindsight {
 		b.WriteString(" hindsight=1")
+	}
+	if p.Baseline != "" {
+		b.WriteString(" baseline=" + escape(short(p.Baseline)))
 	}
 	if p.SectionLength != nil {
 		b.WriteString(" section_length=" + strconv.FormatInt(*p.SectionLength, 10))
