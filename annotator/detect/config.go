@@ -80,8 +80,8 @@ type HostScan struct {
 	// not dense, as with peer-to-peer programs, whose peers are often gone.
 	// Default 4.
 	Scattered float64 `yaml:"scattered"`
-	// Sources is how many pairs of source and service are remembered.
-	// Default 2048.
+	// Sources is how many pairs of source and service are remembered, and of hosts
+	// that called another. Default 2048.
 	Sources int `yaml:"sources"`
 }
 

@@ -15,6 +15,7 @@ import (
 type hostScan struct {
 	cfg     HostScan
 	sources *table[sweepKey, sweep]
+	calls   *table[pair, int64] // when the first last opened a conversation with the second
 }
 
 // sweepKind is what is tried.
@@ -50,14 +51,24 @@ type sweep struct {
 }
 
 func newHostScan(cfg HostScan) *hostScan {
-	return &hostScan{cfg: cfg, sources: newTable[sweepKey, sweep](cfg.Sources, sweepKey.hash)}
+	return &hostScan{
+		cfg:     cfg,
+		sources: newTable[sweepKey, sweep](cfg.Sources, sweepKey.hash),
+		calls:   newTable[pair, int64](cfg.Sources, pair.hash),
+	}
 }
 
 func (d *hostScan) Name() string { return "host_scan" }
 
 func (d *hostScan) Observe(o *flow.Observation) Finding {
 	p := o.Packet
+	if o.New {
+		*d.calls.take(pair{p.Src, p.Dst, uint32(p.VLAN)}) = p.Time
+	}
 	if key, target, ok := sweepOf(o); ok {
+		if key.kind == sweepARP && d.wasCalled(p, target) {
+			return Finding{}
+		}
 		return d.probe(o, key, target)
 	}
 	if o.Noise == flow.Clean {
@@ -110,6 +121,17 @@ func sweepOf(o *flow.Observation) (key sweepKey, target packet.Addr, ok bool) {
 	}
 	key.src, key.port, key.domain = p.Src, p.DstPort, p.Domain
 	return key, p.Dst, true
+}
+
+// wasCalled tells that a host that is asked for has called who asks: a server wants
+// to answer, and searches nobody.
+func (d *hostScan) wasCalled(p *packet.Packet, target packet.Addr) bool {
+	asker := p.Src
+	if p.Version == 0 {
+		asker = p.ARPSender
+	}
+	last := d.calls.get(pair{target, asker, uint32(p.VLAN)})
+	return last != nil && near(p.Time, *last, d.cfg.Window)
 }
 
 func macAddr(m packet.MAC) (a packet.Addr) {

@@ -47,6 +47,13 @@ func TestHostScan(t *testing.T) {
 				w.arp(1, 66, "10.0.9.9", 0, host(i))
 			}
 		}},
+		{name: "a server asks for those who called", flagged: 0, play: func(w *wire) {
+			for i := range 100 {
+				w.tcp(at(host(i), 40000), "10.0.9.9:80", packet.SYN, "")
+				w.arp(1, 66, "10.0.9.9", 0, host(i))
+				w.connect(at(host(i), 40000), "10.0.9.9:80")
+			}
+		}},
 		{name: "a router asks for scattered hosts", flagged: 0, play: func(w *wire) {
 			for i := range 500 {
 				w.arp(1, 66, "10.0.0.1", 0, fmt.Sprintf("10.0.%d.%d", i*37%256, 1+i*11%250))
