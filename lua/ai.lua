@@ -143,8 +143,9 @@ local function parse(comment)
             verdict[key] = nil -- part of none
         end
     end
-    verdict.reason = (verdict.type or verdict.rule or verdict.verdict == "learning")
-        and sentence and reason_of(sentence)
+    if verdict.type or verdict.rule or verdict.verdict == "learning" then
+        verdict.reason = sentence and reason_of(sentence)
+    end
     return verdict
 end
 
