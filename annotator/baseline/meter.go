@@ -59,14 +59,14 @@ func (m *meters) of(h host, now int64) *meter {
 	n := m.hosts.Get(&h)
 	if n == nil {
 		n, _ = m.hosts.Add(&h)
-		*n.Val = meter{host: h, second: second}
+		n.Val = meter{host: h, second: second}
 	}
 	m.hosts.Touch(n)
 	if n.Val.second != second {
-		m.learned(n.Val)
-		*n.Val = meter{host: h, second: second}
+		m.learned(&n.Val)
+		n.Val = meter{host: h, second: second}
 	}
-	return n.Val
+	return &n.Val
 }
 
 // learned takes a second that is over.
@@ -90,7 +90,7 @@ func (m *meters) learned(n *meter) {
 // close ends the seconds at hand.
 func (m *meters) close() {
 	for e := m.hosts.Oldest(); e != nil; e = m.hosts.Oldest() {
-		m.learned(e.Val)
+		m.learned(&e.Val)
 		m.hosts.Remove(e)
 	}
 }

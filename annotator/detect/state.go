@@ -32,7 +32,7 @@ func (t *table[K, V]) get(k K) *V {
 		return nil
 	}
 	t.states.Touch(e)
-	return e.Val
+	return &e.Val
 }
 
 // take returns the state of k, a zero one if there was none.
@@ -42,7 +42,7 @@ func (t *table[K, V]) take(k K) *V {
 		e, _ = t.states.Add(&k)
 	}
 	t.states.Touch(e)
-	return e.Val
+	return &e.Val
 }
 
 // near tells that two packet times are at most d apart. Time may run

@@ -27,7 +27,9 @@ func communityID(p *packet.Packet, e ends) string {
 		b = binary.BigEndian.AppendUint16(b, e.dst)
 	}
 	sum := sha1.Sum(b)
-	return "1:" + base64.StdEncoding.EncodeToString(sum[:])
+	id := [30]byte{'1', ':'}
+	base64.StdEncoding.Encode(id[2:], sum[:])
+	return string(id[:])
 }
 
 func address(p *packet.Packet, a packet.Addr) []byte {

@@ -26,7 +26,7 @@ type Pair struct {
 	// over.
 	Sizes Moments
 
-	client, server         *hostNode
+	client, server         hostRef
 	clientMark, serverMark Mark // as peer of client, as client of server
 	last, burst            int64
 	burstBytes             float64
@@ -39,10 +39,10 @@ const BurstGap = 1e9
 
 // service is a port of a server as one client uses it.
 type service struct {
-	host     *hostNode // client whose tally hostMark belongs to
+	host     hostRef // client whose tally hostMark belongs to
 	hostMark Mark
 	pairMark Mark
-	pair     *pairNode
+	pair     pairRef
 }
 
 type hostKey struct {
@@ -77,6 +77,10 @@ type (
 	hostNode    = lru.Entry[hostKey, Host]
 	pairNode    = lru.Entry[pairKey, Pair]
 	serviceNode = lru.Entry[serviceKey, service]
+
+	hostRef    = lru.Ref[hostKey, Host]
+	pairRef    = lru.Ref[pairKey, Pair]
+	serviceRef = lru.Ref[serviceKey, service]
 )
 
 // host returns the host of an address, a new one if need be.
@@ -93,41 +97,78 @@ func (t *Table) host(k hostKey, now int64) *hostNode {
 	return n
 }
 
-// bind looks up hosts, pair and service of a flow, unless it still holds them,
-// marks them as used and moves their windows up to now.
-func (t *Table) bind(f *Flow, now int64) {
-	if f.client.Gone() {
-		f.client = t.host(hostKey{f.ClientAddr, f.key.domain}, now)
-	}
-	t.hosts.Touch(f.client)
-	if f.server.Gone() {
-		f.server = t.host(hostKey{f.ServerAddr, f.key.domain}, now)
-	}
-	t.hosts.Touch(f.server)
-	if f.pair.Gone() {
-		f.pair = t.pair(f)
-	}
-	t.pairs.Touch(f.pair)
-	if f.service.Gone() {
-		f.service = t.service(f)
-	}
-	t.services.Touch(f.service)
+// parties are what a packet of a flow counts for.
+type parties struct {
+	client, server *Host
+	pair           *Pair
+	service        *service
+}
 
-	f.client.Val.advance(now)
-	f.server.Val.advance(now)
-	f.pair.Val.advance(now)
-	if p := f.pair.Val; p.client != f.client || p.server != f.server {
-		p.client, p.server = f.client, f.server
-		p.clientMark, p.serverMark = Mark{}, Mark{}
+// ends returns the hosts that sent and received a packet.
+func (with parties) ends(fromClient bool) (src, dst *Host) {
+	if fromClient {
+		return with.client, with.server
 	}
-	if s := f.service.Val; s.host != f.client || s.pair != f.pair {
-		s.host, s.pair = f.client, f.pair
-		s.hostMark, s.pairMark = Mark{}, Mark{}
+	return with.server, with.client
+}
+
+// count counts for the sender as out, the receiver as in, and for the pair as
+// seen from its client.
+func (with parties) count(fromClient bool, out, in Counter, n uint32) {
+	src, dst := with.ends(fromClient)
+	src.add(out, n)
+	dst.add(in, n)
+	if fromClient {
+		with.pair.add(out, n)
+	} else {
+		with.pair.add(in, n)
 	}
 }
 
+// bind returns hosts, pair and service of a flow, which it looks up unless the
+// flow still holds them; marks them as used and moves their windows up to now.
+func (t *Table) bind(f *Flow, now int64) parties {
+	client := f.client.Entry()
+	if client == nil {
+		client = t.host(hostKey{f.ClientAddr, f.domain}, now)
+		f.client = client.Ref()
+	}
+	t.hosts.Touch(client)
+	server := f.server.Entry()
+	if server == nil {
+		server = t.host(hostKey{f.ServerAddr, f.domain}, now)
+		f.server = server.Ref()
+	}
+	t.hosts.Touch(server)
+	pair := f.pair.Entry()
+	if pair == nil {
+		pair = t.pair(f)
+		f.pair = pair.Ref()
+	}
+	t.pairs.Touch(pair)
+	service := f.service.Entry()
+	if service == nil {
+		service = t.service(f)
+		f.service = service.Ref()
+	}
+	t.services.Touch(service)
+
+	client.Val.advance(now)
+	server.Val.advance(now)
+	pair.Val.advance(now)
+	if p := &pair.Val; p.client != f.client || p.server != f.server {
+		p.client, p.server = f.client, f.server
+		p.clientMark, p.serverMark = Mark{}, Mark{}
+	}
+	if s := &service.Val; s.host != f.client || s.pair != f.pair {
+		s.host, s.pair = f.client, f.pair
+		s.hostMark, s.pairMark = Mark{}, Mark{}
+	}
+	return parties{&client.Val, &server.Val, &pair.Val, &service.Val}
+}
+
 func (t *Table) pair(f *Flow) *pairNode {
-	k := pairKey{f.ClientAddr, f.ServerAddr, f.key.domain}
+	k := pairKey{f.ClientAddr, f.ServerAddr, f.domain}
 	if n := t.pairs.Get(&k); n != nil {
 		return n
 	}
@@ -140,7 +181,7 @@ func (t *Table) pair(f *Flow) *pairNode {
 }
 
 func (t *Table) service(f *Flow) *serviceNode {
-	k := serviceKey{pairKey{f.ClientAddr, f.ServerAddr, f.key.domain}, f.ServerPort, f.key.proto}
+	k := serviceKey{pairKey{f.ClientAddr, f.ServerAddr, f.domain}, f.ServerPort, f.Proto}
 	if n := t.services.Get(&k); n != nil {
 		return n
 	}
@@ -152,47 +193,30 @@ func (t *Table) service(f *Flow) *serviceNode {
 }
 
 // record counts a clean packet of f for its hosts and their pair.
-func (f *Flow) record(p *packet.Packet, fromClient, isNew bool) {
-	src, dst := f.client.Val, f.server.Val
-	if !fromClient {
-		src, dst = dst, src
-	}
-	pair := f.pair.Val
+func (f *Flow) record(p *packet.Packet, with parties, fromClient, isNew bool) {
+	src, dst := with.ends(fromClient)
 	src.Packets++
-	bytes := p.PayloadLength
-	count(&src.Tally, &dst.Tally, &pair.Tally, fromClient, PacketsOut, PacketsIn, 1)
-	count(&src.Tally, &dst.Tally, &pair.Tally, fromClient, BytesOut, BytesIn, bytes)
+	with.count(fromClient, PacketsOut, PacketsIn, 1)
+	with.count(fromClient, BytesOut, BytesIn, p.PayloadLength)
 	if isNew {
-		f.client.Val.add(FlowsOut, 1)
-		f.server.Val.add(FlowsIn, 1)
-		pair.add(FlowsOut, 1)
+		with.client.add(FlowsOut, 1)
+		with.server.add(FlowsIn, 1)
+		with.pair.add(FlowsOut, 1)
 	}
 	if fromClient {
-		pair.touchAll(f)
-		pair.sent(p)
+		with.touchAll()
+		with.pair.sent(p)
 	}
-	f.recordTCP(p, src, dst, fromClient)
-	recordICMP(p, src, dst, pair, fromClient)
+	f.recordTCP(p, with, fromClient)
+	recordICMP(p, src, dst, with.pair, fromClient)
 }
 
-// count counts for the sender as out, the receiver as in, and for the pair as
-// seen from its client.
-func count(src, dst, pair *Tally, fromClient bool, out, in Counter, n uint32) {
-	src.add(out, n)
-	dst.add(in, n)
-	if fromClient {
-		pair.add(out, n)
-	} else {
-		pair.add(in, n)
-	}
-}
-
-// touchAll counts what the client of f talks to, once per window.
-func (p *Pair) touchAll(f *Flow) {
-	f.client.Val.touch(Peers, &p.clientMark)
-	f.server.Val.touch(Clients, &p.serverMark)
-	f.client.Val.touch(Services, &f.service.Val.hostMark)
-	p.touch(Services, &f.service.Val.pairMark)
+// touchAll counts what the client talks to, once per window.
+func (with parties) touchAll() {
+	with.client.touch(Peers, &with.pair.clientMark)
+	with.server.touch(Clients, &with.pair.serverMark)
+	with.client.touch(Services, &with.service.hostMark)
+	with.pair.touch(Services, &with.service.pairMark)
 }
 
 // sent follows the client's bursts.

@@ -42,13 +42,13 @@ type Flow struct {
 	// last had to look at a packet of the client and of the server.
 	Looks [2]Look
 
-	client, server *hostNode
-	pair           *pairNode
-	service        *serviceNode
+	client, server hostRef
+	pair           pairRef
+	service        serviceRef
 	streams        [2]stream // of client and server
 	closed         bool      // FIN or RST was seen
 	lowIsClient    bool      // the key's first end is the client
-	key            flowKey
+	domain         uint32
 	memo           *Memo
 }
 
@@ -60,7 +60,7 @@ type Look struct {
 }
 
 // Pair returns what the client of the flow lately did with its server.
-func (f *Flow) Pair() *Pair { return f.pair.Val }
+func (f *Flow) Pair() *Pair { return &f.pair.Entry().Val }
 
 // Payloads returns how many packets carried payload, both directions.
 func (f *Flow) Payloads() uint32 { return f.Client.Payloads + f.Server.Payloads }
@@ -73,17 +73,27 @@ type Side struct {
 	Sizes    Moments
 	Gaps     Moments // seconds between packets that carried payload
 
-	head             [HeadBytes]byte
-	next             [HeadBytes]byte
+	head, next       *[HeadBytes]byte // nil before the payload, and once nobody asks any more
 	headLen, nextLen uint8
 	lastPayload      int64
 }
 
-// Head returns what was captured of the first payload, at most HeadBytes.
-func (s *Side) Head() []byte { return s.head[:s.headLen] }
+// Head returns what was captured of the first payload, at most HeadBytes. It is
+// forgotten when more than FirstPayloads packets of the flow carried payload.
+func (s *Side) Head() []byte {
+	if s.head == nil {
+		return nil
+	}
+	return s.head[:s.headLen]
+}
 
-// Next returns what was captured of the second payload, at most HeadBytes.
-func (s *Side) Next() []byte { return s.next[:s.nextLen] }
+// Next returns the same of the second payload.
+func (s *Side) Next() []byte {
+	if s.next == nil {
+		return nil
+	}
+	return s.next[:s.nextLen]
+}
 
 // observe takes a clean packet of the flow in.
 func (f *Flow) observe(p *packet.Packet, fromClient bool) {
@@ -105,17 +115,26 @@ func (f *Flow) observe(p *packet.Packet, fromClient bool) {
 		if !fromClient {
 			f.Lengths[n] = -f.Lengths[n]
 		}
+		s.observeHead(p.Payload)
+	} else if n == FirstPayloads {
+		f.Client.head, f.Client.next, f.Server.head, f.Server.next = nil, nil, nil, nil
 	}
 	s.observePayload(p)
 }
 
-func (s *Side) observePayload(p *packet.Packet) {
+// observeHead keeps the beginning of a first and of a second payload.
+func (s *Side) observeHead(payload []byte) {
 	switch s.Payloads {
 	case 0:
-		s.headLen = uint8(copy(s.head[:], p.Payload))
+		s.head = new([HeadBytes]byte)
+		s.headLen = uint8(copy(s.head[:], payload))
 	case 1:
-		s.nextLen = uint8(copy(s.next[:], p.Payload))
+		s.next = new([HeadBytes]byte)
+		s.nextLen = uint8(copy(s.next[:], payload))
 	}
+}
+
+func (s *Side) observePayload(p *packet.Packet) {
 	if s.Payloads > 0 {
 		s.Gaps.add(float64(max(p.Time-s.lastPayload, 0)) / 1e9)
 	}

@@ -83,7 +83,7 @@ func (t *Table) Observe(p *packet.Packet, o *Observation) (f *Flow, src, dst *Ho
 	duplicate := t.copies.seen(p)
 	e := t.ends(p)
 	f, fromClient, isNew := t.flow(p, e)
-	t.bind(f, p.Time)
+	with := t.bind(f, p.Time)
 
 	f.Fresh = false
 	o.Noise = f.judge(p, fromClient, duplicate)
@@ -91,7 +91,7 @@ func (t *Table) Observe(p *packet.Packet, o *Observation) (f *Flow, src, dst *Ho
 	case Clean:
 		f.observe(p, fromClient)
 		f.confirm(p, fromClient)
-		f.record(p, fromClient, isNew)
+		f.record(p, with, fromClient, isNew)
 	case Duplicate:
 		t.stats.Duplicates++
 	case Retransmission:
@@ -101,10 +101,7 @@ func (t *Table) Observe(p *packet.Packet, o *Observation) (f *Flow, src, dst *Ho
 	}
 	f.Last = p.Time
 
-	src, dst = f.client.Val, f.server.Val
-	if !fromClient {
-		src, dst = dst, src
-	}
+	src, dst = with.ends(fromClient)
 	f.describe(o, e, fromClient, isNew)
 	o.HostPackets = src.Packets
 	return f, src, dst
@@ -157,7 +154,7 @@ func (t *Table) ends(p *packet.Packet) ends {
 		if n == nil {
 			n, _ = t.fragments.Add(&k)
 		}
-		*n.Val = fragment{ends: endsOf(p), time: p.Time}
+		n.Val = fragment{ends: endsOf(p), time: p.Time}
 		t.fragments.Touch(n)
 		return n.Val.ends
 	}
@@ -174,7 +171,7 @@ func (t *Table) flow(p *packet.Packet, e ends) (f *Flow, fromClient, isNew bool)
 	k, srcIsLow := keyOf(p, e)
 	t.expire(p.Time)
 	if n := t.flows.Get(&k); n != nil {
-		f, fromClient = n.Val, n.Val.lowIsClient == srcIsLow
+		f, fromClient = &n.Val, n.Val.lowIsClient == srcIsLow
 		idle := p.Time - f.Last
 		if idle <= int64(t.config.Idle) && !f.renewed(p, fromClient) {
 			t.flows.Touch(n)
@@ -189,22 +186,22 @@ func (t *Table) flow(p *packet.Packet, e ends) (f *Flow, fromClient, isNew bool)
 	if evicted {
 		t.stats.FlowsEvicted++
 	}
-	f = n.Val
-	fromClient = t.open(f, k, p, e, srcIsLow)
+	f = &n.Val
+	fromClient = t.open(f, p, e, srcIsLow)
 	return f, fromClient, true
 }
 
 // open fills in a new flow from its first packet and tells whether its client
 // sent that. The client is who sends a SYN or receives the answer to one, and
 // whoever speaks first otherwise.
-func (t *Table) open(f *Flow, k flowKey, p *packet.Packet, e ends, srcIsLow bool) (fromClient bool) {
+func (t *Table) open(f *Flow, p *packet.Packet, e ends, srcIsLow bool) (fromClient bool) {
 	const synack = packet.SYN | packet.ACK
 	fromClient = !(p.Proto == packet.ProtoTCP && p.FragOffset == 0 && p.TCPFlags&(synack|packet.RST) == synack)
 	if t.stats.Flows < math.MaxUint32 {
 		t.stats.Flows++
 	}
 	f.Number, f.ID, f.Proto = uint32(t.stats.Flows), communityID(p, e), p.Proto
-	f.key, f.memo = k, &Memo{}
+	f.domain, f.memo = p.Domain, &Memo{}
 	f.First, f.Last = p.Time, p.Time
 	f.lowIsClient = srcIsLow == fromClient
 	if fromClient {

@@ -18,9 +18,9 @@ const (
 )
 
 // Span returns the length of the window.
-func (w Window) Span() time.Duration {
-	return [windows]time.Duration{time.Second, 10 * time.Second, time.Minute, 10 * time.Minute}[w]
-}
+func (w Window) Span() time.Duration { return spans[w] }
+
+var spans = [windows]time.Duration{time.Second, 10 * time.Second, time.Minute, 10 * time.Minute}
 
 // Counter is something that a [Tally] counts. Out means sent by the host, or
 // from client to server of a pair; In the other direction.
@@ -53,6 +53,54 @@ const (
 // flow that ends is Brief: an authentication attempt rather than a session.
 const BriefBytes = 8192
 
+// kept says over which windows a counter is kept: those that someone reads. All
+// of them make a new Version, also where it is over none.
+var kept = [counters][]Window{
+	PacketsOut: {Second, TenSeconds},
+	PacketsIn:  {Second, TenSeconds},
+	BytesOut:   {TenSeconds, Minute, TenMinutes},
+	BytesIn:    {TenSeconds, Minute, TenMinutes},
+	SYNOut:     {Second, TenSeconds},
+	SYNACKIn:   {TenSeconds},
+	UnreachIn:  {Minute},
+	ICMPOut:    {TenSeconds},
+	FlowsOut:   {Second, TenSeconds, Minute, TenMinutes},
+	FlowsIn:    {Second, TenSeconds, Minute},
+	Services:   {TenSeconds, Minute, TenMinutes},
+	Peers:      {TenSeconds, Minute, TenMinutes},
+	Clients:    {TenSeconds, Minute},
+	Failed:     {TenSeconds, Minute},
+	Brief:      {Minute},
+	BriefIn:    {Minute},
+}
+
+// keptCounts is how many windows kept has in all.
+const keptCounts = 34
+
+// layout says where in a Tally a count of kept is: those of a counter side by
+// side, in the order of counters.
+var layout = newLayout()
+
+type counts struct {
+	first [counters + 1]uint8     // of a counter
+	at    [counters][windows]int8 // -1 if not kept
+	of    [windows][]uint8        // all of a window
+}
+
+func newLayout() *counts {
+	l, n := new(counts), uint8(0)
+	for c := range kept {
+		l.first[c], l.at[c] = n, [windows]int8{-1, -1, -1, -1}
+		for _, w := range kept[c] {
+			l.at[c][w] = int8(n)
+			l.of[w] = append(l.of[w], n)
+			n++
+		}
+	}
+	l.first[counters] = n
+	return l
+}
+
 // Tally counts over sliding windows. A window of length w is made of two
 // buckets of w/2, so a count is of what happened during the last w/2 to w: what
 // it says did happen within w. The phase starts with the first packet, so
@@ -62,53 +110,61 @@ type Tally struct {
 	// packets and bytes: something else was counted, or a window moved on.
 	Version uint32
 
-	spans [windows]span
+	epochs      [windows]uint32 // numbers of the current buckets, from 2
+	from, until int64           // times at which all current buckets still are
+	counts      [keptCounts]count
+	starts      [windows]int64 // of the current buckets
 }
 
-type span struct {
-	start    int64  // of the current bucket
-	epoch    uint32 // number of the current bucket, from 2
-	now, was [counters]uint32
-}
+// count is a counter in the current bucket of a window, and in the one before.
+type count struct{ now, was uint32 }
 
 // Mark remembers in which buckets of one Tally something was seen last, to
 // count it once. The zero value was never seen.
 type Mark [windows]uint32
 
-// Count returns how often c happened during w.
+// Count returns how often c happened during w, which must be one of the windows
+// over which c is kept.
 func (t *Tally) Count(c Counter, w Window) uint32 {
-	s := &t.spans[w]
-	return saturate(uint64(s.now[c]) + uint64(s.was[c]))
+	n := &t.counts[layout.at[c][w]]
+	return saturate(uint64(n.now) + uint64(n.was))
 }
 
 // advance moves the windows up to now. Times a little before the current
 // bucket count into it; far before it the window starts anew.
 func (t *Tally) advance(now int64) {
-	for w := range t.spans {
-		s := &t.spans[w]
-		half := int64(Window(w).Span() / 2)
-		d := now - s.start
-		if d >= 0 && d < half && s.epoch != 0 {
-			continue
+	if now >= t.from && now < t.until {
+		return
+	}
+	t.from, t.until = math.MinInt64, math.MaxInt64
+	for w := range windows {
+		half := int64(spans[w] / 2)
+		d := now - t.starts[w]
+		if d < 0 || d >= half || t.epochs[w] == 0 {
+			t.rotate(w, now, d, half)
+			t.Version++
 		}
-		s.rotate(now, d, half)
-		t.Version++
+		t.from, t.until = max(t.from, t.starts[w]), min(t.until, t.starts[w]+half)
 	}
 }
 
-func (s *span) rotate(now, d, half int64) {
+func (t *Tally) rotate(w Window, now, d, half int64) {
 	switch {
-	case s.epoch == 0:
-		s.start, s.epoch = now, 2
+	case t.epochs[w] == 0:
+		t.starts[w], t.epochs[w] = now, 2
 	case d < 0 && d >= -half:
 	case d >= half && d < 2*half:
-		s.start += half
-		s.epoch++
-		s.was, s.now = s.now, [counters]uint32{}
+		t.starts[w] += half
+		t.epochs[w]++
+		for _, i := range layout.of[w] {
+			t.counts[i] = count{was: t.counts[i].now}
+		}
 	default:
-		s.start = now
-		s.epoch += 2
-		s.was, s.now = [counters]uint32{}, [counters]uint32{}
+		t.starts[w] = now
+		t.epochs[w] += 2
+		for _, i := range layout.of[w] {
+			t.counts[i] = count{}
+		}
 	}
 }
 
@@ -117,24 +173,29 @@ func (t *Tally) add(c Counter, n uint32) {
 	if c > BytesIn {
 		t.Version++
 	}
-	for w := range t.spans {
-		v := &t.spans[w].now[c]
-		*v = saturate(uint64(*v) + uint64(n))
+	of := t.counts[layout.first[c]:layout.first[c+1]]
+	for i := range of {
+		of[i].now = saturate(uint64(of[i].now) + uint64(n))
 	}
 }
 
 // touch counts the thing that m belongs to once per window.
 func (t *Tally) touch(c Counter, m *Mark) {
-	for w := range t.spans {
-		s := &t.spans[w]
-		if m[w] == s.epoch {
+	if *m == t.epochs {
+		return
+	}
+	for w, epoch := range t.epochs {
+		if m[w] == epoch {
 			continue
 		}
-		if m[w] == s.epoch-1 && s.was[c] > 0 {
-			s.was[c]--
+		if i := layout.at[c][w]; i >= 0 {
+			n := &t.counts[i]
+			if m[w] == epoch-1 && n.was > 0 {
+				n.was--
+			}
+			n.now++
 		}
-		s.now[c]++
-		m[w] = s.epoch
+		m[w] = epoch
 		t.Version++
 	}
 }

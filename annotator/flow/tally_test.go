@@ -25,9 +25,9 @@ func TestTallyWindows(t *testing.T) {
 		{1000 * sec, 1, 1, 1, 1},
 	} {
 		y.advance(start + step.at)
-		y.add(PacketsOut, 1)
+		y.add(FlowsOut, 1)
 		for w, want := range []uint32{step.second, step.ten, step.sixty, step.ms} {
-			if got := y.Count(PacketsOut, Window(w)); got != want {
+			if got := y.Count(FlowsOut, Window(w)); got != want {
 				t.Errorf("at %d ms: %d within %v, want %d", step.at/ms, got, Window(w).Span(), want)
 			}
 		}
@@ -39,9 +39,9 @@ func TestTallySaturates(t *testing.T) {
 	y.advance(1)
 	y.add(BytesOut, math.MaxUint32-1)
 	y.add(BytesOut, 5)
-	y.advance(1 + 600*ms)
+	y.advance(1 + 6*sec)
 	y.add(BytesOut, 5)
-	if got := y.Count(BytesOut, Second); got != math.MaxUint32 {
+	if got := y.Count(BytesOut, TenSeconds); got != math.MaxUint32 {
 		t.Errorf("%d, want %d", got, uint32(math.MaxUint32))
 	}
 }
@@ -56,10 +56,10 @@ func TestTouch(t *testing.T) {
 	for i := range 4000 {
 		x = x*1664525 + 1013904223
 		thing := int(x>>16) % (1 + i/100)
-		now := int64(i) * 9 * ms
+		now := int64(i) * 90 * ms
 		y.advance(now)
 		y.touch(Services, &marks[thing])
-		bucket := int(now / (500 * ms))
+		bucket := int(now / (5 * sec))
 		seen = append(seen, sight{thing, bucket})
 		want := map[int]bool{}
 		for _, s := range seen {
@@ -67,7 +67,7 @@ func TestTouch(t *testing.T) {
 				want[s.thing] = true
 			}
 		}
-		if got := y.Count(Services, Second); got != uint32(len(want)) {
+		if got := y.Count(Services, TenSeconds); got != uint32(len(want)) {
 			t.Fatalf("step %d: %d distinct, want %d", i, got, len(want))
 		}
 	}
@@ -115,20 +115,23 @@ func TestHostCounts(t *testing.T) {
 		c     Counter
 		want  uint32
 	}{
-		{"source", &src.Tally, SYNOut, 20}, {"source", &src.Tally, SYNACKIn, 10}, {"source", &src.Tally, RSTIn, 10},
-		{"source", &src.Tally, Failed, 10}, {"source", &src.Tally, UnreachIn, 1}, {"source", &src.Tally, ICMPOut, 1},
+		{"source", &src.Tally, SYNOut, 20}, {"source", &src.Tally, SYNACKIn, 10},
+		{"source", &src.Tally, Failed, 10}, {"source", &src.Tally, ICMPOut, 1},
 		{"source", &src.Tally, FlowsOut, 22}, {"source", &src.Tally, FlowsIn, 1}, {"source", &src.Tally, Services, 22},
 		{"source", &src.Tally, Peers, 3}, {"source", &src.Tally, Clients, 1}, {"source", &src.Tally, BytesOut, 4},
 		{"source", &src.Tally, PacketsOut, 23}, {"source", &src.Tally, PacketsIn, 21},
-		{"destination", &dst.Tally, SYNIn, 20}, {"destination", &dst.Tally, FlowsIn, 20}, {"destination", &dst.Tally, Clients, 1},
+		{"destination", &dst.Tally, FlowsIn, 20}, {"destination", &dst.Tally, Clients, 1},
 		{"destination", &dst.Tally, PacketsOut, 20}, {"destination", &dst.Tally, Services, 0},
 		{"pair", &f.Pair().Tally, Services, 20}, {"pair", &f.Pair().Tally, SYNOut, 20}, {"pair", &f.Pair().Tally, Failed, 10},
-		{"pair", &f.Pair().Tally, PacketsOut, 21}, {"pair", &f.Pair().Tally, PacketsIn, 20}, {"pair", &f.Pair().Tally, RSTIn, 10},
+		{"pair", &f.Pair().Tally, PacketsOut, 21}, {"pair", &f.Pair().Tally, PacketsIn, 20},
 	}
 	for _, tt := range tests {
 		if got := tt.tally.Count(tt.c, TenSeconds); got != tt.want {
 			t.Errorf("%s: counter %d is %d, want %d", tt.name, tt.c, got, tt.want)
 		}
+	}
+	if got := src.Count(UnreachIn, Minute); got != 1 {
+		t.Errorf("the source met %d unreachable hosts, want 1", got)
 	}
 }
 

@@ -26,8 +26,8 @@ type stream struct {
 	ack   bool // an ACK without SYN and RST was sent
 	probe bool // the last packet was a keep-alive
 
-	holes [maxHoles]hole
-	n     int
+	n     uint8
+	holes *[maxHoles]hole // n of them; most flows have none, and no memory for any
 }
 
 // hole is a range [from, to) that was skipped.
@@ -97,13 +97,19 @@ func (s *stream) skip(h hole) {
 		copy(s.holes[:], s.holes[1:])
 		s.n--
 	}
+	if s.holes == nil {
+		s.holes = new([maxHoles]hole)
+	}
 	s.holes[s.n] = h
 	s.n++
 }
 
 // fill removes [from, to) from the holes and tells whether it met any.
 func (s *stream) fill(from, to uint32) bool {
-	old, n := s.holes, s.n
+	if s.n == 0 {
+		return false
+	}
+	old, n := *s.holes, s.n
 	met := false
 	s.n = 0
 	for _, h := range old[:n] {
@@ -168,11 +174,12 @@ func (f *Flow) observeTCP(p *packet.Packet, fromClient bool) {
 
 // recordTCP counts what a clean TCP packet means for its hosts. It comes after
 // observeTCP.
-func (f *Flow) recordTCP(p *packet.Packet, src, dst *Host, fromClient bool) {
+func (f *Flow) recordTCP(p *packet.Packet, with parties, fromClient bool) {
 	if p.Proto != packet.ProtoTCP || p.FragOffset != 0 {
 		return
 	}
-	pair := &f.pair.Val.Tally
+	_, dst := with.ends(fromClient)
+	pair := &with.pair.Tally
 	flags := p.TCPFlags
 	switch {
 	case flags&packet.RST != 0:
@@ -181,7 +188,7 @@ func (f *Flow) recordTCP(p *packet.Packet, src, dst *Host, fromClient bool) {
 			pair.add(RSTIn, 1)
 		}
 	case flags&(packet.SYN|packet.ACK) == packet.SYN:
-		count(&src.Tally, &dst.Tally, pair, fromClient, SYNOut, SYNIn, 1)
+		with.count(fromClient, SYNOut, SYNIn, 1)
 	case flags&(packet.SYN|packet.ACK) == packet.SYN|packet.ACK:
 		dst.add(SYNACKIn, 1)
 		if !fromClient {
@@ -190,20 +197,19 @@ func (f *Flow) recordTCP(p *packet.Packet, src, dst *Host, fromClient bool) {
 	}
 	if flags&(packet.FIN|packet.RST) != 0 && !f.closed {
 		f.closed = true
-		f.recordEnd(flags, fromClient)
+		f.recordEnd(flags, with, fromClient)
 	}
 }
 
 // recordEnd counts how a TCP flow ended.
-func (f *Flow) recordEnd(flags uint16, fromClient bool) {
-	pair := &f.pair.Val.Tally
+func (f *Flow) recordEnd(flags uint16, with parties, fromClient bool) {
 	switch {
 	case f.Established:
 		if f.Client.Bytes+f.Server.Bytes < BriefBytes {
-			count(&f.client.Val.Tally, &f.server.Val.Tally, pair, true, Brief, BriefIn, 1)
+			with.count(true, Brief, BriefIn, 1)
 		}
 	case flags&packet.RST != 0 && !fromClient:
-		f.client.Val.add(Failed, 1)
-		pair.add(Failed, 1)
+		with.client.add(Failed, 1)
+		with.pair.add(Failed, 1)
 	}
 }

@@ -5,18 +5,24 @@
 // It is not hashicorp/golang-lru, for three reasons that all show in the time a
 // packet takes: entries are intrusive, so that whoever holds one can mark it as
 // used without looking it up again; keys bring their own hash, which is a few
-// multiplications instead of a walk through their fields; and what an entry
-// held is used again.
+// multiplications instead of a walk through their fields; and entries lie side by
+// side, values in them, and are used again, so that a map that is full leaves
+// nothing to the garbage collector.
 package lru
 
-// Map is a bounded map. It is not safe for concurrent use.
+import "reflect"
+
+// Map is a bounded map. It is not safe for concurrent use. Its memory grows with
+// the most entries that it ever had, to the bound.
 type Map[K comparable, V any] struct {
 	hash  func(K) Hash
 	max   int
 	n     int
-	slots []slot[K, V] // open addressing with linear probing, at most half full
-	root  Entry[K, V]  // ring; next is the newest, prev the oldest
-	spare []*V         // that entries held
+	slots []slot[K, V]  // open addressing with linear probing, at most half full
+	root  Entry[K, V]   // ring; next is the newest, prev the oldest
+	free  *Entry[K, V]  // list of entries that are gone, by next
+	fresh []Entry[K, V] // the rest of the newest slab, never used
+	slab  int           // entries of the newest slab
 }
 
 // slot is empty without an entry.
@@ -25,21 +31,30 @@ type slot[K comparable, V any] struct {
 	entry *Entry[K, V]
 }
 
-// Entry is an entry of a Map. It is apart from its value, so that those who
-// still hold one that is gone do not keep the value in memory.
+// Entry is an entry of a Map. It is valid until it is removed: the next one that
+// is added may get its memory. A [Ref] is for those who keep it longer.
 type Entry[K comparable, V any] struct {
-	// Val is nil if the entry is gone. It is valid until then.
-	Val *V
+	Val V
 
 	prev, next *Entry[K, V]
-	key        K
 	hash       Hash
+	age        uint32 // how often it was removed
+	key        K
+}
+
+// Ref refers to an entry that may be gone meanwhile. The zero value refers to
+// none. Two are equal if they refer to the same entry.
+type Ref[K comparable, V any] struct {
+	entry *Entry[K, V]
+	age   uint32
 }
 
 const (
 	leastSlots = 8
-	// mostSpare bounds how many values are kept to be used again.
-	mostSpare = 64
+	// Entries are taken in slabs: twice as many each time, until a slab has
+	// slabBytes.
+	leastSlab = 4
+	slabBytes = 32 << 10
 )
 
 // New returns an empty map for at most limit entries, or one if that is less.
@@ -50,8 +65,16 @@ func New[K comparable, V any](limit int, hash func(K) Hash) *Map[K, V] {
 	return m
 }
 
-// Gone tells that there is no entry, or no longer.
-func (e *Entry[K, V]) Gone() bool { return e == nil || e.Val == nil }
+// Ref returns a reference to e.
+func (e *Entry[K, V]) Ref() Ref[K, V] { return Ref[K, V]{e, e.age} }
+
+// Entry returns the entry, or nil if it is gone or there was none.
+func (r Ref[K, V]) Entry() *Entry[K, V] {
+	if r.entry == nil || r.entry.age != r.age {
+		return nil
+	}
+	return r.entry
+}
 
 // Len returns the number of entries.
 func (m *Map[K, V]) Len() int { return m.n }
@@ -70,9 +93,9 @@ func (m *Map[K, V]) Get(k *K) *Entry[K, V] {
 	}
 }
 
-// Touch marks e as used last, unless it is gone.
+// Touch marks e as used last.
 func (m *Map[K, V]) Touch(e *Entry[K, V]) {
-	if e.Gone() || m.root.next == e {
+	if m.root.next == e {
 		return
 	}
 	e.prev.next, e.next.prev = e.next, e.prev
@@ -89,22 +112,21 @@ func (m *Map[K, V]) Add(k *K) (e *Entry[K, V], evicted bool) {
 	if 2*(m.n+1) > len(m.slots) {
 		m.grow()
 	}
-	e = &Entry[K, V]{key: *k, hash: m.hash(*k), Val: m.value()}
+	e = m.entry()
+	e.key, e.hash = *k, m.hash(*k)
 	m.insert(slot[K, V]{e.hash, e})
 	m.n++
 	m.pushFront(e)
 	return e, evicted
 }
 
-// Remove takes e out, which must not be gone.
+// Remove takes e out.
 func (m *Map[K, V]) Remove(e *Entry[K, V]) {
 	e.prev.next, e.next.prev = e.next, e.prev
 	m.clear(m.find(e))
 	m.n--
-	if len(m.spare) < mostSpare {
-		m.spare = append(m.spare, e.Val)
-	}
-	e.prev, e.next, e.Val = nil, nil, nil
+	*e = Entry[K, V]{age: e.age + 1, next: m.free}
+	m.free = e
 }
 
 // Oldest returns the entry used longest ago, or nil.
@@ -120,17 +142,20 @@ func (m *Map[K, V]) pushFront(e *Entry[K, V]) {
 	e.prev.next, e.next.prev = e, e
 }
 
-// value returns a zero value.
-func (m *Map[K, V]) value() *V {
-	last := len(m.spare) - 1
-	if last < 0 {
-		return new(V)
+// entry returns an entry that is not in use, with a zero value.
+func (m *Map[K, V]) entry() *Entry[K, V] {
+	if e := m.free; e != nil {
+		m.free = e.next
+		return e
 	}
-	v := m.spare[last]
-	m.spare = m.spare[:last]
-	var zero V
-	*v = zero
-	return v
+	if len(m.fresh) == 0 {
+		most := max(slabBytes/int(reflect.TypeFor[Entry[K, V]]().Size()), leastSlab)
+		m.slab = min(max(2*m.slab, leastSlab), most, m.max)
+		m.fresh = make([]Entry[K, V], m.slab)
+	}
+	e := &m.fresh[0]
+	m.fresh = m.fresh[1:]
+	return e
 }
 
 // home is where the search for a hash begins.

@@ -41,18 +41,21 @@ func step(t *testing.T, random *rand.Rand, m *Map[int, int], want *model) {
 	t.Helper()
 	k := random.IntN(3 * want.max)
 	e, known := m.Get(&k), want.where[k]
-	if (e == nil) != (known == nil) || e != nil && (*e.Val != k || e.Gone()) {
+	if (e == nil) != (known == nil) || e != nil && (e.Val != k || e.Ref().Entry() != e) {
 		t.Fatalf("key %d: %+v, want it there: %v", k, e, known != nil)
 	}
 	switch what := random.IntN(4); {
 	case e == nil:
-		oldest := m.Oldest()
-		e, evicted := m.Add(&k)
-		if *e.Val != 0 {
-			t.Fatalf("key %d: new value %d", k, *e.Val)
+		var oldest Ref[int, int]
+		if e := m.Oldest(); e != nil {
+			oldest = e.Ref()
 		}
-		*e.Val = k
-		if evicted != (want.order.Len() == want.max) || evicted && !oldest.Gone() {
+		e, evicted := m.Add(&k)
+		if e.Val != 0 {
+			t.Fatalf("key %d: new value %d", k, e.Val)
+		}
+		e.Val = k
+		if evicted != (want.order.Len() == want.max) || evicted && oldest.Entry() != nil || oldest == e.Ref() {
 			t.Fatalf("key %d: evicted %v with %d of %d", k, evicted, want.order.Len(), want.max)
 		}
 		if evicted {
@@ -60,11 +63,11 @@ func step(t *testing.T, random *rand.Rand, m *Map[int, int], want *model) {
 		}
 		want.where[k] = want.order.PushFront(k)
 	case what == 0:
+		ref := e.Ref()
 		m.Remove(e)
-		if !e.Gone() {
+		if ref.Entry() != nil {
 			t.Fatalf("key %d: not gone", k)
 		}
-		m.Touch(e) // does nothing
 		want.order.Remove(known)
 		delete(want.where, k)
 	case what < 3:
@@ -78,8 +81,8 @@ func step(t *testing.T, random *rand.Rand, m *Map[int, int], want *model) {
 		if m.Oldest() != nil {
 			t.Fatal("an oldest entry of none")
 		}
-	} else if *m.Oldest().Val != back.Value.(int) {
-		t.Fatalf("oldest is %d, want %d", *m.Oldest().Val, back.Value)
+	} else if m.Oldest().Val != back.Value.(int) {
+		t.Fatalf("oldest is %d, want %d", m.Oldest().Val, back.Value)
 	}
 }
 
@@ -113,6 +116,10 @@ func TestNothingAllocated(t *testing.T) {
 	k := 7
 	if n := testing.AllocsPerRun(100, func() { m.Touch(m.Get(&k)) }); n != 0 {
 		t.Errorf("%v allocations a look-up", n)
+	}
+	next := 50
+	if n := testing.AllocsPerRun(100, func() { m.Add(&next); next++ }); n != 0 {
+		t.Errorf("%v allocations for an entry in place of another", n)
 	}
 }
 
