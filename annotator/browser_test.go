@@ -128,6 +128,7 @@ func look(ctx context.Context, t *testing.T, page, scheme, axe string) {
 		await new Promise(done => setTimeout(done, 300));
 		return button.textContent;
 	})()`)
+	checkPaper(ctx, t)
 	mu.Lock()
 	defer mu.Unlock()
 	for _, c := range complaints {
@@ -151,5 +152,28 @@ func look(ctx context.Context, t *testing.T, page, scheme, axe string) {
 		if err := os.WriteFile(filepath.Join(dir, name), shot, 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// checkPaper wants all of the page on paper, A4 less margins of 10 mm.
+func checkPaper(ctx context.Context, t *testing.T) {
+	t.Helper()
+	media := emulation.SetEmulatedMediaParams{Media: "print"}
+	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
+		t.Fatal(err)
+	}
+	paper := emulation.SetDeviceMetricsOverrideParams{Width: 718, Height: 1047, DeviceScaleFactor: 1}
+	if _, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, paper); err != nil {
+		t.Fatal(err)
+	}
+	lost := evaluate(ctx, t, `(() => {
+		document.querySelectorAll("details").forEach(d => { d.open = false });
+		dispatchEvent(new Event("beforeprint"));
+		const folded = [...document.querySelectorAll("details:not([open])")].filter(d => d.checkVisibility());
+		const wide = [...document.querySelectorAll("table, code, svg, p")].filter(e => e.getBoundingClientRect().right > innerWidth);
+		return folded.concat(wide).map(e => e.outerHTML.slice(0, 200)).join("\n");
+	})()`)
+	if lost != "" {
+		t.Errorf("on paper something is missing: %s", lost)
 	}
 }

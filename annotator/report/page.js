@@ -1,4 +1,6 @@
-// Adds a button to copy what stands beside it. The page says the same without.
+// The page says the same without this.
+
+// A button copies what stands beside it.
 for (const code of document.querySelectorAll("code.copy")) {
   const button = document.createElement("button");
   button.type = "button";
@@ -19,3 +21,12 @@ for (const code of document.querySelectorAll("code.copy")) {
   });
   code.after(button);
 }
+// On paper nothing can be unfolded; what a figure shows as well stays folded.
+let unfolded = [];
+addEventListener("beforeprint", () => {
+  unfolded = [...document.querySelectorAll("details:not([open], .twin)")];
+  for (const details of unfolded) details.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const details of unfolded) details.open = false;
+});
