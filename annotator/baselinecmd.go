@@ -93,6 +93,7 @@ func runLearn(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	defer scorer.Close()
 	learned := baseline.New(engine.Identity(scorer.Manifest()))
 	if c.Bool("add") {
 		switch before, err := readBaseline(out); {

@@ -315,6 +315,7 @@ func runFeedbackReview(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	defer scorer.Close()
 	cfg := s.Engine(workers(s))
 	if cfg.Rules, err = log.Set(); err != nil {
 		return err

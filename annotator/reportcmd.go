@@ -59,6 +59,7 @@ func runReport(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	defer scorer.Close()
 	engineCfg, err := engineConfig(r.settings, workers(r.settings))
 	if err != nil {
 		return err
