@@ -1,4 +1,4 @@
-"""Asks the service over HTTP as strangers and as many; see judge.sh."""
+"""Asks the service over HTTP as strangers, as a dashboard and as many; see judge.sh."""
 
 import http.client
 import json
@@ -9,23 +9,35 @@ import subprocess
 import sys
 import threading
 import time
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from ampulla_client import AuthenticatedClient
 from ampulla_client.api.gateway import gateway_list_incidents, gateway_list_packets, gateway_start_analysis
 from ampulla_client.models import GatewayStartAnalysisJsonBody
 
-URL, TOKEN, PID, DIR = sys.argv[1:5]
+URL, TOKEN, PID, DIR, PROMETHEUS = sys.argv[1:6]
 HOST, PORT = urlsplit(URL).hostname, urlsplit(URL).port
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
 OCTETS = AUTH | {"Content-Type": "application/octet-stream"}
 failures = []
+table = []  # lines of LOAD.md
 
 
 def expect(what, got, want):
     print(f"  {what}: {got}" + ("" if got == want else f", want {want}"))
     if got != want:
         failures.append(what)
+
+
+def row(*cells):
+    table.append("| " + " | ".join(str(c) for c in cells) + " |")
+    print("  " + table[-1])
+
+
+def head(*cells):
+    table.append("")
+    row(*cells)
+    row(*["---"] * len(cells))
 
 
 def ask(method, path, body=None, headers=AUTH, connection=None):
@@ -146,8 +158,8 @@ def load(clients, path, seconds=10):
     for t in threads:
         t.join()
     done.sort()
-    print(f"| {clients} | {len(capture) // 1024} kB | {len(done) / seconds:.0f} | {done[len(done) // 2] * 1000:.0f} ms | "
-          f"{done[int(len(done) * 0.99)] * 1000:.0f} ms | {len(busy)} | {memory()} MB |")
+    row(clients, f"{len(capture) // 1024} kB", f"{len(done) / seconds:.0f}", f"{done[len(done) // 2] * 1000:.0f} ms",
+        f"{done[int(len(done) * 0.99)] * 1000:.0f} ms", len(busy), f"{memory()} MB")
 
 
 def largest(megabytes):
@@ -170,21 +182,60 @@ def largest(megabytes):
         status, text = ask("GET", f"/v1/jobs/{job['id']}?wait_seconds=60")
         job = json.loads(text)
     state = job.get("state", job.get("message"))
-    print(f"| {megabytes} MB | {status} {state} | {job.get('packets')} | {time.monotonic() - begun:.0f} s | {memory()} MB |")
+    row(f"{megabytes} MB", f"{status} {state}", job.get("packets"), f"{time.monotonic() - begun:.0f} s", f"{memory()} MB")
     if "id" in job:
         ask("DELETE", "/v1/jobs/" + job["id"])
     return status
+
+
+def dashboard():
+    """Asks Prometheus what the dashboard of Grafana asks, of what it has scraped."""
+    prometheus = http.client.HTTPConnection(PROMETHEUS, timeout=10)
+
+    def query(expression):
+        prometheus.request("GET", "/api/v1/query?query=" + quote(expression))
+        answer = json.load(prometheus.getresponse())
+        return answer["status"], answer.get("error") or answer["data"]["result"]
+
+    for _ in range(100):  # a rate takes two scrapes
+        if any(float(r["value"][1]) >= 3 for r in query('count_over_time(up{job="ampulla"}[1m])')[1]):
+            break
+        time.sleep(0.2)
+    up = query('up{job="ampulla"}')[1]
+    expect("Prometheus: scraped", [r["value"][1] for r in up], ["1"])
+    with open("grpc/metrics/grafana.json") as file:
+        panels = json.load(file)["panels"]
+    wrong = []
+    for expression in [t["expr"] for p in panels for t in p.get("targets", [])]:
+        status, result = query(expression.replace("$__rate_interval", "30s"))
+        # Nobody has called over gRPC, and division of nothing is not a number.
+        if status != "success" or not result and "grpc_call" not in expression:
+            wrong.append((expression, status, result))
+    expect("Prometheus: queries of the dashboard without an answer", wrong, [])
+
+
+def processor():
+    with open("/proc/cpuinfo") as cpuinfo:
+        name = next(line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name"))
+    return f"{os.cpu_count()} processors ({name}), load average {os.getloadavg()[0]:.0f} before"
 
 
 generated_client()
 strangers()
 slow()
 connections()
-print("\n| clients | capture | analyses/s | median | 99 % | refused (429) | most memory |\n|---|---|---|---|---|---|---|")
+machine = processor()
+head("clients", "capture", "analyses/s", "median", "99 %", "refused (429)", "most memory")
 for clients in 1, 4, 16, 64:
     load(clients, "testdata/captures/benign_dns.pcapng")
 load(4, "testdata/captures/demo.pcapng")
-print("\n| upload | answer | packets | took | most memory |\n|---|---|---|---|---|")
+dashboard()
+head("upload", "answer", "packets", "took", "most memory")
 expect("largest upload", largest(511), 200)
+expect("memory within its limit of 4 GB", memory() < 4096, True)
 if failures:
     sys.exit(f"judge.py: {len(failures)} failures: {failures}")
+with open("grpc/gateway/LOAD.md", "w") as file:
+    file.write("# Load over HTTP\n\nWritten by `make judge-http`. Clients upload a capture, wait for the verdicts, and delete the job, "
+               "as fast as they can; they run on the same machine as the service:\n"
+               f"{machine}, {os.getloadavg()[0]:.0f} after.\n" + "\n".join(table) + "\n")
