@@ -108,6 +108,17 @@ func updateFeedback(c *cli.Context, change func(*feedback.Log) error) error {
 	return feedback.Update(path, change)
 }
 
+// userFeedback is the user's file of feedback for a program that stays.
+func userFeedback(stderr io.Writer) *feedback.File {
+	path, err := feedback.Path()
+	if err != nil {
+		path = "" // nobody without a home has said anything
+	}
+	return feedback.NewFile(path, func(err error) {
+		fmt.Fprintf(stderr, "ampulla: warning: %v; the rules from before are in force\n", err)
+	})
+}
+
 // rulesInForce are those that a command goes by; nil for none.
 func rulesInForce(c *cli.Context) (*rule.Set, error) {
 	path, err := feedback.Path()

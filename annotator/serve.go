@@ -86,7 +86,7 @@ func runServe(c *cli.Context) error {
 	}
 	cfg.SocketKept = len(passed) > 0
 	if !c.Bool("no-feedback") {
-		cfg.Rules = newRuleFile(c.App.ErrWriter).rules
+		cfg.Feedback = userFeedback(c.App.ErrWriter)
 	}
 	if cfg.MaxMemory > 0 {
 		// What is garbage has to go before the server counts what is left.

@@ -80,7 +80,7 @@ func (e *Engine) observe(c *chunk) {
 		if e.observed == e.cfg.Explain {
 			row := make([]float32, feature.AnomalyWidth)
 			feature.Anomaly(o, f, src, dst, row)
-			e.explanation = feature.Values(row, e.normal)
+			e.explanation.Values = feature.Values(row, e.normal)
 		}
 		if !feature.AnomalyDue(o, f, src, dst) {
 			c.anomalyRow[i] = sameOpinion

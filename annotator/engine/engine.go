@@ -66,7 +66,7 @@ type Config struct {
 	Learning uint32
 	// Rules are what people said of such verdicts; nil for nothing.
 	Rules *rule.Set
-	// Hindsight keeps what Engine.Again needs, at most 8 MB more.
+	// Hindsight keeps what Engine.Again needs, at most 16 MB more.
 	Hindsight bool
 	// Baseline is what is normal on the network that the capture is of; nil if that
 	// is not known. It must have been learned with the same models.
@@ -110,7 +110,16 @@ type Engine struct {
 	observed    uint64 // frames so far, as are
 	frames      uint64 // judged
 	alone       *alone // of Process; nil before the first call
-	explanation []feature.Value
+	explanation Explanation
+}
+
+// Explanation says where the verdict on one frame comes from.
+type Explanation struct {
+	// Values are what the anomaly model saw, the most unusual first; none if too
+	// little was known for it to look.
+	Values []feature.Value
+	// Scope is what a rule of feedback about the frame can name.
+	Scope rule.Scope
 }
 
 // alone is what one goroutine needs for all stages.
@@ -212,10 +221,12 @@ func (e *Engine) Incidents() []verdict.Incident {
 // IncidentsForgotten is how many incidents are not kept any more.
 func (e *Engine) IncidentsForgotten() uint64 { return e.incidents.Forgotten() }
 
-// Explanation returns what the anomaly model saw of the frame Config.Explain, the
-// most unusual first; nil if that frame was not judged yet, or too little was
-// known for the model to look at it.
-func (e *Engine) Explanation() []feature.Value { return e.explanation }
+// Explanation explains the frame Config.Explain, once it was judged.
+func (e *Engine) Explanation() Explanation { return e.explanation }
+
+// SetRules has the frames that follow judged by other rules; nil for none.
+// It must not be called during a call of Stream.
+func (e *Engine) SetRules(s *rule.Set) { e.cfg.Rules = s }
 
 // grade fills in score, level, type, reason and incident. The score is the
 // highest that anyone gives. A detector that found something names the type even
@@ -253,6 +264,9 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opin
 	default:
 		v.Type, v.Reason = verdict.Outlier, reason
 		best = detect.Finding{}
+	}
+	if e.frames == e.cfg.Explain {
+		e.explanation.Scope = rule.ScopeOf(v.Type, o)
 	}
 	e.cfg.Rules.Apply(v, o)
 	if v.Type != "" {

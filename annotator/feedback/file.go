@@ -81,10 +81,10 @@ func (l *Log) Add(r rule.Rule) (rule.Rule, error) {
 		}
 	}
 	if len(l.Rules) >= rule.MaxRules {
-		return r, fmt.Errorf("there are %d rules, the most there may be: undo some", rule.MaxRules)
+		return r, fmt.Errorf("%w: %d, undo some", ErrFull, rule.MaxRules)
 	}
 	if l.Next == 0 {
-		return r, errors.New("there are no numbers left for rules")
+		return r, fmt.Errorf("%w: there are no numbers left", ErrFull)
 	}
 	if r.When.IsZero() {
 		r.When = time.Now()
@@ -114,6 +114,9 @@ func (l *Log) Find(id uint32) (rule.Rule, error) {
 	}
 	return l.Rules[i], nil
 }
+
+// ErrFull is the error of who adds a rule that there is no room for.
+var ErrFull = errors.New("there are as many rules as there may be")
 
 // ErrNoRule is the error of who asks for a rule that is not there.
 var ErrNoRule = errors.New("there is no such rule")

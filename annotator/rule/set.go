@@ -122,6 +122,20 @@ func (s *Scope) covers(kind verdict.Type, o *flow.Observation) bool {
 	return a.Contains(src) && b.Contains(dst) || a.Contains(dst) && b.Contains(src)
 }
 
+// ScopeOf returns all that a rule about a packet can name: the hosts that it is
+// about, the service that is called, and the type of its verdict without a rule.
+// It covers the packet, as does each part of it.
+func ScopeOf(kind verdict.Type, o *flow.Observation) Scope {
+	s := Scope{Service: serviceOf(o), Type: kind}
+	if src, dst, ok := hostsOf(o.Packet); ok {
+		s.Hosts = append(s.Hosts, netip.PrefixFrom(src, src.BitLen()))
+		if dst != src {
+			s.Hosts = append(s.Hosts, netip.PrefixFrom(dst, dst.BitLen()))
+		}
+	}
+	return s
+}
+
 // serviceOf returns what the client of a packet's conversation calls.
 func serviceOf(o *flow.Observation) detect.Service {
 	switch o.Packet.Proto {

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"ampulla/annotator/feedback"
 	"ampulla/annotator/score/scoretest"
 	"ampulla/grpc/analysis"
 	"ampulla/grpc/gateway"
@@ -232,6 +233,7 @@ func TestRefusals(t *testing.T) {
 	r := start(t, func(s *server.Config, c *analysis.Config) {
 		change(s, c)
 		c.MaxUpload = 1 << 20
+		s.Feedback = feedback.NewFile(filepath.Join(t.TempDir(), "feedback.yaml"), func(err error) { t.Error(err) })
 	})
 	const octets = "application/octet-stream"
 	named := func(path string) string {
@@ -296,6 +298,11 @@ func TestRefusals(t *testing.T) {
 		{name: "incidents of no job", path: "/v1/incidents?job=x", want: 404},
 		{name: "type of incidents", path: "/v1/incidents?type=port", want: 400},
 		{name: "score of incidents", path: "/v1/incidents?min_score=NaN", want: 400},
+		{name: "feedback about nothing", method: "POST", path: "/v1/feedback", kind: "application/json", body: `{"says": "normal"}`, want: 400},
+		{name: "feedback that says nothing", method: "POST", path: "/v1/feedback", kind: "application/json", body: `{"scope": {"type": "flood"}}`, want: 400},
+		{name: "feedback with a number", method: "POST", path: "/v1/feedback", kind: "application/json", body: `{"id": 7, "says": "bad", "scope": {"type": "flood"}}`, want: 400},
+		{name: "feedback that there is not", method: "DELETE", path: "/v1/feedback/7", want: 404},
+		{name: "feedback of no number", method: "DELETE", path: "/v1/feedback/x", want: 400},
 		{name: "page", path: "/v1/incidents?page_size=1001", want: 400},
 		{name: "page token", path: "/v1/incidents?page_token=-1", want: 400},
 	} {

@@ -142,6 +142,25 @@ func (s *service) ListCaptureInterfaces(ctx context.Context, _ *annotatorv1.List
 	return list, nil
 }
 
+// AddFeedback keeps what somebody says of verdicts. Callers over HTTP are known by
+// their token only, which is the same for all.
+func (s *service) AddFeedback(ctx context.Context, r *annotatorv1.AddFeedbackRequest) (*annotatorv1.FeedbackRule, error) {
+	if r.GetWho() == "" {
+		r.Who = "REST"
+	}
+	return s.cfg.Annotator.AddFeedback(ctx, r)
+}
+
+// ListFeedback lists the rules of feedback.
+func (s *service) ListFeedback(ctx context.Context, r *annotatorv1.ListFeedbackRequest) (*annotatorv1.FeedbackList, error) {
+	return s.cfg.Annotator.ListFeedback(ctx, r)
+}
+
+// UndoFeedback takes a rule of feedback back.
+func (s *service) UndoFeedback(ctx context.Context, r *annotatorv1.FeedbackId) (*annotatorv1.FeedbackRule, error) {
+	return s.cfg.Annotator.UndoFeedback(ctx, r)
+}
+
 // ListModels tells the models.
 func (s *service) ListModels(ctx context.Context, _ *annotatorv1.ListModelsRequest) (*annotatorv1.ModelList, error) {
 	info, err := s.cfg.Annotator.GetInfo(ctx, &annotatorv1.GetInfoRequest{})

@@ -240,7 +240,8 @@ func (a *analysis) take(v *verdict.Verdict) error {
 		sum.FlaggedByType[string(v.Type)]++
 	}
 	if v.Frame == a.options.GetExplain() {
-		a.summary.Explanation = &annotatorv1.Explanation{Verdict: &annotatorv1.Verdict{}, Features: features(a.engine.Explanation())}
+		e := a.engine.Explanation()
+		a.summary.Explanation = &annotatorv1.Explanation{Verdict: &annotatorv1.Verdict{}, Features: features(e.Values), Scope: scopeMessage(&e.Scope)}
 		a.fill(a.summary.Explanation.Verdict, v)
 		if a.options.GetVerdicts() == annotatorv1.Selection_SELECTION_NONE && a.options.GetOutput() == "" {
 			return errExplained

@@ -25,7 +25,7 @@ import (
 
 	"ampulla/annotator/dumpcap"
 	"ampulla/annotator/engine"
-	"ampulla/annotator/rule"
+	"ampulla/annotator/feedback"
 	"ampulla/annotator/score"
 	annotatorv1 "ampulla/proto/annotator/v1"
 )
@@ -36,9 +36,8 @@ type Config struct {
 	// Engine and Scorer make the engine of each session.
 	Engine engine.Config
 	Scorer score.Scorer
-	// Rules, if set, is asked at the beginning of each session for the rules of
-	// feedback that it goes by. It is called concurrently.
-	Rules func() *rule.Set
+	// Feedback has the rules that sessions go by and clients add to; nil for none.
+	Feedback *feedback.File
 
 	// MaxSessions is how many sessions may be open at once, analyses and
 	// captures included. Each holds the state of one capture, up to 250 MB.

@@ -49,7 +49,8 @@ func (s *Server) Session(stream grpc.BidiStreamingServer[annotatorv1.SessionRequ
 		return err
 	}
 	defer session.close()
-	started := &annotatorv1.SessionStarted{Version: s.cfg.Version, Model: s.cfg.Scorer.Manifest().Version, Contract: annotatorv1.Contract}
+	started := &annotatorv1.SessionStarted{Version: s.cfg.Version, Model: s.cfg.Scorer.Manifest().Version, Contract: annotatorv1.Contract,
+		Rules: uint32(session.engine.Rules())}
 	if err := stream.Send(&annotatorv1.SessionResponse{Message: &annotatorv1.SessionResponse_Started{Started: started}}); err != nil {
 		return err
 	}
@@ -82,6 +83,7 @@ type session struct {
 	server     *Server
 	close      func() // makes room for another
 	engine     *engine.Engine
+	rules      annotatorv1.Rules
 	terseBelow float64
 	threshold  float64
 	count      uint64 // frames so far
@@ -103,15 +105,13 @@ func (s *Server) newSession(options *annotatorv1.SessionOptions, cfg engine.Conf
 	if err != nil {
 		return nil, err
 	}
-	if s.cfg.Rules != nil {
-		cfg.Rules = s.cfg.Rules()
-	}
+	cfg.Rules = s.rules(options.GetRules())
 	e, err := engine.New(cfg, s.cfg.Scorer)
 	if err != nil {
 		leave()
 		return nil, status.Error(codes.Internal, err.Error())
 	}
-	return &session{server: s, close: leave, engine: e, terseBelow: options.GetTerseBelow(), threshold: threshold}, nil
+	return &session{server: s, close: leave, engine: e, rules: options.GetRules(), terseBelow: options.GetTerseBelow(), threshold: threshold}, nil
 }
 
 // checkOptions checks what the contract says of a session's options.
@@ -130,6 +130,8 @@ func (s *Server) checkOptions(options *annotatorv1.SessionOptions, threshold flo
 		return status.Errorf(codes.InvalidArgument, "models: a name of more than %d bytes", maxName)
 	case len(options.GetModels()) > 0 && !slices.Contains(options.GetModels(), model):
 		return status.Errorf(codes.FailedPrecondition, "models: this annotator has %s, not %q", model, options.GetModels())
+	case annotatorv1.Rules_name[int32(options.GetRules())] == "":
+		return status.Errorf(codes.InvalidArgument, "rules: there are no %d", options.GetRules())
 	case options.GetBaseline() != "":
 		return status.Error(codes.Unimplemented, "baseline: this annotator cannot measure against a baseline yet")
 	}
@@ -164,6 +166,9 @@ func (s *session) answer(batch *annotatorv1.FrameBatch) (*annotatorv1.VerdictBat
 func (s *session) Process(frames []packet.Frame, out []verdict.Verdict) ([]verdict.Verdict, error) {
 	if err := s.server.checkMemory(); err != nil {
 		return nil, err
+	}
+	if s.rules == annotatorv1.Rules_RULES_FOLLOW {
+		s.engine.SetRules(s.server.rules(s.rules))
 	}
 	begin := time.Now()
 	have := len(out)

@@ -18,6 +18,7 @@ package annotatorv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -29,6 +30,58 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// Rules says which rules of feedback verdicts go by.
+type Rules int32
+
+const (
+	Rules_RULES_UNSPECIFIED Rules = 0 // those in force when the session begins
+	Rules_RULES_NONE        Rules = 1
+	// Those in force when frames are judged: for captures in the making, of which
+	// nobody expects the same verdicts again.
+	Rules_RULES_FOLLOW Rules = 2
+)
+
+// Enum value maps for Rules.
+var (
+	Rules_name = map[int32]string{
+		0: "RULES_UNSPECIFIED",
+		1: "RULES_NONE",
+		2: "RULES_FOLLOW",
+	}
+	Rules_value = map[string]int32{
+		"RULES_UNSPECIFIED": 0,
+		"RULES_NONE":        1,
+		"RULES_FOLLOW":      2,
+	}
+)
+
+func (x Rules) Enum() *Rules {
+	p := new(Rules)
+	*p = x
+	return p
+}
+
+func (x Rules) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Rules) Descriptor() protoreflect.EnumDescriptor {
+	return file_annotator_v1_annotator_proto_enumTypes[0].Descriptor()
+}
+
+func (Rules) Type() protoreflect.EnumType {
+	return &file_annotator_v1_annotator_proto_enumTypes[0]
+}
+
+func (x Rules) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Rules.Descriptor instead.
+func (Rules) EnumDescriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{0}
+}
 
 // Level is a verdict in one word.
 type Level int32
@@ -70,11 +123,11 @@ func (x Level) String() string {
 }
 
 func (Level) Descriptor() protoreflect.EnumDescriptor {
-	return file_annotator_v1_annotator_proto_enumTypes[0].Descriptor()
+	return file_annotator_v1_annotator_proto_enumTypes[1].Descriptor()
 }
 
 func (Level) Type() protoreflect.EnumType {
-	return &file_annotator_v1_annotator_proto_enumTypes[0]
+	return &file_annotator_v1_annotator_proto_enumTypes[1]
 }
 
 func (x Level) Number() protoreflect.EnumNumber {
@@ -83,7 +136,7 @@ func (x Level) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Level.Descriptor instead.
 func (Level) EnumDescriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{0}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{1}
 }
 
 // Selection says which frames something is done for.
@@ -123,11 +176,11 @@ func (x Selection) String() string {
 }
 
 func (Selection) Descriptor() protoreflect.EnumDescriptor {
-	return file_annotator_v1_annotator_proto_enumTypes[1].Descriptor()
+	return file_annotator_v1_annotator_proto_enumTypes[2].Descriptor()
 }
 
 func (Selection) Type() protoreflect.EnumType {
-	return &file_annotator_v1_annotator_proto_enumTypes[1]
+	return &file_annotator_v1_annotator_proto_enumTypes[2]
 }
 
 func (x Selection) Number() protoreflect.EnumNumber {
@@ -136,7 +189,7 @@ func (x Selection) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Selection.Descriptor instead.
 func (Selection) EnumDescriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{1}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{2}
 }
 
 type Capture_State int32
@@ -175,11 +228,11 @@ func (x Capture_State) String() string {
 }
 
 func (Capture_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_annotator_v1_annotator_proto_enumTypes[2].Descriptor()
+	return file_annotator_v1_annotator_proto_enumTypes[3].Descriptor()
 }
 
 func (Capture_State) Type() protoreflect.EnumType {
-	return &file_annotator_v1_annotator_proto_enumTypes[2]
+	return &file_annotator_v1_annotator_proto_enumTypes[3]
 }
 
 func (x Capture_State) Number() protoreflect.EnumNumber {
@@ -188,7 +241,7 @@ func (x Capture_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Capture_State.Descriptor instead.
 func (Capture_State) EnumDescriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{26, 0}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{32, 0}
 }
 
 type SessionRequest struct {
@@ -308,7 +361,9 @@ type SessionOptions struct {
 	Models []string `protobuf:"bytes,4,rep,name=models,proto3" json:"models,omitempty"`
 	// Name of the baseline to measure against. Reserved for a later version:
 	// anything but empty is UNIMPLEMENTED.
-	Baseline      string `protobuf:"bytes,5,opt,name=baseline,proto3" json:"baseline,omitempty"`
+	Baseline string `protobuf:"bytes,5,opt,name=baseline,proto3" json:"baseline,omitempty"`
+	// Rules of feedback that the session goes by. Since contract 3.
+	Rules         Rules `protobuf:"varint,6,opt,name=rules,proto3,enum=ampulla.annotator.v1.Rules" json:"rules,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -376,6 +431,13 @@ func (x *SessionOptions) GetBaseline() string {
 		return x.Baseline
 	}
 	return ""
+}
+
+func (x *SessionOptions) GetRules() Rules {
+	if x != nil {
+		return x.Rules
+	}
+	return Rules_RULES_UNSPECIFIED
 }
 
 type FrameBatch struct {
@@ -601,7 +663,9 @@ type SessionStarted struct {
 	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
 	Model   string `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
 	// Revision of this contract, see Info.contract.
-	Contract      uint32 `protobuf:"varint,3,opt,name=contract,proto3" json:"contract,omitempty"`
+	Contract uint32 `protobuf:"varint,3,opt,name=contract,proto3" json:"contract,omitempty"`
+	// How many rules of feedback are in force. Since contract 3.
+	Rules         uint32 `protobuf:"varint,4,opt,name=rules,proto3" json:"rules,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -653,6 +717,13 @@ func (x *SessionStarted) GetModel() string {
 func (x *SessionStarted) GetContract() uint32 {
 	if x != nil {
 		return x.Contract
+	}
+	return 0
+}
+
+func (x *SessionStarted) GetRules() uint32 {
+	if x != nil {
+		return x.Rules
 	}
 	return 0
 }
@@ -1650,7 +1721,9 @@ type Explanation struct {
 	Verdict *Verdict               `protobuf:"bytes,1,opt,name=verdict,proto3" json:"verdict,omitempty"`
 	// The values that the model saw, those farthest beyond the ordinary first;
 	// empty if it was not asked, since too little was known of the host.
-	Features      []*Feature `protobuf:"bytes,2,rep,name=features,proto3" json:"features,omitempty"`
+	Features []*Feature `protobuf:"bytes,2,rep,name=features,proto3" json:"features,omitempty"`
+	// All that a rule of feedback about the frame can name. Since contract 3.
+	Scope         *Scope `protobuf:"bytes,3,opt,name=scope,proto3" json:"scope,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1699,6 +1772,362 @@ func (x *Explanation) GetFeatures() []*Feature {
 	return nil
 }
 
+func (x *Explanation) GetScope() *Scope {
+	if x != nil {
+		return x.Scope
+	}
+	return nil
+}
+
+// Scope is what a rule of feedback is about: frames of which everything that is
+// set is true. At least one of them is.
+type Scope struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One or two addresses or networks, as in "10.0.0.5" and "10.0.0.0/24". With
+	// one, it is the sender or the receiver; with two, they talk to each other. Of
+	// ARP they are those that it speaks of.
+	Hosts []string `protobuf:"bytes,1,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	// What is called in the conversation, as in "tcp/22".
+	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	// Of the verdict without the rule, see Verdict.type.
+	Type          string `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Scope) Reset() {
+	*x = Scope{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Scope) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Scope) ProtoMessage() {}
+
+func (x *Scope) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Scope.ProtoReflect.Descriptor instead.
+func (*Scope) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Scope) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+func (x *Scope) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *Scope) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+type AddFeedbackRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is said: "normal" takes frames that are not ordinary down to a score of
+	// 0.49, "bad" raises those that are not anomalous to 0.9.
+	Says  string `protobuf:"bytes,1,opt,name=says,proto3" json:"says,omitempty"`
+	Scope *Scope `protobuf:"bytes,2,opt,name=scope,proto3" json:"scope,omitempty"` // of what
+	// Who says so; at most 100 bytes. If empty, the server's user over its unix
+	// socket, and nobody in particular over TCP.
+	Who string `protobuf:"bytes,3,opt,name=who,proto3" json:"who,omitempty"`
+	// For whoever reviews the rule; at most 500 bytes.
+	Why           string `protobuf:"bytes,4,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddFeedbackRequest) Reset() {
+	*x = AddFeedbackRequest{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddFeedbackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddFeedbackRequest) ProtoMessage() {}
+
+func (x *AddFeedbackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddFeedbackRequest.ProtoReflect.Descriptor instead.
+func (*AddFeedbackRequest) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *AddFeedbackRequest) GetSays() string {
+	if x != nil {
+		return x.Says
+	}
+	return ""
+}
+
+func (x *AddFeedbackRequest) GetScope() *Scope {
+	if x != nil {
+		return x.Scope
+	}
+	return nil
+}
+
+func (x *AddFeedbackRequest) GetWho() string {
+	if x != nil {
+		return x.Who
+	}
+	return ""
+}
+
+func (x *AddFeedbackRequest) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+// FeedbackRule is a rule of feedback.
+type FeedbackRule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // from 1; never given twice
+	Says          string                 `protobuf:"bytes,2,opt,name=says,proto3" json:"says,omitempty"`
+	Scope         *Scope                 `protobuf:"bytes,3,opt,name=scope,proto3" json:"scope,omitempty"`
+	Who           string                 `protobuf:"bytes,4,opt,name=who,proto3" json:"who,omitempty"`
+	When          *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=when,proto3" json:"when,omitempty"` // absent if nobody knows
+	Why           string                 `protobuf:"bytes,6,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FeedbackRule) Reset() {
+	*x = FeedbackRule{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FeedbackRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FeedbackRule) ProtoMessage() {}
+
+func (x *FeedbackRule) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FeedbackRule.ProtoReflect.Descriptor instead.
+func (*FeedbackRule) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *FeedbackRule) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *FeedbackRule) GetSays() string {
+	if x != nil {
+		return x.Says
+	}
+	return ""
+}
+
+func (x *FeedbackRule) GetScope() *Scope {
+	if x != nil {
+		return x.Scope
+	}
+	return nil
+}
+
+func (x *FeedbackRule) GetWho() string {
+	if x != nil {
+		return x.Who
+	}
+	return ""
+}
+
+func (x *FeedbackRule) GetWhen() *timestamppb.Timestamp {
+	if x != nil {
+		return x.When
+	}
+	return nil
+}
+
+func (x *FeedbackRule) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+type ListFeedbackRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFeedbackRequest) Reset() {
+	*x = ListFeedbackRequest{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFeedbackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFeedbackRequest) ProtoMessage() {}
+
+func (x *ListFeedbackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFeedbackRequest.ProtoReflect.Descriptor instead.
+func (*ListFeedbackRequest) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{20}
+}
+
+type FeedbackList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rules         []*FeedbackRule        `protobuf:"bytes,1,rep,name=rules,proto3" json:"rules,omitempty"` // in the order of their numbers, at most 1000
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FeedbackList) Reset() {
+	*x = FeedbackList{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FeedbackList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FeedbackList) ProtoMessage() {}
+
+func (x *FeedbackList) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FeedbackList.ProtoReflect.Descriptor instead.
+func (*FeedbackList) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *FeedbackList) GetRules() []*FeedbackRule {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+type FeedbackId struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // of a rule
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FeedbackId) Reset() {
+	*x = FeedbackId{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FeedbackId) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FeedbackId) ProtoMessage() {}
+
+func (x *FeedbackId) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FeedbackId.ProtoReflect.Descriptor instead.
+func (*FeedbackId) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *FeedbackId) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
 // Feature is one value that the anomaly model saw of a frame, beside the same
 // of benign ones; all in text, as people write them.
 type Feature struct {
@@ -1718,7 +2147,7 @@ type Feature struct {
 
 func (x *Feature) Reset() {
 	*x = Feature{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[17]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1730,7 +2159,7 @@ func (x *Feature) String() string {
 func (*Feature) ProtoMessage() {}
 
 func (x *Feature) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[17]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1743,7 +2172,7 @@ func (x *Feature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Feature.ProtoReflect.Descriptor instead.
 func (*Feature) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{17}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Feature) GetName() string {
@@ -1807,7 +2236,7 @@ type Break struct {
 
 func (x *Break) Reset() {
 	*x = Break{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[18]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1819,7 +2248,7 @@ func (x *Break) String() string {
 func (*Break) ProtoMessage() {}
 
 func (x *Break) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[18]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1832,7 +2261,7 @@ func (x *Break) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Break.ProtoReflect.Descriptor instead.
 func (*Break) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{18}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Break) GetBlock() uint64 {
@@ -1864,7 +2293,7 @@ type ListInterfacesRequest struct {
 
 func (x *ListInterfacesRequest) Reset() {
 	*x = ListInterfacesRequest{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[19]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +2305,7 @@ func (x *ListInterfacesRequest) String() string {
 func (*ListInterfacesRequest) ProtoMessage() {}
 
 func (x *ListInterfacesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[19]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +2318,7 @@ func (x *ListInterfacesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInterfacesRequest.ProtoReflect.Descriptor instead.
 func (*ListInterfacesRequest) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{19}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{25}
 }
 
 type InterfaceList struct {
@@ -1901,7 +2330,7 @@ type InterfaceList struct {
 
 func (x *InterfaceList) Reset() {
 	*x = InterfaceList{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[20]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1913,7 +2342,7 @@ func (x *InterfaceList) String() string {
 func (*InterfaceList) ProtoMessage() {}
 
 func (x *InterfaceList) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[20]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1926,7 +2355,7 @@ func (x *InterfaceList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterfaceList.ProtoReflect.Descriptor instead.
 func (*InterfaceList) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{20}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *InterfaceList) GetInterfaces() []*Interface {
@@ -1948,7 +2377,7 @@ type Interface struct {
 
 func (x *Interface) Reset() {
 	*x = Interface{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[21]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1960,7 +2389,7 @@ func (x *Interface) String() string {
 func (*Interface) ProtoMessage() {}
 
 func (x *Interface) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[21]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1973,7 +2402,7 @@ func (x *Interface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interface.ProtoReflect.Descriptor instead.
 func (*Interface) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{21}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Interface) GetName() string {
@@ -2033,7 +2462,7 @@ type CaptureOptions struct {
 
 func (x *CaptureOptions) Reset() {
 	*x = CaptureOptions{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[22]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2045,7 +2474,7 @@ func (x *CaptureOptions) String() string {
 func (*CaptureOptions) ProtoMessage() {}
 
 func (x *CaptureOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[22]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2058,7 +2487,7 @@ func (x *CaptureOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureOptions.ProtoReflect.Descriptor instead.
 func (*CaptureOptions) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{22}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CaptureOptions) GetSession() *SessionOptions {
@@ -2140,7 +2569,7 @@ type CaptureId struct {
 
 func (x *CaptureId) Reset() {
 	*x = CaptureId{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[23]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2152,7 +2581,7 @@ func (x *CaptureId) String() string {
 func (*CaptureId) ProtoMessage() {}
 
 func (x *CaptureId) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[23]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2165,7 +2594,7 @@ func (x *CaptureId) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureId.ProtoReflect.Descriptor instead.
 func (*CaptureId) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{23}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CaptureId) GetId() uint64 {
@@ -2183,7 +2612,7 @@ type ListCapturesRequest struct {
 
 func (x *ListCapturesRequest) Reset() {
 	*x = ListCapturesRequest{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[24]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2195,7 +2624,7 @@ func (x *ListCapturesRequest) String() string {
 func (*ListCapturesRequest) ProtoMessage() {}
 
 func (x *ListCapturesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[24]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2208,7 +2637,7 @@ func (x *ListCapturesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCapturesRequest.ProtoReflect.Descriptor instead.
 func (*ListCapturesRequest) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{24}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{30}
 }
 
 type CaptureList struct {
@@ -2220,7 +2649,7 @@ type CaptureList struct {
 
 func (x *CaptureList) Reset() {
 	*x = CaptureList{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[25]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2232,7 +2661,7 @@ func (x *CaptureList) String() string {
 func (*CaptureList) ProtoMessage() {}
 
 func (x *CaptureList) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[25]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2245,7 +2674,7 @@ func (x *CaptureList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureList.ProtoReflect.Descriptor instead.
 func (*CaptureList) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{25}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CaptureList) GetCaptures() []*Capture {
@@ -2280,7 +2709,7 @@ type Capture struct {
 
 func (x *Capture) Reset() {
 	*x = Capture{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[26]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2292,7 +2721,7 @@ func (x *Capture) String() string {
 func (*Capture) ProtoMessage() {}
 
 func (x *Capture) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[26]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2305,7 +2734,7 @@ func (x *Capture) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capture.ProtoReflect.Descriptor instead.
 func (*Capture) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{26}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Capture) GetId() uint64 {
@@ -2393,7 +2822,7 @@ type GetInfoRequest struct {
 
 func (x *GetInfoRequest) Reset() {
 	*x = GetInfoRequest{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[27]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2405,7 +2834,7 @@ func (x *GetInfoRequest) String() string {
 func (*GetInfoRequest) ProtoMessage() {}
 
 func (x *GetInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[27]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2418,7 +2847,7 @@ func (x *GetInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetInfoRequest) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{27}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{33}
 }
 
 type Info struct {
@@ -2442,7 +2871,7 @@ type Info struct {
 
 func (x *Info) Reset() {
 	*x = Info{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[28]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2454,7 +2883,7 @@ func (x *Info) String() string {
 func (*Info) ProtoMessage() {}
 
 func (x *Info) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[28]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2467,7 +2896,7 @@ func (x *Info) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Info.ProtoReflect.Descriptor instead.
 func (*Info) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{28}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Info) GetVersion() string {
@@ -2550,7 +2979,7 @@ type WatchMetricsRequest struct {
 
 func (x *WatchMetricsRequest) Reset() {
 	*x = WatchMetricsRequest{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[29]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2562,7 +2991,7 @@ func (x *WatchMetricsRequest) String() string {
 func (*WatchMetricsRequest) ProtoMessage() {}
 
 func (x *WatchMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[29]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2575,7 +3004,7 @@ func (x *WatchMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchMetricsRequest.ProtoReflect.Descriptor instead.
 func (*WatchMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{29}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *WatchMetricsRequest) GetIntervalMs() uint32 {
@@ -2609,7 +3038,7 @@ type Metrics struct {
 
 func (x *Metrics) Reset() {
 	*x = Metrics{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[30]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2621,7 +3050,7 @@ func (x *Metrics) String() string {
 func (*Metrics) ProtoMessage() {}
 
 func (x *Metrics) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[30]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2634,7 +3063,7 @@ func (x *Metrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Metrics.ProtoReflect.Descriptor instead.
 func (*Metrics) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{30}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Metrics) GetTimeNs() int64 {
@@ -2732,19 +3161,20 @@ var File_annotator_v1_annotator_proto protoreflect.FileDescriptor
 
 const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\n" +
-	"\x1cannotator/v1/annotator.proto\x12\x14ampulla.annotator.v1\"\xe1\x01\n" +
+	"\x1cannotator/v1/annotator.proto\x12\x14ampulla.annotator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe1\x01\n" +
 	"\x0eSessionRequest\x12@\n" +
 	"\aoptions\x18\x01 \x01(\v2$.ampulla.annotator.v1.SessionOptionsH\x00R\aoptions\x12:\n" +
 	"\x06frames\x18\x02 \x01(\v2 .ampulla.annotator.v1.FrameBatchH\x00R\x06frames\x12F\n" +
 	"\tincidents\x18\x03 \x01(\v2&.ampulla.annotator.v1.IncidentsRequestH\x00R\tincidentsB\t\n" +
-	"\amessage\"\xae\x01\n" +
+	"\amessage\"\xe1\x01\n" +
 	"\x0eSessionOptions\x12\x16\n" +
 	"\x06client\x18\x01 \x01(\tR\x06client\x12\x1f\n" +
 	"\vterse_below\x18\x02 \x01(\x01R\n" +
 	"terseBelow\x12!\n" +
 	"\tthreshold\x18\x03 \x01(\x01H\x00R\tthreshold\x88\x01\x01\x12\x16\n" +
 	"\x06models\x18\x04 \x03(\tR\x06models\x12\x1a\n" +
-	"\bbaseline\x18\x05 \x01(\tR\bbaselineB\f\n" +
+	"\bbaseline\x18\x05 \x01(\tR\bbaseline\x121\n" +
+	"\x05rules\x18\x06 \x01(\x0e2\x1b.ampulla.annotator.v1.RulesR\x05rulesB\f\n" +
 	"\n" +
 	"_threshold\"A\n" +
 	"\n" +
@@ -2759,11 +3189,12 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\astarted\x18\x01 \x01(\v2$.ampulla.annotator.v1.SessionStartedH\x00R\astarted\x12@\n" +
 	"\bverdicts\x18\x02 \x01(\v2\".ampulla.annotator.v1.VerdictBatchH\x00R\bverdicts\x12B\n" +
 	"\tincidents\x18\x03 \x01(\v2\".ampulla.annotator.v1.IncidentListH\x00R\tincidentsB\t\n" +
-	"\amessage\"\\\n" +
+	"\amessage\"r\n" +
 	"\x0eSessionStarted\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x1a\n" +
-	"\bcontract\x18\x03 \x01(\rR\bcontract\"I\n" +
+	"\bcontract\x18\x03 \x01(\rR\bcontract\x12\x14\n" +
+	"\x05rules\x18\x04 \x01(\rR\x05rules\"I\n" +
 	"\fVerdictBatch\x129\n" +
 	"\bverdicts\x18\x01 \x03(\v2\x1d.ampulla.annotator.v1.VerdictR\bverdicts\"\x92\x03\n" +
 	"\aVerdict\x12\x14\n" +
@@ -2851,10 +3282,33 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\x1a@\n" +
 	"\x12FramesByClassEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x81\x01\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xb4\x01\n" +
 	"\vExplanation\x127\n" +
 	"\averdict\x18\x01 \x01(\v2\x1d.ampulla.annotator.v1.VerdictR\averdict\x129\n" +
-	"\bfeatures\x18\x02 \x03(\v2\x1d.ampulla.annotator.v1.FeatureR\bfeatures\"\xb0\x01\n" +
+	"\bfeatures\x18\x02 \x03(\v2\x1d.ampulla.annotator.v1.FeatureR\bfeatures\x121\n" +
+	"\x05scope\x18\x03 \x01(\v2\x1b.ampulla.annotator.v1.ScopeR\x05scope\"K\n" +
+	"\x05Scope\x12\x14\n" +
+	"\x05hosts\x18\x01 \x03(\tR\x05hosts\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\"\x7f\n" +
+	"\x12AddFeedbackRequest\x12\x12\n" +
+	"\x04says\x18\x01 \x01(\tR\x04says\x121\n" +
+	"\x05scope\x18\x02 \x01(\v2\x1b.ampulla.annotator.v1.ScopeR\x05scope\x12\x10\n" +
+	"\x03who\x18\x03 \x01(\tR\x03who\x12\x10\n" +
+	"\x03why\x18\x04 \x01(\tR\x03why\"\xb9\x01\n" +
+	"\fFeedbackRule\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
+	"\x04says\x18\x02 \x01(\tR\x04says\x121\n" +
+	"\x05scope\x18\x03 \x01(\v2\x1b.ampulla.annotator.v1.ScopeR\x05scope\x12\x10\n" +
+	"\x03who\x18\x04 \x01(\tR\x03who\x12.\n" +
+	"\x04when\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04when\x12\x10\n" +
+	"\x03why\x18\x06 \x01(\tR\x03why\"\x15\n" +
+	"\x13ListFeedbackRequest\"H\n" +
+	"\fFeedbackList\x128\n" +
+	"\x05rules\x18\x01 \x03(\v2\".ampulla.annotator.v1.FeedbackRuleR\x05rules\"\x1c\n" +
+	"\n" +
+	"FeedbackId\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\"\xb0\x01\n" +
 	"\aFeature\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05words\x18\x02 \x01(\tR\x05words\x12\x14\n" +
@@ -2956,7 +3410,12 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\x0eunjudged_total\x18\r \x01(\x04R\runjudgedTotal\x1aC\n" +
 	"\x15SessionsByClientEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01*o\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01*@\n" +
+	"\x05Rules\x12\x15\n" +
+	"\x11RULES_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"RULES_NONE\x10\x01\x12\x10\n" +
+	"\fRULES_FOLLOW\x10\x02*o\n" +
 	"\x05Level\x12\x15\n" +
 	"\x11LEVEL_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fLEVEL_NORMAL\x10\x01\x12\x14\n" +
@@ -2967,7 +3426,7 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\x15SELECTION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSELECTION_NONE\x10\x01\x12\x15\n" +
 	"\x11SELECTION_FLAGGED\x10\x02\x12\x11\n" +
-	"\rSELECTION_ALL\x10\x032\xa4\x06\n" +
+	"\rSELECTION_ALL\x10\x032\xb6\b\n" +
 	"\tAnnotator\x12Z\n" +
 	"\aSession\x12$.ampulla.annotator.v1.SessionRequest\x1a%.ampulla.annotator.v1.SessionResponse(\x010\x01\x12Z\n" +
 	"\aAnalyze\x12$.ampulla.annotator.v1.AnalyzeRequest\x1a%.ampulla.annotator.v1.AnalyzeResponse(\x010\x01\x12b\n" +
@@ -2975,7 +3434,10 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\fStartCapture\x12$.ampulla.annotator.v1.CaptureOptions\x1a\x1d.ampulla.annotator.v1.Capture\x12P\n" +
 	"\fWatchCapture\x12\x1f.ampulla.annotator.v1.CaptureId\x1a\x1d.ampulla.annotator.v1.Capture0\x01\x12M\n" +
 	"\vStopCapture\x12\x1f.ampulla.annotator.v1.CaptureId\x1a\x1d.ampulla.annotator.v1.Capture\x12\\\n" +
-	"\fListCaptures\x12).ampulla.annotator.v1.ListCapturesRequest\x1a!.ampulla.annotator.v1.CaptureList\x12K\n" +
+	"\fListCaptures\x12).ampulla.annotator.v1.ListCapturesRequest\x1a!.ampulla.annotator.v1.CaptureList\x12[\n" +
+	"\vAddFeedback\x12(.ampulla.annotator.v1.AddFeedbackRequest\x1a\".ampulla.annotator.v1.FeedbackRule\x12]\n" +
+	"\fListFeedback\x12).ampulla.annotator.v1.ListFeedbackRequest\x1a\".ampulla.annotator.v1.FeedbackList\x12T\n" +
+	"\fUndoFeedback\x12 .ampulla.annotator.v1.FeedbackId\x1a\".ampulla.annotator.v1.FeedbackRule\x12K\n" +
 	"\aGetInfo\x12$.ampulla.annotator.v1.GetInfoRequest\x1a\x1a.ampulla.annotator.v1.Info\x12Z\n" +
 	"\fWatchMetrics\x12).ampulla.annotator.v1.WatchMetricsRequest\x1a\x1d.ampulla.annotator.v1.Metrics0\x01B(Z&ampulla/proto/annotator/v1;annotatorv1b\x06proto3"
 
@@ -2991,104 +3453,124 @@ func file_annotator_v1_annotator_proto_rawDescGZIP() []byte {
 	return file_annotator_v1_annotator_proto_rawDescData
 }
 
-var file_annotator_v1_annotator_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_annotator_v1_annotator_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_annotator_v1_annotator_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_annotator_v1_annotator_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_annotator_v1_annotator_proto_goTypes = []any{
-	(Level)(0),                    // 0: ampulla.annotator.v1.Level
-	(Selection)(0),                // 1: ampulla.annotator.v1.Selection
-	(Capture_State)(0),            // 2: ampulla.annotator.v1.Capture.State
-	(*SessionRequest)(nil),        // 3: ampulla.annotator.v1.SessionRequest
-	(*SessionOptions)(nil),        // 4: ampulla.annotator.v1.SessionOptions
-	(*FrameBatch)(nil),            // 5: ampulla.annotator.v1.FrameBatch
-	(*Frame)(nil),                 // 6: ampulla.annotator.v1.Frame
-	(*SessionResponse)(nil),       // 7: ampulla.annotator.v1.SessionResponse
-	(*SessionStarted)(nil),        // 8: ampulla.annotator.v1.SessionStarted
-	(*VerdictBatch)(nil),          // 9: ampulla.annotator.v1.VerdictBatch
-	(*Verdict)(nil),               // 10: ampulla.annotator.v1.Verdict
-	(*IncidentsRequest)(nil),      // 11: ampulla.annotator.v1.IncidentsRequest
-	(*IncidentList)(nil),          // 12: ampulla.annotator.v1.IncidentList
-	(*Incident)(nil),              // 13: ampulla.annotator.v1.Incident
-	(*AnalyzeRequest)(nil),        // 14: ampulla.annotator.v1.AnalyzeRequest
-	(*AnalyzeOptions)(nil),        // 15: ampulla.annotator.v1.AnalyzeOptions
-	(*AnalyzeResponse)(nil),       // 16: ampulla.annotator.v1.AnalyzeResponse
-	(*AnalyzeProgress)(nil),       // 17: ampulla.annotator.v1.AnalyzeProgress
-	(*AnalyzeSummary)(nil),        // 18: ampulla.annotator.v1.AnalyzeSummary
-	(*Explanation)(nil),           // 19: ampulla.annotator.v1.Explanation
-	(*Feature)(nil),               // 20: ampulla.annotator.v1.Feature
-	(*Break)(nil),                 // 21: ampulla.annotator.v1.Break
-	(*ListInterfacesRequest)(nil), // 22: ampulla.annotator.v1.ListInterfacesRequest
-	(*InterfaceList)(nil),         // 23: ampulla.annotator.v1.InterfaceList
-	(*Interface)(nil),             // 24: ampulla.annotator.v1.Interface
-	(*CaptureOptions)(nil),        // 25: ampulla.annotator.v1.CaptureOptions
-	(*CaptureId)(nil),             // 26: ampulla.annotator.v1.CaptureId
-	(*ListCapturesRequest)(nil),   // 27: ampulla.annotator.v1.ListCapturesRequest
-	(*CaptureList)(nil),           // 28: ampulla.annotator.v1.CaptureList
-	(*Capture)(nil),               // 29: ampulla.annotator.v1.Capture
-	(*GetInfoRequest)(nil),        // 30: ampulla.annotator.v1.GetInfoRequest
-	(*Info)(nil),                  // 31: ampulla.annotator.v1.Info
-	(*WatchMetricsRequest)(nil),   // 32: ampulla.annotator.v1.WatchMetricsRequest
-	(*Metrics)(nil),               // 33: ampulla.annotator.v1.Metrics
-	nil,                           // 34: ampulla.annotator.v1.AnalyzeSummary.FlaggedByTypeEntry
-	nil,                           // 35: ampulla.annotator.v1.AnalyzeSummary.FramesByClassEntry
-	nil,                           // 36: ampulla.annotator.v1.Capture.FlaggedByTypeEntry
-	nil,                           // 37: ampulla.annotator.v1.Metrics.SessionsByClientEntry
+	(Rules)(0),                    // 0: ampulla.annotator.v1.Rules
+	(Level)(0),                    // 1: ampulla.annotator.v1.Level
+	(Selection)(0),                // 2: ampulla.annotator.v1.Selection
+	(Capture_State)(0),            // 3: ampulla.annotator.v1.Capture.State
+	(*SessionRequest)(nil),        // 4: ampulla.annotator.v1.SessionRequest
+	(*SessionOptions)(nil),        // 5: ampulla.annotator.v1.SessionOptions
+	(*FrameBatch)(nil),            // 6: ampulla.annotator.v1.FrameBatch
+	(*Frame)(nil),                 // 7: ampulla.annotator.v1.Frame
+	(*SessionResponse)(nil),       // 8: ampulla.annotator.v1.SessionResponse
+	(*SessionStarted)(nil),        // 9: ampulla.annotator.v1.SessionStarted
+	(*VerdictBatch)(nil),          // 10: ampulla.annotator.v1.VerdictBatch
+	(*Verdict)(nil),               // 11: ampulla.annotator.v1.Verdict
+	(*IncidentsRequest)(nil),      // 12: ampulla.annotator.v1.IncidentsRequest
+	(*IncidentList)(nil),          // 13: ampulla.annotator.v1.IncidentList
+	(*Incident)(nil),              // 14: ampulla.annotator.v1.Incident
+	(*AnalyzeRequest)(nil),        // 15: ampulla.annotator.v1.AnalyzeRequest
+	(*AnalyzeOptions)(nil),        // 16: ampulla.annotator.v1.AnalyzeOptions
+	(*AnalyzeResponse)(nil),       // 17: ampulla.annotator.v1.AnalyzeResponse
+	(*AnalyzeProgress)(nil),       // 18: ampulla.annotator.v1.AnalyzeProgress
+	(*AnalyzeSummary)(nil),        // 19: ampulla.annotator.v1.AnalyzeSummary
+	(*Explanation)(nil),           // 20: ampulla.annotator.v1.Explanation
+	(*Scope)(nil),                 // 21: ampulla.annotator.v1.Scope
+	(*AddFeedbackRequest)(nil),    // 22: ampulla.annotator.v1.AddFeedbackRequest
+	(*FeedbackRule)(nil),          // 23: ampulla.annotator.v1.FeedbackRule
+	(*ListFeedbackRequest)(nil),   // 24: ampulla.annotator.v1.ListFeedbackRequest
+	(*FeedbackList)(nil),          // 25: ampulla.annotator.v1.FeedbackList
+	(*FeedbackId)(nil),            // 26: ampulla.annotator.v1.FeedbackId
+	(*Feature)(nil),               // 27: ampulla.annotator.v1.Feature
+	(*Break)(nil),                 // 28: ampulla.annotator.v1.Break
+	(*ListInterfacesRequest)(nil), // 29: ampulla.annotator.v1.ListInterfacesRequest
+	(*InterfaceList)(nil),         // 30: ampulla.annotator.v1.InterfaceList
+	(*Interface)(nil),             // 31: ampulla.annotator.v1.Interface
+	(*CaptureOptions)(nil),        // 32: ampulla.annotator.v1.CaptureOptions
+	(*CaptureId)(nil),             // 33: ampulla.annotator.v1.CaptureId
+	(*ListCapturesRequest)(nil),   // 34: ampulla.annotator.v1.ListCapturesRequest
+	(*CaptureList)(nil),           // 35: ampulla.annotator.v1.CaptureList
+	(*Capture)(nil),               // 36: ampulla.annotator.v1.Capture
+	(*GetInfoRequest)(nil),        // 37: ampulla.annotator.v1.GetInfoRequest
+	(*Info)(nil),                  // 38: ampulla.annotator.v1.Info
+	(*WatchMetricsRequest)(nil),   // 39: ampulla.annotator.v1.WatchMetricsRequest
+	(*Metrics)(nil),               // 40: ampulla.annotator.v1.Metrics
+	nil,                           // 41: ampulla.annotator.v1.AnalyzeSummary.FlaggedByTypeEntry
+	nil,                           // 42: ampulla.annotator.v1.AnalyzeSummary.FramesByClassEntry
+	nil,                           // 43: ampulla.annotator.v1.Capture.FlaggedByTypeEntry
+	nil,                           // 44: ampulla.annotator.v1.Metrics.SessionsByClientEntry
+	(*timestamppb.Timestamp)(nil), // 45: google.protobuf.Timestamp
 }
 var file_annotator_v1_annotator_proto_depIdxs = []int32{
-	4,  // 0: ampulla.annotator.v1.SessionRequest.options:type_name -> ampulla.annotator.v1.SessionOptions
-	5,  // 1: ampulla.annotator.v1.SessionRequest.frames:type_name -> ampulla.annotator.v1.FrameBatch
-	11, // 2: ampulla.annotator.v1.SessionRequest.incidents:type_name -> ampulla.annotator.v1.IncidentsRequest
-	6,  // 3: ampulla.annotator.v1.FrameBatch.frames:type_name -> ampulla.annotator.v1.Frame
-	8,  // 4: ampulla.annotator.v1.SessionResponse.started:type_name -> ampulla.annotator.v1.SessionStarted
-	9,  // 5: ampulla.annotator.v1.SessionResponse.verdicts:type_name -> ampulla.annotator.v1.VerdictBatch
-	12, // 6: ampulla.annotator.v1.SessionResponse.incidents:type_name -> ampulla.annotator.v1.IncidentList
-	10, // 7: ampulla.annotator.v1.VerdictBatch.verdicts:type_name -> ampulla.annotator.v1.Verdict
-	0,  // 8: ampulla.annotator.v1.Verdict.level:type_name -> ampulla.annotator.v1.Level
-	13, // 9: ampulla.annotator.v1.IncidentList.incidents:type_name -> ampulla.annotator.v1.Incident
-	15, // 10: ampulla.annotator.v1.AnalyzeRequest.options:type_name -> ampulla.annotator.v1.AnalyzeOptions
-	4,  // 11: ampulla.annotator.v1.AnalyzeOptions.session:type_name -> ampulla.annotator.v1.SessionOptions
-	1,  // 12: ampulla.annotator.v1.AnalyzeOptions.verdicts:type_name -> ampulla.annotator.v1.Selection
-	1,  // 13: ampulla.annotator.v1.AnalyzeOptions.comments:type_name -> ampulla.annotator.v1.Selection
-	17, // 14: ampulla.annotator.v1.AnalyzeResponse.progress:type_name -> ampulla.annotator.v1.AnalyzeProgress
-	9,  // 15: ampulla.annotator.v1.AnalyzeResponse.verdicts:type_name -> ampulla.annotator.v1.VerdictBatch
-	18, // 16: ampulla.annotator.v1.AnalyzeResponse.summary:type_name -> ampulla.annotator.v1.AnalyzeSummary
-	34, // 17: ampulla.annotator.v1.AnalyzeSummary.flagged_by_type:type_name -> ampulla.annotator.v1.AnalyzeSummary.FlaggedByTypeEntry
-	35, // 18: ampulla.annotator.v1.AnalyzeSummary.frames_by_class:type_name -> ampulla.annotator.v1.AnalyzeSummary.FramesByClassEntry
-	21, // 19: ampulla.annotator.v1.AnalyzeSummary.broken:type_name -> ampulla.annotator.v1.Break
-	12, // 20: ampulla.annotator.v1.AnalyzeSummary.incidents:type_name -> ampulla.annotator.v1.IncidentList
-	19, // 21: ampulla.annotator.v1.AnalyzeSummary.explanation:type_name -> ampulla.annotator.v1.Explanation
-	10, // 22: ampulla.annotator.v1.Explanation.verdict:type_name -> ampulla.annotator.v1.Verdict
-	20, // 23: ampulla.annotator.v1.Explanation.features:type_name -> ampulla.annotator.v1.Feature
-	24, // 24: ampulla.annotator.v1.InterfaceList.interfaces:type_name -> ampulla.annotator.v1.Interface
-	4,  // 25: ampulla.annotator.v1.CaptureOptions.session:type_name -> ampulla.annotator.v1.SessionOptions
-	1,  // 26: ampulla.annotator.v1.CaptureOptions.comments:type_name -> ampulla.annotator.v1.Selection
-	29, // 27: ampulla.annotator.v1.CaptureList.captures:type_name -> ampulla.annotator.v1.Capture
-	2,  // 28: ampulla.annotator.v1.Capture.state:type_name -> ampulla.annotator.v1.Capture.State
-	25, // 29: ampulla.annotator.v1.Capture.options:type_name -> ampulla.annotator.v1.CaptureOptions
-	36, // 30: ampulla.annotator.v1.Capture.flagged_by_type:type_name -> ampulla.annotator.v1.Capture.FlaggedByTypeEntry
-	37, // 31: ampulla.annotator.v1.Metrics.sessions_by_client:type_name -> ampulla.annotator.v1.Metrics.SessionsByClientEntry
-	3,  // 32: ampulla.annotator.v1.Annotator.Session:input_type -> ampulla.annotator.v1.SessionRequest
-	14, // 33: ampulla.annotator.v1.Annotator.Analyze:input_type -> ampulla.annotator.v1.AnalyzeRequest
-	22, // 34: ampulla.annotator.v1.Annotator.ListInterfaces:input_type -> ampulla.annotator.v1.ListInterfacesRequest
-	25, // 35: ampulla.annotator.v1.Annotator.StartCapture:input_type -> ampulla.annotator.v1.CaptureOptions
-	26, // 36: ampulla.annotator.v1.Annotator.WatchCapture:input_type -> ampulla.annotator.v1.CaptureId
-	26, // 37: ampulla.annotator.v1.Annotator.StopCapture:input_type -> ampulla.annotator.v1.CaptureId
-	27, // 38: ampulla.annotator.v1.Annotator.ListCaptures:input_type -> ampulla.annotator.v1.ListCapturesRequest
-	30, // 39: ampulla.annotator.v1.Annotator.GetInfo:input_type -> ampulla.annotator.v1.GetInfoRequest
-	32, // 40: ampulla.annotator.v1.Annotator.WatchMetrics:input_type -> ampulla.annotator.v1.WatchMetricsRequest
-	7,  // 41: ampulla.annotator.v1.Annotator.Session:output_type -> ampulla.annotator.v1.SessionResponse
-	16, // 42: ampulla.annotator.v1.Annotator.Analyze:output_type -> ampulla.annotator.v1.AnalyzeResponse
-	23, // 43: ampulla.annotator.v1.Annotator.ListInterfaces:output_type -> ampulla.annotator.v1.InterfaceList
-	29, // 44: ampulla.annotator.v1.Annotator.StartCapture:output_type -> ampulla.annotator.v1.Capture
-	29, // 45: ampulla.annotator.v1.Annotator.WatchCapture:output_type -> ampulla.annotator.v1.Capture
-	29, // 46: ampulla.annotator.v1.Annotator.StopCapture:output_type -> ampulla.annotator.v1.Capture
-	28, // 47: ampulla.annotator.v1.Annotator.ListCaptures:output_type -> ampulla.annotator.v1.CaptureList
-	31, // 48: ampulla.annotator.v1.Annotator.GetInfo:output_type -> ampulla.annotator.v1.Info
-	33, // 49: ampulla.annotator.v1.Annotator.WatchMetrics:output_type -> ampulla.annotator.v1.Metrics
-	41, // [41:50] is the sub-list for method output_type
-	32, // [32:41] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	5,  // 0: ampulla.annotator.v1.SessionRequest.options:type_name -> ampulla.annotator.v1.SessionOptions
+	6,  // 1: ampulla.annotator.v1.SessionRequest.frames:type_name -> ampulla.annotator.v1.FrameBatch
+	12, // 2: ampulla.annotator.v1.SessionRequest.incidents:type_name -> ampulla.annotator.v1.IncidentsRequest
+	0,  // 3: ampulla.annotator.v1.SessionOptions.rules:type_name -> ampulla.annotator.v1.Rules
+	7,  // 4: ampulla.annotator.v1.FrameBatch.frames:type_name -> ampulla.annotator.v1.Frame
+	9,  // 5: ampulla.annotator.v1.SessionResponse.started:type_name -> ampulla.annotator.v1.SessionStarted
+	10, // 6: ampulla.annotator.v1.SessionResponse.verdicts:type_name -> ampulla.annotator.v1.VerdictBatch
+	13, // 7: ampulla.annotator.v1.SessionResponse.incidents:type_name -> ampulla.annotator.v1.IncidentList
+	11, // 8: ampulla.annotator.v1.VerdictBatch.verdicts:type_name -> ampulla.annotator.v1.Verdict
+	1,  // 9: ampulla.annotator.v1.Verdict.level:type_name -> ampulla.annotator.v1.Level
+	14, // 10: ampulla.annotator.v1.IncidentList.incidents:type_name -> ampulla.annotator.v1.Incident
+	16, // 11: ampulla.annotator.v1.AnalyzeRequest.options:type_name -> ampulla.annotator.v1.AnalyzeOptions
+	5,  // 12: ampulla.annotator.v1.AnalyzeOptions.session:type_name -> ampulla.annotator.v1.SessionOptions
+	2,  // 13: ampulla.annotator.v1.AnalyzeOptions.verdicts:type_name -> ampulla.annotator.v1.Selection
+	2,  // 14: ampulla.annotator.v1.AnalyzeOptions.comments:type_name -> ampulla.annotator.v1.Selection
+	18, // 15: ampulla.annotator.v1.AnalyzeResponse.progress:type_name -> ampulla.annotator.v1.AnalyzeProgress
+	10, // 16: ampulla.annotator.v1.AnalyzeResponse.verdicts:type_name -> ampulla.annotator.v1.VerdictBatch
+	19, // 17: ampulla.annotator.v1.AnalyzeResponse.summary:type_name -> ampulla.annotator.v1.AnalyzeSummary
+	41, // 18: ampulla.annotator.v1.AnalyzeSummary.flagged_by_type:type_name -> ampulla.annotator.v1.AnalyzeSummary.FlaggedByTypeEntry
+	42, // 19: ampulla.annotator.v1.AnalyzeSummary.frames_by_class:type_name -> ampulla.annotator.v1.AnalyzeSummary.FramesByClassEntry
+	28, // 20: ampulla.annotator.v1.AnalyzeSummary.broken:type_name -> ampulla.annotator.v1.Break
+	13, // 21: ampulla.annotator.v1.AnalyzeSummary.incidents:type_name -> ampulla.annotator.v1.IncidentList
+	20, // 22: ampulla.annotator.v1.AnalyzeSummary.explanation:type_name -> ampulla.annotator.v1.Explanation
+	11, // 23: ampulla.annotator.v1.Explanation.verdict:type_name -> ampulla.annotator.v1.Verdict
+	27, // 24: ampulla.annotator.v1.Explanation.features:type_name -> ampulla.annotator.v1.Feature
+	21, // 25: ampulla.annotator.v1.Explanation.scope:type_name -> ampulla.annotator.v1.Scope
+	21, // 26: ampulla.annotator.v1.AddFeedbackRequest.scope:type_name -> ampulla.annotator.v1.Scope
+	21, // 27: ampulla.annotator.v1.FeedbackRule.scope:type_name -> ampulla.annotator.v1.Scope
+	45, // 28: ampulla.annotator.v1.FeedbackRule.when:type_name -> google.protobuf.Timestamp
+	23, // 29: ampulla.annotator.v1.FeedbackList.rules:type_name -> ampulla.annotator.v1.FeedbackRule
+	31, // 30: ampulla.annotator.v1.InterfaceList.interfaces:type_name -> ampulla.annotator.v1.Interface
+	5,  // 31: ampulla.annotator.v1.CaptureOptions.session:type_name -> ampulla.annotator.v1.SessionOptions
+	2,  // 32: ampulla.annotator.v1.CaptureOptions.comments:type_name -> ampulla.annotator.v1.Selection
+	36, // 33: ampulla.annotator.v1.CaptureList.captures:type_name -> ampulla.annotator.v1.Capture
+	3,  // 34: ampulla.annotator.v1.Capture.state:type_name -> ampulla.annotator.v1.Capture.State
+	32, // 35: ampulla.annotator.v1.Capture.options:type_name -> ampulla.annotator.v1.CaptureOptions
+	43, // 36: ampulla.annotator.v1.Capture.flagged_by_type:type_name -> ampulla.annotator.v1.Capture.FlaggedByTypeEntry
+	44, // 37: ampulla.annotator.v1.Metrics.sessions_by_client:type_name -> ampulla.annotator.v1.Metrics.SessionsByClientEntry
+	4,  // 38: ampulla.annotator.v1.Annotator.Session:input_type -> ampulla.annotator.v1.SessionRequest
+	15, // 39: ampulla.annotator.v1.Annotator.Analyze:input_type -> ampulla.annotator.v1.AnalyzeRequest
+	29, // 40: ampulla.annotator.v1.Annotator.ListInterfaces:input_type -> ampulla.annotator.v1.ListInterfacesRequest
+	32, // 41: ampulla.annotator.v1.Annotator.StartCapture:input_type -> ampulla.annotator.v1.CaptureOptions
+	33, // 42: ampulla.annotator.v1.Annotator.WatchCapture:input_type -> ampulla.annotator.v1.CaptureId
+	33, // 43: ampulla.annotator.v1.Annotator.StopCapture:input_type -> ampulla.annotator.v1.CaptureId
+	34, // 44: ampulla.annotator.v1.Annotator.ListCaptures:input_type -> ampulla.annotator.v1.ListCapturesRequest
+	22, // 45: ampulla.annotator.v1.Annotator.AddFeedback:input_type -> ampulla.annotator.v1.AddFeedbackRequest
+	24, // 46: ampulla.annotator.v1.Annotator.ListFeedback:input_type -> ampulla.annotator.v1.ListFeedbackRequest
+	26, // 47: ampulla.annotator.v1.Annotator.UndoFeedback:input_type -> ampulla.annotator.v1.FeedbackId
+	37, // 48: ampulla.annotator.v1.Annotator.GetInfo:input_type -> ampulla.annotator.v1.GetInfoRequest
+	39, // 49: ampulla.annotator.v1.Annotator.WatchMetrics:input_type -> ampulla.annotator.v1.WatchMetricsRequest
+	8,  // 50: ampulla.annotator.v1.Annotator.Session:output_type -> ampulla.annotator.v1.SessionResponse
+	17, // 51: ampulla.annotator.v1.Annotator.Analyze:output_type -> ampulla.annotator.v1.AnalyzeResponse
+	30, // 52: ampulla.annotator.v1.Annotator.ListInterfaces:output_type -> ampulla.annotator.v1.InterfaceList
+	36, // 53: ampulla.annotator.v1.Annotator.StartCapture:output_type -> ampulla.annotator.v1.Capture
+	36, // 54: ampulla.annotator.v1.Annotator.WatchCapture:output_type -> ampulla.annotator.v1.Capture
+	36, // 55: ampulla.annotator.v1.Annotator.StopCapture:output_type -> ampulla.annotator.v1.Capture
+	35, // 56: ampulla.annotator.v1.Annotator.ListCaptures:output_type -> ampulla.annotator.v1.CaptureList
+	23, // 57: ampulla.annotator.v1.Annotator.AddFeedback:output_type -> ampulla.annotator.v1.FeedbackRule
+	25, // 58: ampulla.annotator.v1.Annotator.ListFeedback:output_type -> ampulla.annotator.v1.FeedbackList
+	23, // 59: ampulla.annotator.v1.Annotator.UndoFeedback:output_type -> ampulla.annotator.v1.FeedbackRule
+	38, // 60: ampulla.annotator.v1.Annotator.GetInfo:output_type -> ampulla.annotator.v1.Info
+	40, // 61: ampulla.annotator.v1.Annotator.WatchMetrics:output_type -> ampulla.annotator.v1.Metrics
+	50, // [50:62] is the sub-list for method output_type
+	38, // [38:50] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_annotator_v1_annotator_proto_init() }
@@ -3121,8 +3603,8 @@ func file_annotator_v1_annotator_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_annotator_v1_annotator_proto_rawDesc), len(file_annotator_v1_annotator_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   35,
+			NumEnums:      4,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,6 +35,9 @@ const (
 	Annotator_WatchCapture_FullMethodName   = "/ampulla.annotator.v1.Annotator/WatchCapture"
 	Annotator_StopCapture_FullMethodName    = "/ampulla.annotator.v1.Annotator/StopCapture"
 	Annotator_ListCaptures_FullMethodName   = "/ampulla.annotator.v1.Annotator/ListCaptures"
+	Annotator_AddFeedback_FullMethodName    = "/ampulla.annotator.v1.Annotator/AddFeedback"
+	Annotator_ListFeedback_FullMethodName   = "/ampulla.annotator.v1.Annotator/ListFeedback"
+	Annotator_UndoFeedback_FullMethodName   = "/ampulla.annotator.v1.Annotator/UndoFeedback"
 	Annotator_GetInfo_FullMethodName        = "/ampulla.annotator.v1.Annotator/GetInfo"
 	Annotator_WatchMetrics_FullMethodName   = "/ampulla.annotator.v1.Annotator/WatchMetrics"
 )
@@ -109,6 +112,16 @@ type AnnotatorClient interface {
 	StopCapture(ctx context.Context, in *CaptureId, opts ...grpc.CallOption) (*Capture, error)
 	// ListCaptures lists the captures that go on, and up to 100 that are over.
 	ListCaptures(ctx context.Context, in *ListCapturesRequest, opts ...grpc.CallOption) (*CaptureList, error)
+	// AddFeedback adds a rule. If there is one already that says the same of the
+	// same, it is returned instead. Of several rules about a frame the newest counts.
+	//
+	//	RESOURCE_EXHAUSTED   there are 1000 rules
+	AddFeedback(ctx context.Context, in *AddFeedbackRequest, opts ...grpc.CallOption) (*FeedbackRule, error)
+	// ListFeedback lists the rules.
+	ListFeedback(ctx context.Context, in *ListFeedbackRequest, opts ...grpc.CallOption) (*FeedbackList, error)
+	// UndoFeedback takes a rule back, and returns it. NOT_FOUND if there is none of
+	// that number.
+	UndoFeedback(ctx context.Context, in *FeedbackId, opts ...grpc.CallOption) (*FeedbackRule, error)
 	// GetInfo tells version, models and limits of the server.
 	GetInfo(ctx context.Context, in *GetInfoRequest, opts ...grpc.CallOption) (*Info, error)
 	// WatchMetrics sends the server's counters now and then at every interval.
@@ -202,6 +215,36 @@ func (c *annotatorClient) ListCaptures(ctx context.Context, in *ListCapturesRequ
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CaptureList)
 	err := c.cc.Invoke(ctx, Annotator_ListCaptures_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *annotatorClient) AddFeedback(ctx context.Context, in *AddFeedbackRequest, opts ...grpc.CallOption) (*FeedbackRule, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FeedbackRule)
+	err := c.cc.Invoke(ctx, Annotator_AddFeedback_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *annotatorClient) ListFeedback(ctx context.Context, in *ListFeedbackRequest, opts ...grpc.CallOption) (*FeedbackList, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FeedbackList)
+	err := c.cc.Invoke(ctx, Annotator_ListFeedback_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *annotatorClient) UndoFeedback(ctx context.Context, in *FeedbackId, opts ...grpc.CallOption) (*FeedbackRule, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FeedbackRule)
+	err := c.cc.Invoke(ctx, Annotator_UndoFeedback_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -307,6 +350,16 @@ type AnnotatorServer interface {
 	StopCapture(context.Context, *CaptureId) (*Capture, error)
 	// ListCaptures lists the captures that go on, and up to 100 that are over.
 	ListCaptures(context.Context, *ListCapturesRequest) (*CaptureList, error)
+	// AddFeedback adds a rule. If there is one already that says the same of the
+	// same, it is returned instead. Of several rules about a frame the newest counts.
+	//
+	//	RESOURCE_EXHAUSTED   there are 1000 rules
+	AddFeedback(context.Context, *AddFeedbackRequest) (*FeedbackRule, error)
+	// ListFeedback lists the rules.
+	ListFeedback(context.Context, *ListFeedbackRequest) (*FeedbackList, error)
+	// UndoFeedback takes a rule back, and returns it. NOT_FOUND if there is none of
+	// that number.
+	UndoFeedback(context.Context, *FeedbackId) (*FeedbackRule, error)
 	// GetInfo tells version, models and limits of the server.
 	GetInfo(context.Context, *GetInfoRequest) (*Info, error)
 	// WatchMetrics sends the server's counters now and then at every interval.
@@ -341,6 +394,15 @@ func (UnimplementedAnnotatorServer) StopCapture(context.Context, *CaptureId) (*C
 }
 func (UnimplementedAnnotatorServer) ListCaptures(context.Context, *ListCapturesRequest) (*CaptureList, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListCaptures not implemented")
+}
+func (UnimplementedAnnotatorServer) AddFeedback(context.Context, *AddFeedbackRequest) (*FeedbackRule, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddFeedback not implemented")
+}
+func (UnimplementedAnnotatorServer) ListFeedback(context.Context, *ListFeedbackRequest) (*FeedbackList, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListFeedback not implemented")
+}
+func (UnimplementedAnnotatorServer) UndoFeedback(context.Context, *FeedbackId) (*FeedbackRule, error) {
+	return nil, status.Error(codes.Unimplemented, "method UndoFeedback not implemented")
 }
 func (UnimplementedAnnotatorServer) GetInfo(context.Context, *GetInfoRequest) (*Info, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetInfo not implemented")
@@ -466,6 +528,60 @@ func _Annotator_ListCaptures_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Annotator_AddFeedback_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddFeedbackRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AnnotatorServer).AddFeedback(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Annotator_AddFeedback_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AnnotatorServer).AddFeedback(ctx, req.(*AddFeedbackRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Annotator_ListFeedback_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListFeedbackRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AnnotatorServer).ListFeedback(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Annotator_ListFeedback_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AnnotatorServer).ListFeedback(ctx, req.(*ListFeedbackRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Annotator_UndoFeedback_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FeedbackId)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AnnotatorServer).UndoFeedback(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Annotator_UndoFeedback_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AnnotatorServer).UndoFeedback(ctx, req.(*FeedbackId))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Annotator_GetInfo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetInfoRequest)
 	if err := dec(in); err != nil {
@@ -517,6 +633,18 @@ var Annotator_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListCaptures",
 			Handler:    _Annotator_ListCaptures_Handler,
+		},
+		{
+			MethodName: "AddFeedback",
+			Handler:    _Annotator_AddFeedback_Handler,
+		},
+		{
+			MethodName: "ListFeedback",
+			Handler:    _Annotator_ListFeedback_Handler,
+		},
+		{
+			MethodName: "UndoFeedback",
+			Handler:    _Annotator_UndoFeedback_Handler,
 		},
 		{
 			MethodName: "GetInfo",

@@ -2166,7 +2166,7 @@ var File_annotator_v1_gateway_proto protoreflect.FileDescriptor
 
 const file_annotator_v1_gateway_proto_rawDesc = "" +
 	"\n" +
-	"\x1aannotator/v1/gateway.proto\x12\x14ampulla.annotator.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\x01\n" +
+	"\x1aannotator/v1/gateway.proto\x12\x14ampulla.annotator.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cannotator/v1/annotator.proto\"\x95\x01\n" +
 	"\x0fAnalysisRequest\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12!\n" +
 	"\tthreshold\x18\x02 \x01(\x01H\x00R\tthreshold\x88\x01\x01\x12\x1a\n" +
@@ -2384,7 +2384,7 @@ const file_annotator_v1_gateway_proto_rawDesc = "" +
 	"\bsessions\x18\x06 \x01(\rR\bsessions\x12\x14\n" +
 	"\x05queue\x18\a \x01(\rR\x05queue\x12#\n" +
 	"\rpackets_total\x18\b \x01(\x01R\fpacketsTotal\x12#\n" +
-	"\rflagged_total\x18\t \x01(\x01R\fflaggedTotal2\xcc\f\n" +
+	"\rflagged_total\x18\t \x01(\x01R\fflaggedTotal2\xa8\x0f\n" +
 	"\aGateway\x12x\n" +
 	"\rStartAnalysis\x12%.ampulla.annotator.v1.AnalysisRequest\x1a\x19.ampulla.annotator.v1.Job\"%\x82\xd3\xe4\x93\x02\x1f:\x01*Z\r:\x01*\"\b/analyze\"\v/v1/analyze\x12z\n" +
 	"\x0eStartRecording\x12&.ampulla.annotator.v1.RecordingRequest\x1a\x19.ampulla.annotator.v1.Job\"%\x82\xd3\xe4\x93\x02\x1f:\x01*Z\r:\x01*\"\b/capture\"\v/v1/capture\x12b\n" +
@@ -2398,7 +2398,10 @@ const file_annotator_v1_gateway_proto_rawDesc = "" +
 	"\vListPackets\x12(.ampulla.annotator.v1.ListPacketsRequest\x1a .ampulla.annotator.v1.PacketList\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/jobs/{id}/packets\x12p\n" +
 	"\tListFlows\x12&.ampulla.annotator.v1.ListFlowsRequest\x1a\x1e.ampulla.annotator.v1.FlowList\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/jobs/{id}/flows\x12v\n" +
 	"\rListIncidents\x12*.ampulla.annotator.v1.ListIncidentsRequest\x1a\".ampulla.annotator.v1.IncidentPage\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/incidents\x12\x8f\x01\n" +
-	"\x15ListCaptureInterfaces\x122.ampulla.annotator.v1.ListCaptureInterfacesRequest\x1a*.ampulla.annotator.v1.CaptureInterfaceList\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/interfaces\x12j\n" +
+	"\x15ListCaptureInterfaces\x122.ampulla.annotator.v1.ListCaptureInterfacesRequest\x1a*.ampulla.annotator.v1.CaptureInterfaceList\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/interfaces\x12t\n" +
+	"\vAddFeedback\x12(.ampulla.annotator.v1.AddFeedbackRequest\x1a\".ampulla.annotator.v1.FeedbackRule\"\x17\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/feedback\x12s\n" +
+	"\fListFeedback\x12).ampulla.annotator.v1.ListFeedbackRequest\x1a\".ampulla.annotator.v1.FeedbackList\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/feedback\x12o\n" +
+	"\fUndoFeedback\x12 .ampulla.annotator.v1.FeedbackId\x1a\".ampulla.annotator.v1.FeedbackRule\"\x19\x82\xd3\xe4\x93\x02\x13*\x11/v1/feedback/{id}\x12j\n" +
 	"\n" +
 	"ListModels\x12'.ampulla.annotator.v1.ListModelsRequest\x1a\x1f.ampulla.annotator.v1.ModelList\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/models\x12~\n" +
@@ -2448,7 +2451,12 @@ var file_annotator_v1_gateway_proto_goTypes = []any{
 	nil,                                  // 26: ampulla.annotator.v1.Job.TypesEntry
 	nil,                                  // 27: ampulla.annotator.v1.Job.ClassesEntry
 	(*timestamppb.Timestamp)(nil),        // 28: google.protobuf.Timestamp
-	(*httpbody.HttpBody)(nil),            // 29: google.api.HttpBody
+	(*AddFeedbackRequest)(nil),           // 29: ampulla.annotator.v1.AddFeedbackRequest
+	(*ListFeedbackRequest)(nil),          // 30: ampulla.annotator.v1.ListFeedbackRequest
+	(*FeedbackId)(nil),                   // 31: ampulla.annotator.v1.FeedbackId
+	(*httpbody.HttpBody)(nil),            // 32: google.api.HttpBody
+	(*FeedbackRule)(nil),                 // 33: ampulla.annotator.v1.FeedbackRule
+	(*FeedbackList)(nil),                 // 34: ampulla.annotator.v1.FeedbackList
 }
 var file_annotator_v1_gateway_proto_depIdxs = []int32{
 	0,  // 0: ampulla.annotator.v1.Job.state:type_name -> ampulla.annotator.v1.Job.State
@@ -2483,24 +2491,30 @@ var file_annotator_v1_gateway_proto_depIdxs = []int32{
 	12, // 29: ampulla.annotator.v1.Gateway.ListFlows:input_type -> ampulla.annotator.v1.ListFlowsRequest
 	15, // 30: ampulla.annotator.v1.Gateway.ListIncidents:input_type -> ampulla.annotator.v1.ListIncidentsRequest
 	18, // 31: ampulla.annotator.v1.Gateway.ListCaptureInterfaces:input_type -> ampulla.annotator.v1.ListCaptureInterfacesRequest
-	21, // 32: ampulla.annotator.v1.Gateway.ListModels:input_type -> ampulla.annotator.v1.ListModelsRequest
-	24, // 33: ampulla.annotator.v1.Gateway.StreamMetrics:input_type -> ampulla.annotator.v1.StreamMetricsRequest
-	3,  // 34: ampulla.annotator.v1.Gateway.StartAnalysis:output_type -> ampulla.annotator.v1.Job
-	3,  // 35: ampulla.annotator.v1.Gateway.StartRecording:output_type -> ampulla.annotator.v1.Job
-	5,  // 36: ampulla.annotator.v1.Gateway.ListJobs:output_type -> ampulla.annotator.v1.JobList
-	3,  // 37: ampulla.annotator.v1.Gateway.GetJob:output_type -> ampulla.annotator.v1.Job
-	3,  // 38: ampulla.annotator.v1.Gateway.FollowJob:output_type -> ampulla.annotator.v1.Job
-	3,  // 39: ampulla.annotator.v1.Gateway.StopJob:output_type -> ampulla.annotator.v1.Job
-	8,  // 40: ampulla.annotator.v1.Gateway.DeleteJob:output_type -> ampulla.annotator.v1.DeleteJobResponse
-	29, // 41: ampulla.annotator.v1.Gateway.DownloadCapture:output_type -> google.api.HttpBody
-	10, // 42: ampulla.annotator.v1.Gateway.ListPackets:output_type -> ampulla.annotator.v1.PacketList
-	13, // 43: ampulla.annotator.v1.Gateway.ListFlows:output_type -> ampulla.annotator.v1.FlowList
-	16, // 44: ampulla.annotator.v1.Gateway.ListIncidents:output_type -> ampulla.annotator.v1.IncidentPage
-	19, // 45: ampulla.annotator.v1.Gateway.ListCaptureInterfaces:output_type -> ampulla.annotator.v1.CaptureInterfaceList
-	22, // 46: ampulla.annotator.v1.Gateway.ListModels:output_type -> ampulla.annotator.v1.ModelList
-	25, // 47: ampulla.annotator.v1.Gateway.StreamMetrics:output_type -> ampulla.annotator.v1.MetricsSample
-	34, // [34:48] is the sub-list for method output_type
-	20, // [20:34] is the sub-list for method input_type
+	29, // 32: ampulla.annotator.v1.Gateway.AddFeedback:input_type -> ampulla.annotator.v1.AddFeedbackRequest
+	30, // 33: ampulla.annotator.v1.Gateway.ListFeedback:input_type -> ampulla.annotator.v1.ListFeedbackRequest
+	31, // 34: ampulla.annotator.v1.Gateway.UndoFeedback:input_type -> ampulla.annotator.v1.FeedbackId
+	21, // 35: ampulla.annotator.v1.Gateway.ListModels:input_type -> ampulla.annotator.v1.ListModelsRequest
+	24, // 36: ampulla.annotator.v1.Gateway.StreamMetrics:input_type -> ampulla.annotator.v1.StreamMetricsRequest
+	3,  // 37: ampulla.annotator.v1.Gateway.StartAnalysis:output_type -> ampulla.annotator.v1.Job
+	3,  // 38: ampulla.annotator.v1.Gateway.StartRecording:output_type -> ampulla.annotator.v1.Job
+	5,  // 39: ampulla.annotator.v1.Gateway.ListJobs:output_type -> ampulla.annotator.v1.JobList
+	3,  // 40: ampulla.annotator.v1.Gateway.GetJob:output_type -> ampulla.annotator.v1.Job
+	3,  // 41: ampulla.annotator.v1.Gateway.FollowJob:output_type -> ampulla.annotator.v1.Job
+	3,  // 42: ampulla.annotator.v1.Gateway.StopJob:output_type -> ampulla.annotator.v1.Job
+	8,  // 43: ampulla.annotator.v1.Gateway.DeleteJob:output_type -> ampulla.annotator.v1.DeleteJobResponse
+	32, // 44: ampulla.annotator.v1.Gateway.DownloadCapture:output_type -> google.api.HttpBody
+	10, // 45: ampulla.annotator.v1.Gateway.ListPackets:output_type -> ampulla.annotator.v1.PacketList
+	13, // 46: ampulla.annotator.v1.Gateway.ListFlows:output_type -> ampulla.annotator.v1.FlowList
+	16, // 47: ampulla.annotator.v1.Gateway.ListIncidents:output_type -> ampulla.annotator.v1.IncidentPage
+	19, // 48: ampulla.annotator.v1.Gateway.ListCaptureInterfaces:output_type -> ampulla.annotator.v1.CaptureInterfaceList
+	33, // 49: ampulla.annotator.v1.Gateway.AddFeedback:output_type -> ampulla.annotator.v1.FeedbackRule
+	34, // 50: ampulla.annotator.v1.Gateway.ListFeedback:output_type -> ampulla.annotator.v1.FeedbackList
+	33, // 51: ampulla.annotator.v1.Gateway.UndoFeedback:output_type -> ampulla.annotator.v1.FeedbackRule
+	22, // 52: ampulla.annotator.v1.Gateway.ListModels:output_type -> ampulla.annotator.v1.ModelList
+	25, // 53: ampulla.annotator.v1.Gateway.StreamMetrics:output_type -> ampulla.annotator.v1.MetricsSample
+	37, // [37:54] is the sub-list for method output_type
+	20, // [20:37] is the sub-list for method input_type
 	20, // [20:20] is the sub-list for extension type_name
 	20, // [20:20] is the sub-list for extension extendee
 	0,  // [0:20] is the sub-list for field type_name
@@ -2511,6 +2525,7 @@ func file_annotator_v1_gateway_proto_init() {
 	if File_annotator_v1_gateway_proto != nil {
 		return
 	}
+	file_annotator_v1_annotator_proto_init()
 	file_annotator_v1_gateway_proto_msgTypes[0].OneofWrappers = []any{}
 	file_annotator_v1_gateway_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}

@@ -35,6 +35,9 @@ const (
 	Gateway_ListFlows_FullMethodName             = "/ampulla.annotator.v1.Gateway/ListFlows"
 	Gateway_ListIncidents_FullMethodName         = "/ampulla.annotator.v1.Gateway/ListIncidents"
 	Gateway_ListCaptureInterfaces_FullMethodName = "/ampulla.annotator.v1.Gateway/ListCaptureInterfaces"
+	Gateway_AddFeedback_FullMethodName           = "/ampulla.annotator.v1.Gateway/AddFeedback"
+	Gateway_ListFeedback_FullMethodName          = "/ampulla.annotator.v1.Gateway/ListFeedback"
+	Gateway_UndoFeedback_FullMethodName          = "/ampulla.annotator.v1.Gateway/UndoFeedback"
 	Gateway_ListModels_FullMethodName            = "/ampulla.annotator.v1.Gateway/ListModels"
 	Gateway_StreamMetrics_FullMethodName         = "/ampulla.annotator.v1.Gateway/StreamMetrics"
 )
@@ -88,6 +91,13 @@ type GatewayClient interface {
 	ListIncidents(ctx context.Context, in *ListIncidentsRequest, opts ...grpc.CallOption) (*IncidentPage, error)
 	// List what can be captured from.
 	ListCaptureInterfaces(ctx context.Context, in *ListCaptureInterfacesRequest, opts ...grpc.CallOption) (*CaptureInterfaceList, error)
+	// Say what is normal on this network, or bad: a rule, by which captures are
+	// judged from then on. A rule that is there already is returned instead.
+	AddFeedback(ctx context.Context, in *AddFeedbackRequest, opts ...grpc.CallOption) (*FeedbackRule, error)
+	// List the rules of feedback.
+	ListFeedback(ctx context.Context, in *ListFeedbackRequest, opts ...grpc.CallOption) (*FeedbackList, error)
+	// Take a rule of feedback back; the answer is what it was.
+	UndoFeedback(ctx context.Context, in *FeedbackId, opts ...grpc.CallOption) (*FeedbackRule, error)
 	// Tell the models that judge.
 	ListModels(ctx context.Context, in *ListModelsRequest, opts ...grpc.CallOption) (*ModelList, error)
 	// Watch the server's figures: server-sent events, each a MetricsSample, one now
@@ -241,6 +251,36 @@ func (c *gatewayClient) ListCaptureInterfaces(ctx context.Context, in *ListCaptu
 	return out, nil
 }
 
+func (c *gatewayClient) AddFeedback(ctx context.Context, in *AddFeedbackRequest, opts ...grpc.CallOption) (*FeedbackRule, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FeedbackRule)
+	err := c.cc.Invoke(ctx, Gateway_AddFeedback_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *gatewayClient) ListFeedback(ctx context.Context, in *ListFeedbackRequest, opts ...grpc.CallOption) (*FeedbackList, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FeedbackList)
+	err := c.cc.Invoke(ctx, Gateway_ListFeedback_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *gatewayClient) UndoFeedback(ctx context.Context, in *FeedbackId, opts ...grpc.CallOption) (*FeedbackRule, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FeedbackRule)
+	err := c.cc.Invoke(ctx, Gateway_UndoFeedback_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *gatewayClient) ListModels(ctx context.Context, in *ListModelsRequest, opts ...grpc.CallOption) (*ModelList, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ModelList)
@@ -319,6 +359,13 @@ type GatewayServer interface {
 	ListIncidents(context.Context, *ListIncidentsRequest) (*IncidentPage, error)
 	// List what can be captured from.
 	ListCaptureInterfaces(context.Context, *ListCaptureInterfacesRequest) (*CaptureInterfaceList, error)
+	// Say what is normal on this network, or bad: a rule, by which captures are
+	// judged from then on. A rule that is there already is returned instead.
+	AddFeedback(context.Context, *AddFeedbackRequest) (*FeedbackRule, error)
+	// List the rules of feedback.
+	ListFeedback(context.Context, *ListFeedbackRequest) (*FeedbackList, error)
+	// Take a rule of feedback back; the answer is what it was.
+	UndoFeedback(context.Context, *FeedbackId) (*FeedbackRule, error)
 	// Tell the models that judge.
 	ListModels(context.Context, *ListModelsRequest) (*ModelList, error)
 	// Watch the server's figures: server-sent events, each a MetricsSample, one now
@@ -369,6 +416,15 @@ func (UnimplementedGatewayServer) ListIncidents(context.Context, *ListIncidentsR
 }
 func (UnimplementedGatewayServer) ListCaptureInterfaces(context.Context, *ListCaptureInterfacesRequest) (*CaptureInterfaceList, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListCaptureInterfaces not implemented")
+}
+func (UnimplementedGatewayServer) AddFeedback(context.Context, *AddFeedbackRequest) (*FeedbackRule, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddFeedback not implemented")
+}
+func (UnimplementedGatewayServer) ListFeedback(context.Context, *ListFeedbackRequest) (*FeedbackList, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListFeedback not implemented")
+}
+func (UnimplementedGatewayServer) UndoFeedback(context.Context, *FeedbackId) (*FeedbackRule, error) {
+	return nil, status.Error(codes.Unimplemented, "method UndoFeedback not implemented")
 }
 func (UnimplementedGatewayServer) ListModels(context.Context, *ListModelsRequest) (*ModelList, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListModels not implemented")
@@ -599,6 +655,60 @@ func _Gateway_ListCaptureInterfaces_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Gateway_AddFeedback_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddFeedbackRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GatewayServer).AddFeedback(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Gateway_AddFeedback_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GatewayServer).AddFeedback(ctx, req.(*AddFeedbackRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Gateway_ListFeedback_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListFeedbackRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GatewayServer).ListFeedback(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Gateway_ListFeedback_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GatewayServer).ListFeedback(ctx, req.(*ListFeedbackRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Gateway_UndoFeedback_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FeedbackId)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GatewayServer).UndoFeedback(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Gateway_UndoFeedback_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GatewayServer).UndoFeedback(ctx, req.(*FeedbackId))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Gateway_ListModels_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListModelsRequest)
 	if err := dec(in); err != nil {
@@ -674,6 +784,18 @@ var Gateway_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListCaptureInterfaces",
 			Handler:    _Gateway_ListCaptureInterfaces_Handler,
+		},
+		{
+			MethodName: "AddFeedback",
+			Handler:    _Gateway_AddFeedback_Handler,
+		},
+		{
+			MethodName: "ListFeedback",
+			Handler:    _Gateway_ListFeedback_Handler,
+		},
+		{
+			MethodName: "UndoFeedback",
+			Handler:    _Gateway_UndoFeedback_Handler,
 		},
 		{
 			MethodName: "ListModels",
