@@ -3,8 +3,10 @@ package analysis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -191,23 +193,13 @@ func describe(s *annotatorv1.Job, sum *annotatorv1.AnalyzeSummary, index *index)
 		s.First, s.Last = stamp(sum.GetFirstNs()), stamp(sum.GetLastNs())
 	}
 	if b := sum.GetBroken(); b != nil {
-		s.Error = "the capture breaks off: " + b.GetCause()
+		s.Error = fmt.Sprintf("the capture breaks off: block %d at offset %d: %s", b.GetBlock(), b.GetOffset(), b.GetCause())
 	}
 	s.DisplayFilter = `frame.comment contains "ai/1 "`
 	s.File = "/v1/jobs/" + s.Id + "/file"
 }
 
-func stamp(ns int64) *timestamppb.Timestamp {
-	return &timestamppb.Timestamp{Seconds: floorDiv(ns, 1e9), Nanos: int32(ns - floorDiv(ns, 1e9)*1e9)}
-}
-
-func floorDiv(a, b int64) int64 {
-	q := a / b
-	if a%b < 0 {
-		q--
-	}
-	return q
-}
+func stamp(ns int64) *timestamppb.Timestamp { return timestamppb.New(time.Unix(0, ns)) }
 
 // judge sends a capture to the annotator, which writes the annotated file.
 func (j *Job) judge(ctx context.Context, file *os.File, options Options, index *index) (*annotatorv1.AnalyzeSummary, error) {

@@ -346,9 +346,9 @@ func TestNoCapture(t *testing.T) {
 	whole := capture(t, "benign_dns.pcapng")
 	for _, tt := range []struct{ name, body, state, error string }{
 		{"text", "This is no capture.", "FAILED", "not a pcap or pcapng capture"},
-		{"half a header", string(whole[:28]), "DONE", "the capture breaks off"},
-		{"breaks off", string(whole[:len(whole)/2]), "DONE", "the capture breaks off"},
-		{"block of 4 GB", string(whole[:4]) + "\xff\xff\xff\xff" + string(whole[8:]), "DONE", "the capture breaks off"},
+		{"half a header", string(whole[:28]), "DONE", "the capture breaks off: block "},
+		{"breaks off", string(whole[:len(whole)/2]), "DONE", "the capture breaks off: block "},
+		{"block of 4 GB", string(whole[:4]) + "\xff\xff\xff\xff" + string(whole[8:]), "DONE", "the capture breaks off: block "},
 		{"larger than allowed inside", bomb(t, whole), "FAILED", "larger than allowed when uncompressed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
