@@ -35,10 +35,9 @@ read twice, and packets of an incident are marked from its very beginning.
    tshark -r annotated.pcapng -Y 'ai.anomaly.score > 0.8'`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "comments", Value: string(rewrite.CommentFlagged), Usage: "which frames get a comment: `flagged`, all or none"},
-			&cli.Float64Flag{Name: "threshold", Value: verdict.AnomalousScore, Usage: "frames that score above `SCORE` (0 to 1) are flagged"},
 			&cli.StringFlag{Name: "verdicts", Usage: "also write every verdict to `FILE` (or -), as JSON Lines"},
 			&cli.StringFlag{Name: "incidents", Usage: "also write every incident, at the end, to `FILE` (or -), as JSON Lines"},
-			hindsightFlag(), noFeedbackFlag(),
+			thresholdFlag(), alarmsFlag(), hindsightFlag(), noFeedbackFlag(),
 			&cli.BoolFlag{Name: "strip", Usage: "remove Ampulla's comments instead; gives the original file back"},
 			baselineFlag(), configFlag(), workersFlag(), libraryFlag(),
 		},
@@ -96,11 +95,15 @@ func runAnnotate(c *cli.Context) error {
 		return err
 	}
 	a.baseline = engineCfg.Baseline
+	threshold, err := thresholdOf(c, a.baseline)
+	if err != nil {
+		return err
+	}
 	e, err := newEngine(c, a.in, engineCfg, scorer, rewrite.Config{MaxFrames: a.batchFrames, MaxBytes: a.batchBytes})
 	if err != nil {
 		return err
 	}
-	return a.annotate(c.Context, e, scorer.Manifest(), c.Float64("threshold"))
+	return a.annotate(c.Context, e, scorer.Manifest(), threshold)
 }
 
 // newAnnotation checks the command line.
@@ -126,7 +129,7 @@ func newAnnotation(c *cli.Context) (*annotation, error) {
 	}
 	a.in = args[0]
 	if c.Bool("strip") {
-		for _, other := range []string{"comments", "threshold", "verdicts", "incidents", "hindsight", "no-feedback", "baseline"} {
+		for _, other := range []string{"comments", "threshold", "verdicts", "incidents", "hindsight", "no-feedback", "baseline", "alarms-per-hour"} {
 			if c.IsSet(other) {
 				return nil, usage("--strip only removes comments, it cannot be combined with --"+other, "")
 			}
@@ -137,8 +140,8 @@ func newAnnotation(c *cli.Context) (*annotation, error) {
 	default:
 		return nil, usage(fmt.Sprintf("--comments %q is none of flagged, all, none", a.comments), "")
 	}
-	if t := c.Float64("threshold"); !(t >= 0 && t <= 1) {
-		return nil, usage(fmt.Sprintf("--threshold %v is not between 0 and 1", t), "")
+	if err := checkThreshold(c); err != nil {
+		return nil, err
 	}
 	toStdout := 0
 	for _, name := range []string{a.out, a.verdicts, a.incidents} {

@@ -68,7 +68,7 @@ var mayImport = map[string][]string{
 	"grpc/socket":        {},
 	"grpc/grpctest":      {"grpc/socket", "proto/annotator/v1"}, // for tests
 	"grpc/server": {"annotator/pcapng", "annotator/packet", "annotator/feature", "annotator/score", "annotator/engine",
-		"annotator/rule", "annotator/feedback", "annotator/verdict", "annotator/output", "annotator/rewrite", "annotator/dumpcap", "annotator/backlog", "proto/annotator/v1"},
+		"annotator/baseline", "annotator/rule", "annotator/feedback", "annotator/verdict", "annotator/output", "annotator/rewrite", "annotator/dumpcap", "annotator/backlog", "proto/annotator/v1"},
 	// Jobs for people and programs, by asking the server as any client does.
 	"grpc/analysis": {"annotator/pcapng", "annotator/packet", "annotator/rewrite", "annotator/verdict", "proto/annotator/v1"},
 	"grpc/gateway":  {"grpc/analysis", "proto/annotator/v1"},

@@ -10,7 +10,6 @@ import (
 
 	"ampulla/annotator/output"
 	"ampulla/annotator/report"
-	"ampulla/annotator/verdict"
 )
 
 func reportCommand() *cli.Command {
@@ -29,8 +28,7 @@ the web needs tshark.
 			&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE`.html, .md or .json (- is standard output, as Markdown); may be given several times"},
 			&cli.StringFlag{Name: "har", Usage: "also write the requests and their answers to `FILE`, as HAR 1.2"},
 			&cli.StringFlag{Name: "key-log", Usage: "decrypt TLS with the secrets in `FILE`, as written to SSLKEYLOGFILE"},
-			&cli.Float64Flag{Name: "threshold", Value: verdict.AnomalousScore, Usage: "frames that score above `SCORE` (0 to 1) are flagged"},
-			hindsightFlag(), noFeedbackFlag(),
+			thresholdFlag(), alarmsFlag(), hindsightFlag(), noFeedbackFlag(),
 			&cli.BoolFlag{Name: "schema", Usage: "print the schema of the JSON form, and do nothing else"},
 			baselineFlag(), configFlag(), workersFlag(), libraryFlag(),
 		},
@@ -64,6 +62,9 @@ func runReport(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if r.threshold, err = thresholdOf(c, engineCfg.Baseline); err != nil {
+		return err
+	}
 	e, err := newEngine(c, r.in, engineCfg, scorer, r.batch())
 	if err != nil {
 		return err
@@ -92,7 +93,7 @@ func runReport(c *cli.Context) error {
 func newReporting(c *cli.Context) (*reporting, error) {
 	r := &reporting{
 		outputs: c.StringSlice("output"), har: c.String("har"), keyLog: c.String("key-log"),
-		threshold: c.Float64("threshold"), hindsight: c.Bool("hindsight"), stdout: c.App.Writer,
+		hindsight: c.Bool("hindsight"), stdout: c.App.Writer,
 	}
 	switch args := c.Args().Slice(); {
 	case len(args) == 0:
@@ -118,8 +119,8 @@ func newReporting(c *cli.Context) (*reporting, error) {
 			return nil, usage(name+": its name does not say the form", "name the output .html, .md or .json")
 		}
 	}
-	if t := r.threshold; !(t >= 0 && t <= 1) {
-		return nil, usage(fmt.Sprintf("--threshold %v is not between 0 and 1", t), "")
+	if err := checkThreshold(c); err != nil {
+		return nil, err
 	}
 	if r.keyLog != "" {
 		if _, err := os.Stat(r.keyLog); err != nil {

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"google.golang.org/grpc/status"
+
 	"ampulla/annotator/dumpcap"
 	"ampulla/annotator/verdict"
 	"ampulla/extcap/bridge"
@@ -113,6 +115,7 @@ func connect(ctx context.Context, s settings, src source.Source, bar *toolbar.To
 		return nil, s.noAnnotator(err)
 	}
 	options := bridge.SessionOptions("ampulla-extcap " + version)
+	options.Baseline, options.AlarmsPerHour = s.baseline, s.alarms
 	session, err := client.Open(ctx, conn, options)
 	if err != nil {
 		return nil, s.noAnnotator(err)
@@ -122,12 +125,16 @@ func connect(ctx context.Context, s settings, src source.Source, bar *toolbar.To
 		return nil, s.noAnnotator(err)
 	}
 	bar.Log(fmt.Sprintf("annotator %s with models %s", info.GetVersion(), info.GetModel()))
+	if s.alarms > 0 {
+		s.threshold = session.Started().GetThreshold()
+		bar.Log(fmt.Sprintf("the threshold is %v, for %v alarms an hour", s.threshold, s.alarms))
+	}
 	cfg := bridge.Config{
 		Conn: conn, Session: session, Options: options,
 		Comments: s.comments, Threshold: s.threshold, OnlyFlagged: s.onlyFlagged, Context: s.context,
 		Provenance: verdict.Provenance{
 			Version: version, Model: info.GetModel(), Classifier: info.GetClassifierSha256(), Anomaly: info.GetAnomalySha256(),
-			Threshold: s.threshold, Comments: string(s.comments),
+			Threshold: s.threshold, Comments: string(s.comments), Baseline: session.Started().GetBaselineSha256(),
 		},
 		MaxBlock: maxBlock,
 		Log:      bar.Log,
@@ -139,10 +146,10 @@ func connect(ctx context.Context, s settings, src source.Source, bar *toolbar.To
 }
 
 // noAnnotator says that there is no annotator, and how to find out why if it is
-// the user's own.
+// the user's own, unless it has said so itself.
 func (s settings) noAnnotator(err error) error {
 	h := ""
-	if s.annotator == "" {
+	if _, said := status.FromError(err); s.annotator == "" && !said {
 		h = "ampulla serve --idle 10s, in a terminal, shows why the annotator does not start"
 	}
 	return hintError{fmt.Errorf("cannot score: %w", err), h}

@@ -90,6 +90,7 @@ func TestReadSettings(t *testing.T) {
 		}},
 		{arguments{"extcap-capture-filter": "port 1"}, func(s *settings) { s.capture.Filter = "port 1" }},
 		{arguments{"threshold": "0,9", "comments": "all"}, func(s *settings) { s.threshold, s.comments = 0.9, rewrite.CommentAll }},
+		{arguments{"baseline": "/a b.baseline", "alarms": "0,5"}, func(s *settings) { s.baseline, s.alarms = "/a b.baseline", 0.5 }},
 		{arguments{"onlyflagged": "true", "context": "0"}, func(s *settings) { s.onlyFlagged, s.context = true, 0 }},
 		{arguments{"replay": "/a b.pcapng", "speed": "max"}, func(s *settings) { s.replay, s.speed = "/a b.pcapng", 0 }},
 		{arguments{"speed": "2.5", "annotator": "unix:/a"}, func(s *settings) { s.speed, s.annotator = 2.5, "unix:/a" }},
@@ -103,7 +104,7 @@ func TestReadSettings(t *testing.T) {
 	}
 	for name, values := range map[string][]string{
 		"promiscuous": {"maybe"}, "snaplen": {"63", "261889", "1e3"}, "buffer": {"0", "1025", "x"},
-		"threshold": {"-0.1", "1.1", "NaN"}, "comments": {"some"}, "context": {"-1", "10001"}, "speed": {"0", "-1", "Inf", "NaN", "fast"},
+		"threshold": {"-0.1", "1.1", "NaN"}, "alarms": {"-1", "Inf", "NaN", "few"}, "comments": {"some"}, "context": {"-1", "10001"}, "speed": {"0", "-1", "Inf", "NaN", "fast"},
 	} {
 		for _, value := range values {
 			if s, err := readSettings(arguments{name: value}); err == nil || !strings.HasPrefix(err.Error(), "--"+name+" "+value+": ") {

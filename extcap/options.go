@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,9 +19,11 @@ type settings struct {
 	capture dumpcap.Config
 
 	threshold   float64
+	alarms      float64 // an hour, by which the baseline chooses the threshold; 0: as it is
 	comments    rewrite.Comments
 	onlyFlagged bool
 	context     int
+	baseline    string // absolute path; empty: the annotator's own, if any
 	annotator   string // address; empty: the user's own
 
 	replay string  // file; empty: capture
@@ -117,6 +120,22 @@ func verdictOptions() []option {
 			Default: strconv.FormatFloat(verdict.AnomalousScore, 'g', -1, 64), Range: "0,1",
 			Tooltip: "Frames with a higher score are flagged; about one benign frame in a thousand scores 0.8 or more"},
 			set: func(s *settings, value string) (err error) { s.threshold, err = parseShare(value); return err }},
+		{name: "baseline", arg: sentence.Arg{Display: "Baseline", Type: sentence.FileSelect, Group: tabVerdicts, MustExist: true,
+			Tooltip: "What is normal on your network, as ampulla baseline learn wrote it; empty: the annotator's own, if any"},
+			set: func(s *settings, value string) (err error) {
+				if value != "" {
+					s.baseline, err = filepath.Abs(value)
+				}
+				return err
+			}},
+		{name: "alarms", arg: sentence.Arg{Display: "Alarms an hour", Type: sentence.String, Group: tabVerdicts, Placeholder: "1", Validation: "^([0-9]+([.,][0-9]+)?)?$",
+			Tooltip: "Have the baseline choose a threshold above which so many new incidents are to be expected; empty: the threshold above"},
+			set: func(s *settings, value string) (err error) {
+				if value != "" {
+					s.alarms, err = parseBudget(value)
+				}
+				return err
+			}},
 		{name: "comments", arg: sentence.Arg{Display: "Comments", Type: sentence.Selector, Group: tabVerdicts,
 			Tooltip: "Which frames carry their verdict as a comment"},
 			values: []sentence.Value{
@@ -214,6 +233,14 @@ func parseShare(value string) (float64, error) {
 	x, err := strconv.ParseFloat(strings.Replace(value, ",", ".", 1), 64)
 	if err != nil || !(x >= 0 && x <= 1) {
 		return 0, fmt.Errorf("not a number from 0 to 1")
+	}
+	return x, nil
+}
+
+func parseBudget(value string) (float64, error) {
+	x, err := strconv.ParseFloat(strings.Replace(value, ",", ".", 1), 64)
+	if err != nil || !(x >= 0) || math.IsInf(x, 0) {
+		return 0, fmt.Errorf("not a number from 0 on")
 	}
 	return x, nil
 }

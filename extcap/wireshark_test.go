@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -252,12 +253,8 @@ func TestReplay(t *testing.T) {
 	if got := l.comments(out); got != want {
 		t.Error("comments are not those of annotate")
 	}
-	raw, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, text := range []string{"ai/1 provenance=ampulla", "ai/1 statistics=capture frames="} {
-		if !bytes.Contains(raw, []byte(text)) {
+		if !strings.Contains(l.raw(out), text) {
 			t.Errorf("the capture does not hold %q", text)
 		}
 	}
@@ -279,6 +276,41 @@ func TestReplay(t *testing.T) {
 	if got := l.frames(out); len(got) != 0 {
 		t.Errorf("%d frames score more than 1", len(got))
 	}
+}
+
+// TestReplayBaseline measures a saved capture against a baseline, with the verdicts
+// of annotate, and with a threshold that the baseline chooses.
+func TestReplayBaseline(t *testing.T) {
+	l := newLab(t)
+	demo, office, out, annotated := capturePath("demo"), l.path("office.baseline"), l.path("out.pcapng"), l.path("annotated.pcapng")
+	l.must(l.command(l.path("ampulla"), "baseline", "learn", "--without", "brute_force", demo, "-o", office))
+	for _, tt := range [][2][]string{
+		{{"--comments", "all"}, {"-o", "extcap.ai.comments:all"}},
+		{{"--alarms-per-hour", "30"}, {"-o", "extcap.ai.alarms:30"}},
+	} {
+		l.must(l.command(l.path("ampulla"), append([]string{"annotate", "--baseline", office, demo, annotated}, tt[0]...)...))
+		l.must(l.command("tshark", append([]string{"-i", "ai", "-o", "extcap.ai.replay:" + demo, "-o", "extcap.ai.speed:max",
+			"-o", "extcap.ai.baseline:" + office, "-w", out}, tt[1]...)...))
+		want, got := l.comments(annotated), l.comments(out)
+		if got != want || !strings.Contains(want, "type=brute_force") {
+			t.Errorf("%q: comments are not those of annotate", tt[1])
+		}
+		provenance := regexp.MustCompile(`ai/1 provenance=\S+ .* threshold=\S+ .* baseline=[0-9a-f]{16}`)
+		if got, want := provenance.FindString(l.raw(out)), provenance.FindString(l.raw(annotated)); got != want || want == "" {
+			t.Errorf("%q, where annotate has %q", got, want)
+		}
+	}
+	l.noOrphans()
+}
+
+// raw returns a file as it is.
+func (l *lab) raw(path string) string {
+	l.t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return string(text)
 }
 
 // otherWiresharks returns the paths of tshark in the Wiresharks that
@@ -340,6 +372,8 @@ func TestErrorsInTshark(t *testing.T) {
 		"extcap.ai.filter:tcp foo":        `Invalid capture filter "tcp foo"`,
 		"extcap.ai.threshold:7":           "--threshold 7: not a number from 0 to 1",
 		"extcap.ai.replay:/nonexistent":   "open /nonexistent: no such file or directory",
+		"extcap.ai.baseline:/dev/null":    "/dev/null is not a regular file",
+		"extcap.ai.alarms:1":              "alarms_per_hour: there is no baseline that tells",
 		"extcap.ai.annotator:http://here": "is neither unix:<path> nor tcp:",
 	} {
 		if strings.Contains(option, "filter") && os.Geteuid() != 0 {

@@ -284,8 +284,12 @@ func parseParty(text string) (p detect.Party, err error) {
 		return p, nil
 	}
 	if mac, err := hex.DecodeString(strings.ReplaceAll(text, ":", "")); err == nil && len(mac) == len(p.MAC) {
-		p.MAC = packet.MAC(mac)
-	} else if p.Addr, err = parseAddr(text); err != nil {
+		if p.MAC = packet.MAC(mac); p.String() == text {
+			return p, nil
+		}
+		p.MAC = packet.MAC{} // an IPv6 address of as many digits, or nobody's
+	}
+	if p.Addr, err = parseAddr(text); err != nil {
 		return p, err
 	}
 	if p.String() != text {

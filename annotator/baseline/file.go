@@ -50,8 +50,11 @@ func compress(text []byte) []byte {
 	return out.Bytes()
 }
 
-// Hash returns what tells b from other baselines, hexadecimal.
+// Hash returns what tells b from other baselines, hexadecimal; empty if b is nil.
 func (b *Baseline) Hash() string {
+	if b == nil {
+		return ""
+	}
 	text, _ := json.Marshal(b.document()) // of numbers and strings
 	hash := sha256.Sum256(text)
 	return hex.EncodeToString(hash[:])

@@ -26,7 +26,7 @@ type inquiry struct {
 // Incidents asks for the incidents of the frames that were queued so far, and how
 // many there were beside these, and waits for the answer, for at most d.
 func (s *Session) Incidents(d time.Duration) (incidents []verdict.Incident, leftOut uint64, err error) {
-	if s.contract < incidentContract {
+	if s.started.GetContract() < incidentContract {
 		return nil, 0, ErrOld
 	}
 	s.mu.Lock()

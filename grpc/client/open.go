@@ -74,7 +74,7 @@ func (c *Conn) open(ctx context.Context, options Options) (s *Session, heard boo
 		return nil, heard, err
 	}
 	s = &Session{
-		options: options, counters: &c.counters, conn: conn, cancel: cancel, model: started.GetModel(), contract: started.GetContract(),
+		options: options, counters: &c.counters, conn: conn, cancel: cancel, started: started,
 		kick: make(chan struct{}, 1), changed: make(chan struct{}), verdicts: verdicts{keep: options.Keep},
 	}
 	go s.send(life, calls)
@@ -85,7 +85,7 @@ func (c *Conn) open(ctx context.Context, options Options) (s *Session, heard boo
 type stream = grpc.BidiStreamingClient[annotatorv1.SessionRequest, annotatorv1.SessionResponse]
 
 func greet(calls stream, options Options) (*annotatorv1.SessionStarted, error) {
-	hello := &annotatorv1.SessionOptions{Client: options.Client}
+	hello := &annotatorv1.SessionOptions{Client: options.Client, Baseline: options.Baseline, AlarmsPerHour: options.AlarmsPerHour}
 	if options.Terse {
 		hello.TerseBelow = 1
 	}
@@ -95,8 +95,12 @@ func greet(calls stream, options Options) (*annotatorv1.SessionStarted, error) {
 	if err != nil {
 		return nil, err
 	}
-	if answer.GetStarted() == nil {
+	started := answer.GetStarted()
+	switch {
+	case started == nil:
 		return nil, errors.New("first answer is no greeting")
+	case options.AlarmsPerHour > 0 && started.GetThreshold() == 0: // it has not looked
+		return nil, errors.New("it is too old to choose a threshold by alarms an hour")
 	}
-	return answer.GetStarted(), nil
+	return started, nil
 }

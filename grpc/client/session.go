@@ -30,6 +30,12 @@ type Options struct {
 	// Terse leaves reasons and Community IDs out of the verdicts, for who looks at
 	// scores.
 	Terse bool
+	// Baseline is the absolute path of what to measure against, instead of the
+	// annotator's own; an annotator that cannot is an error.
+	Baseline string
+	// AlarmsPerHour, if more than 0, has the baseline choose the threshold that
+	// Session.Started tells.
+	AlarmsPerHour float64
 	// Scores, if set, gets the scores of verdicts as they come, in order and in
 	// thousandths, before whoever awaits them gets on. It must neither block nor
 	// call the session, nor keep what it gets.
@@ -59,9 +65,8 @@ type Session struct {
 	counters *counters
 	conn     *grpc.ClientConn
 	cancel   context.CancelFunc
-	model    string        // version of the annotator's models
-	contract uint32        // that the annotator knows
-	kick     chan struct{} // tells the sender to send what there is
+	started  *annotatorv1.SessionStarted // not changed any more
+	kick     chan struct{}               // tells the sender to send what there is
 
 	mu       sync.Mutex
 	pending  []*annotatorv1.Frame
@@ -119,7 +124,7 @@ func (s *Session) Poll(n uint64) (v verdict.Verdict, ok bool, err error) {
 	case n > s.verdicts.count():
 		return v, false, s.err
 	}
-	v, ok = s.verdicts.get(n, s.model)
+	v, ok = s.verdicts.get(n, s.started.GetModel())
 	if !ok {
 		return v, false, ErrForgotten
 	}
@@ -195,6 +200,9 @@ func (s *Session) announce() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
+
+// Started returns how the annotator greeted; nobody may change it.
+func (s *Session) Started() *annotatorv1.SessionStarted { return s.started }
 
 // Close ends the session. Nobody waits any longer.
 func (s *Session) Close() {

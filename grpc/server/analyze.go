@@ -48,7 +48,7 @@ func (s *Server) Analyze(stream analyzeStream) error {
 	cfg := s.cfg.Engine
 	cfg.Workers = runtime.GOMAXPROCS(0) // somebody waits for it
 	cfg.Explain = options.GetExplain()
-	session, err := s.newSession(options.GetSession(), cfg)
+	session, err := s.newSession(stream.Context(), options.GetSession(), cfg)
 	if err != nil {
 		return err
 	}
@@ -172,9 +172,8 @@ func (a *analysis) run() error {
 	cfg := rewrite.Config{
 		Engine: a, Comments: comments, Threshold: a.threshold, OnVerdict: a.take,
 		MaxFrames: min(a.server.cfg.MaxPackets, rewrite.DefaultMaxFrames), MaxBytes: a.server.cfg.held(),
-		Provenance: a.server.cfg.Scorer.Manifest().Provenance(a.server.cfg.Version, a.threshold, string(comments)),
+		Provenance: a.provenance(comments),
 	}
-	cfg.Provenance.Rules = a.engine.Rules()
 	var (
 		out *output.File
 		w   io.Writer

@@ -101,7 +101,7 @@ func (s *Server) StartCapture(ctx context.Context, options *annotatorv1.CaptureO
 	if err := checkCapture(options); err != nil {
 		return nil, err
 	}
-	session, err := s.newSession(options.GetSession(), s.cfg.Engine)
+	session, err := s.newSession(ctx, options.GetSession(), s.cfg.Engine)
 	if err != nil {
 		return nil, err
 	}

@@ -323,7 +323,7 @@ func TestCaptureErrors(t *testing.T) {
 		{"pcap", false, func(o *annotatorv1.CaptureOptions) { o.Output = "/tmp/a.pcap" }, codes.InvalidArgument, "cannot hold comments"},
 		{"there", false, func(o *annotatorv1.CaptureOptions) { o.Output = there }, codes.AlreadyExists, "file exists"},
 		{"no folder", false, func(o *annotatorv1.CaptureOptions) { o.Output = filepath.Join(dir, "x", "y") }, codes.NotFound, "no such file"},
-		{"session", false, func(o *annotatorv1.CaptureOptions) { o.Session = &annotatorv1.SessionOptions{Baseline: "x"} }, codes.Unimplemented, "baseline"},
+		{"session", false, func(o *annotatorv1.CaptureOptions) { o.Session = &annotatorv1.SessionOptions{Baseline: "x"} }, codes.InvalidArgument, "baseline"},
 		{"no right", false, func(*annotatorv1.CaptureOptions) {}, codes.PermissionDenied, "; "},
 		{"interface", true, func(o *annotatorv1.CaptureOptions) { o.Interfaces = []string{"nosuch0"} }, codes.FailedPrecondition, `no device named "nosuch0"`},
 		{"filter", true, func(o *annotatorv1.CaptureOptions) { o.Filter = "tcp foo" }, codes.InvalidArgument, `Invalid capture filter "tcp foo"`},

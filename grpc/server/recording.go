@@ -58,12 +58,10 @@ func newCapture(session *session, source *dumpcap.Capture, file *os.File, option
 func (c *capture) run() {
 	threshold, comments := c.session.threshold, selected[c.state.GetOptions().GetComments()]
 	server := c.session.server
-	provenance := server.cfg.Scorer.Manifest().Provenance(server.cfg.Version, threshold, string(comments))
-	provenance.Rules = c.session.engine.Rules()
 	_, err := rewrite.Annotate(context.Background(), c.backlog, c, rewrite.Config{
 		Engine: c, Comments: comments, Threshold: threshold,
 		MaxFrames: min(server.cfg.MaxPackets, rewrite.DefaultMaxFrames), MaxBytes: server.cfg.held(),
-		Provenance: provenance,
+		Provenance: c.session.provenance(comments),
 	})
 	c.backlog.Close() // nobody wants the rest of what could not be written
 	_ = c.source.Close()

@@ -95,6 +95,7 @@ func Default() Config {
 type Server struct {
 	annotatorv1.UnimplementedAnnotatorServer
 	cfg     Config
+	normal  string // hash of Config.Engine.Baseline
 	started time.Time
 	counters
 	captures captures
@@ -120,8 +121,11 @@ func New(cfg Config) (*Server, error) {
 	if cfg.MaxSessions < 1 || cfg.MaxPackets < 1 || cfg.PacketBuffer < 1<<16 || cfg.MaxMessage < 1<<16 {
 		return nil, errors.New("server: at least one session, one packet, and 64 KiB of buffer and messages")
 	}
+	if _, err := engine.New(cfg.Engine, cfg.Scorer); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
 	now := time.Now()
-	return &Server{cfg: cfg, started: now, since: now, clients: map[string]uint32{}, vacant: make(chan struct{})}, nil
+	return &Server{cfg: cfg, normal: cfg.Engine.Baseline.Hash(), started: now, since: now, clients: map[string]uint32{}, vacant: make(chan struct{})}, nil
 }
 
 // Stranger counts a connection that was refused because another user made it;

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -169,13 +170,20 @@ func TestSessionOptions(t *testing.T) {
 		{"other models", &annotatorv1.SessionOptions{Models: []string{"a", "b"}}, codes.FailedPrecondition, `this annotator has hash, not ["a" "b"]`},
 		{"many models", &annotatorv1.SessionOptions{Models: make([]string, 17)}, codes.InvalidArgument, "models: 17"},
 		{"long model", &annotatorv1.SessionOptions{Models: []string{"hash", long}}, codes.InvalidArgument, "models: a name of more than 100 bytes"},
-		{"baseline", &annotatorv1.SessionOptions{Baseline: "office"}, codes.Unimplemented, "baseline"},
+		{"baseline", &annotatorv1.SessionOptions{Baseline: "office"}, codes.InvalidArgument, "baseline: office is not an absolute path"},
+		{"alarms", &annotatorv1.SessionOptions{AlarmsPerHour: 1}, codes.FailedPrecondition, "alarms_per_hour: there is no baseline that tells"},
+		{"no alarms", &annotatorv1.SessionOptions{AlarmsPerHour: -1}, codes.InvalidArgument, "alarms_per_hour: -1 is not more than 0"},
+		{"endless alarms", &annotatorv1.SessionOptions{AlarmsPerHour: math.Inf(1)}, codes.InvalidArgument, "alarms_per_hour: +Inf"},
+		{"alarms and threshold", &annotatorv1.SessionOptions{AlarmsPerHour: 1, Threshold: new(0.8)}, codes.InvalidArgument, "there is a threshold as well"},
 		{"large", &annotatorv1.SessionOptions{Models: []string{strings.Repeat("x", 1<<16)}}, codes.InvalidArgument, "options of 65540 bytes, more than 65536"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, started, err := open(t, client, tt.options)
 			checkStatus(t, err, tt.code, tt.text)
-			want := &annotatorv1.SessionStarted{Version: "test", Model: "hash", Contract: annotatorv1.Contract}
+			want := &annotatorv1.SessionStarted{Version: "test", Model: "hash", Contract: annotatorv1.Contract, Threshold: 0.8}
+			if tt.options.Threshold != nil {
+				want.Threshold = tt.options.GetThreshold()
+			}
 			if err == nil && !proto.Equal(started, want) {
 				t.Errorf("started %v, want %v", started, want)
 			}

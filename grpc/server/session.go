@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"io"
 	"math"
@@ -13,6 +14,7 @@ import (
 
 	"ampulla/annotator/engine"
 	"ampulla/annotator/packet"
+	"ampulla/annotator/rewrite"
 	"ampulla/annotator/verdict"
 	annotatorv1 "ampulla/proto/annotator/v1"
 )
@@ -44,13 +46,13 @@ func (s *Server) Session(stream grpc.BidiStreamingServer[annotatorv1.SessionRequ
 	if first.GetOptions() == nil {
 		return errNoOptions
 	}
-	session, err := s.newSession(first.GetOptions(), s.cfg.Engine)
+	session, err := s.newSession(stream.Context(), first.GetOptions(), s.cfg.Engine)
 	if err != nil {
 		return err
 	}
 	defer session.close()
 	started := &annotatorv1.SessionStarted{Version: s.cfg.Version, Model: s.cfg.Scorer.Manifest().Version, Contract: annotatorv1.Contract,
-		Rules: uint32(session.engine.Rules())}
+		Threshold: session.threshold, BaselineSha256: session.baseline, Rules: uint32(session.engine.Rules())}
 	if err := stream.Send(&annotatorv1.SessionResponse{Message: &annotatorv1.SessionResponse_Started{Started: started}}); err != nil {
 		return err
 	}
@@ -86,6 +88,7 @@ type session struct {
 	rules      annotatorv1.Rules
 	terseBelow float64
 	threshold  float64
+	baseline   string // hash of what it is measured against; empty for nothing
 	count      uint64 // frames so far
 	frames     []packet.Frame
 	verdicts   []verdict.Verdict
@@ -93,37 +96,46 @@ type session struct {
 
 // newSession checks the options, which may be nil, and begins a session, which
 // has to be closed.
-func (s *Server) newSession(options *annotatorv1.SessionOptions, cfg engine.Config) (*session, error) {
-	threshold := verdict.AnomalousScore
-	if options != nil && options.Threshold != nil {
-		threshold = options.GetThreshold()
+func (s *Server) newSession(ctx context.Context, options *annotatorv1.SessionOptions, cfg engine.Config) (*session, error) {
+	if err := s.checkOptions(options); err != nil {
+		return nil, err
 	}
-	if err := s.checkOptions(options, threshold); err != nil {
+	normal, hash, err := s.baseline(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	threshold, err := threshold(options, normal)
+	if err != nil {
 		return nil, err
 	}
 	leave, err := s.admit(options.GetClient())
 	if err != nil {
 		return nil, err
 	}
-	cfg.Rules = s.rules(options.GetRules())
+	cfg.Rules, cfg.Baseline = s.rules(options.GetRules()), normal
 	e, err := engine.New(cfg, s.cfg.Scorer)
 	if err != nil {
 		leave()
-		return nil, status.Error(codes.Internal, err.Error())
+		return nil, status.Error(codes.FailedPrecondition, err.Error()) // New has checked the rest
 	}
-	return &session{server: s, close: leave, engine: e, rules: options.GetRules(), terseBelow: options.GetTerseBelow(), threshold: threshold}, nil
+	return &session{server: s, close: leave, engine: e, rules: options.GetRules(), terseBelow: options.GetTerseBelow(),
+		threshold: threshold, baseline: hash}, nil
 }
 
 // checkOptions checks what the contract says of a session's options.
-func (s *Server) checkOptions(options *annotatorv1.SessionOptions, threshold float64) error {
-	model := s.cfg.Scorer.Manifest().Version
+func (s *Server) checkOptions(options *annotatorv1.SessionOptions) error {
+	model, alarms := s.cfg.Scorer.Manifest().Version, options.GetAlarmsPerHour()
 	switch {
 	case len(options.GetClient()) > maxName:
 		return status.Errorf(codes.InvalidArgument, "client: %d bytes, more than %d", len(options.GetClient()), maxName)
 	case !(options.GetTerseBelow() >= 0 && options.GetTerseBelow() <= 1):
 		return status.Errorf(codes.InvalidArgument, "terse_below: %v is not between 0 and 1", options.GetTerseBelow())
-	case !(threshold >= 0 && threshold <= 1):
-		return status.Errorf(codes.InvalidArgument, "threshold: %v is not between 0 and 1", threshold)
+	case !(options.GetThreshold() >= 0 && options.GetThreshold() <= 1):
+		return status.Errorf(codes.InvalidArgument, "threshold: %v is not between 0 and 1", options.GetThreshold())
+	case !(alarms >= 0) || math.IsInf(alarms, 0):
+		return status.Errorf(codes.InvalidArgument, "alarms_per_hour: %v is not more than 0", alarms)
+	case alarms > 0 && options.Threshold != nil:
+		return status.Error(codes.InvalidArgument, "alarms_per_hour: there is a threshold as well")
 	case len(options.GetModels()) > maxModels:
 		return status.Errorf(codes.InvalidArgument, "models: %d, more than %d", len(options.GetModels()), maxModels)
 	case slices.ContainsFunc(options.GetModels(), func(name string) bool { return len(name) > maxName }):
@@ -132,8 +144,6 @@ func (s *Server) checkOptions(options *annotatorv1.SessionOptions, threshold flo
 		return status.Errorf(codes.FailedPrecondition, "models: this annotator has %s, not %q", model, options.GetModels())
 	case annotatorv1.Rules_name[int32(options.GetRules())] == "":
 		return status.Errorf(codes.InvalidArgument, "rules: there are no %d", options.GetRules())
-	case options.GetBaseline() != "":
-		return status.Error(codes.Unimplemented, "baseline: this annotator cannot measure against a baseline yet")
 	}
 	return nil
 }
@@ -190,3 +200,10 @@ func (s *session) Process(frames []packet.Frame, out []verdict.Verdict) ([]verdi
 }
 
 func (s *session) flagged(v *verdict.Verdict) bool { return v.Score > s.threshold }
+
+// provenance says how the frames of the session are annotated.
+func (s *session) provenance(comments rewrite.Comments) verdict.Provenance {
+	p := s.server.cfg.Scorer.Manifest().Provenance(s.server.cfg.Version, s.threshold, string(comments))
+	p.Rules, p.Baseline = s.engine.Rules(), s.baseline
+	return p
+}

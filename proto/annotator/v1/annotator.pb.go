@@ -359,11 +359,18 @@ type SessionOptions struct {
 	// keeps verdicts of theirs; at most 16, of at most 100 bytes. Any if empty,
 	// FAILED_PRECONDITION if the server's is none of them.
 	Models []string `protobuf:"bytes,4,rep,name=models,proto3" json:"models,omitempty"`
-	// Name of the baseline to measure against. Reserved for a later version:
-	// anything but empty is UNIMPLEMENTED.
+	// Absolute path of the baseline to measure against, a file that "ampulla baseline
+	// learn" wrote; if empty the server's own, if it has one. Unix socket only.
+	// FAILED_PRECONDITION if it is none, or of other models. Since contract 3:
+	// before, anything but empty is UNIMPLEMENTED.
 	Baseline string `protobuf:"bytes,5,opt,name=baseline,proto3" json:"baseline,omitempty"`
 	// Rules of feedback that the session goes by. Since contract 3.
-	Rules         Rules `protobuf:"varint,6,opt,name=rules,proto3,enum=ampulla.annotator.v1.Rules" json:"rules,omitempty"`
+	Rules Rules `protobuf:"varint,6,opt,name=rules,proto3,enum=ampulla.annotator.v1.Rules" json:"rules,omitempty"`
+	// Instead of threshold: above it so many incidents an hour are to be expected,
+	// as the baseline tells. More than 0. FAILED_PRECONDITION without a baseline, or
+	// if it has learned too little to tell. SessionStarted.threshold is what comes
+	// of it. Since contract 3.
+	AlarmsPerHour float64 `protobuf:"fixed64,7,opt,name=alarms_per_hour,json=alarmsPerHour,proto3" json:"alarms_per_hour,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -438,6 +445,13 @@ func (x *SessionOptions) GetRules() Rules {
 		return x.Rules
 	}
 	return Rules_RULES_UNSPECIFIED
+}
+
+func (x *SessionOptions) GetAlarmsPerHour() float64 {
+	if x != nil {
+		return x.AlarmsPerHour
+	}
+	return 0
 }
 
 type FrameBatch struct {
@@ -665,9 +679,14 @@ type SessionStarted struct {
 	// Revision of this contract, see Info.contract.
 	Contract uint32 `protobuf:"varint,3,opt,name=contract,proto3" json:"contract,omitempty"`
 	// How many rules of feedback are in force. Since contract 3.
-	Rules         uint32 `protobuf:"varint,4,opt,name=rules,proto3" json:"rules,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Rules uint32 `protobuf:"varint,4,opt,name=rules,proto3" json:"rules,omitempty"`
+	// Frames that score above it are flagged. Since contract 3, as is the next.
+	Threshold float64 `protobuf:"fixed64,5,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	// What tells the baseline from others that the session is measured against,
+	// hexadecimal; empty without one.
+	BaselineSha256 string `protobuf:"bytes,6,opt,name=baseline_sha256,json=baselineSha256,proto3" json:"baseline_sha256,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SessionStarted) Reset() {
@@ -726,6 +745,20 @@ func (x *SessionStarted) GetRules() uint32 {
 		return x.Rules
 	}
 	return 0
+}
+
+func (x *SessionStarted) GetThreshold() float64 {
+	if x != nil {
+		return x.Threshold
+	}
+	return 0
+}
+
+func (x *SessionStarted) GetBaselineSha256() string {
+	if x != nil {
+		return x.BaselineSha256
+	}
+	return ""
 }
 
 type VerdictBatch struct {
@@ -2865,8 +2898,10 @@ type Info struct {
 	// The program was replaced on disk: the server takes no more sessions.
 	Replaced       bool   `protobuf:"varint,9,opt,name=replaced,proto3" json:"replaced,omitempty"`
 	MaxMemoryBytes uint64 `protobuf:"varint,10,opt,name=max_memory_bytes,json=maxMemoryBytes,proto3" json:"max_memory_bytes,omitempty"` // of all sessions together; 0 for no limit
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What sessions are measured against; absent if nothing. Since contract 3.
+	Baseline      *Baseline `protobuf:"bytes,11,opt,name=baseline,proto3" json:"baseline,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Info) Reset() {
@@ -2969,6 +3004,156 @@ func (x *Info) GetMaxMemoryBytes() uint64 {
 	return 0
 }
 
+func (x *Info) GetBaseline() *Baseline {
+	if x != nil {
+		return x.Baseline
+	}
+	return nil
+}
+
+// Baseline is what is normal on the server's network, beside what was seen of late.
+type Baseline struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Sha256 string                 `protobuf:"bytes,1,opt,name=sha256,proto3" json:"sha256,omitempty"` // what tells it from others, hexadecimal
+	File   string                 `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"`     // that it was read from
+	Hours  float64                `protobuf:"fixed64,3,opt,name=hours,proto3" json:"hours,omitempty"` // for which the network was watched while it was learned
+	// Frames of the last 12 to 24 hours that the server has judged since its start:
+	// these are compared with what was learned.
+	Frames uint64 `protobuf:"varint,4,opt,name=frames,proto3" json:"frames,omitempty"`
+	// How they differ; empty if they do not to speak of, or are too few to tell.
+	Changes       []*Change `protobuf:"bytes,5,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Baseline) Reset() {
+	*x = Baseline{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Baseline) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Baseline) ProtoMessage() {}
+
+func (x *Baseline) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Baseline.ProtoReflect.Descriptor instead.
+func (*Baseline) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *Baseline) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *Baseline) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *Baseline) GetHours() float64 {
+	if x != nil {
+		return x.Hours
+	}
+	return 0
+}
+
+func (x *Baseline) GetFrames() uint64 {
+	if x != nil {
+		return x.Frames
+	}
+	return 0
+}
+
+func (x *Baseline) GetChanges() []*Change {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+// Change is one way in which the network differs from what was learned.
+type Change struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	What  string                 `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"` // hosts, services, protocols, scores or rate
+	// How many hosts or services are new; the population stability index of
+	// protocols and scores (0.1 is some, 0.25 much); by which factor the rate differs.
+	Value         float64 `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"`
+	Text          string  `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"` // one sentence
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Change) Reset() {
+	*x = Change{}
+	mi := &file_annotator_v1_annotator_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Change) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Change) ProtoMessage() {}
+
+func (x *Change) ProtoReflect() protoreflect.Message {
+	mi := &file_annotator_v1_annotator_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Change.ProtoReflect.Descriptor instead.
+func (*Change) Descriptor() ([]byte, []int) {
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *Change) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *Change) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *Change) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 type WatchMetricsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Milliseconds between messages, 100 to 3600000; 5000 if 0.
@@ -2979,7 +3164,7 @@ type WatchMetricsRequest struct {
 
 func (x *WatchMetricsRequest) Reset() {
 	*x = WatchMetricsRequest{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[35]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2991,7 +3176,7 @@ func (x *WatchMetricsRequest) String() string {
 func (*WatchMetricsRequest) ProtoMessage() {}
 
 func (x *WatchMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[35]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3004,7 +3189,7 @@ func (x *WatchMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchMetricsRequest.ProtoReflect.Descriptor instead.
 func (*WatchMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{35}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *WatchMetricsRequest) GetIntervalMs() uint32 {
@@ -3038,7 +3223,7 @@ type Metrics struct {
 
 func (x *Metrics) Reset() {
 	*x = Metrics{}
-	mi := &file_annotator_v1_annotator_proto_msgTypes[36]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3050,7 +3235,7 @@ func (x *Metrics) String() string {
 func (*Metrics) ProtoMessage() {}
 
 func (x *Metrics) ProtoReflect() protoreflect.Message {
-	mi := &file_annotator_v1_annotator_proto_msgTypes[36]
+	mi := &file_annotator_v1_annotator_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3063,7 +3248,7 @@ func (x *Metrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Metrics.ProtoReflect.Descriptor instead.
 func (*Metrics) Descriptor() ([]byte, []int) {
-	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{36}
+	return file_annotator_v1_annotator_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Metrics) GetTimeNs() int64 {
@@ -3166,7 +3351,7 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\aoptions\x18\x01 \x01(\v2$.ampulla.annotator.v1.SessionOptionsH\x00R\aoptions\x12:\n" +
 	"\x06frames\x18\x02 \x01(\v2 .ampulla.annotator.v1.FrameBatchH\x00R\x06frames\x12F\n" +
 	"\tincidents\x18\x03 \x01(\v2&.ampulla.annotator.v1.IncidentsRequestH\x00R\tincidentsB\t\n" +
-	"\amessage\"\xe1\x01\n" +
+	"\amessage\"\x89\x02\n" +
 	"\x0eSessionOptions\x12\x16\n" +
 	"\x06client\x18\x01 \x01(\tR\x06client\x12\x1f\n" +
 	"\vterse_below\x18\x02 \x01(\x01R\n" +
@@ -3174,7 +3359,8 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\tthreshold\x18\x03 \x01(\x01H\x00R\tthreshold\x88\x01\x01\x12\x16\n" +
 	"\x06models\x18\x04 \x03(\tR\x06models\x12\x1a\n" +
 	"\bbaseline\x18\x05 \x01(\tR\bbaseline\x121\n" +
-	"\x05rules\x18\x06 \x01(\x0e2\x1b.ampulla.annotator.v1.RulesR\x05rulesB\f\n" +
+	"\x05rules\x18\x06 \x01(\x0e2\x1b.ampulla.annotator.v1.RulesR\x05rules\x12&\n" +
+	"\x0falarms_per_hour\x18\a \x01(\x01R\ralarmsPerHourB\f\n" +
 	"\n" +
 	"_threshold\"A\n" +
 	"\n" +
@@ -3189,12 +3375,14 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\astarted\x18\x01 \x01(\v2$.ampulla.annotator.v1.SessionStartedH\x00R\astarted\x12@\n" +
 	"\bverdicts\x18\x02 \x01(\v2\".ampulla.annotator.v1.VerdictBatchH\x00R\bverdicts\x12B\n" +
 	"\tincidents\x18\x03 \x01(\v2\".ampulla.annotator.v1.IncidentListH\x00R\tincidentsB\t\n" +
-	"\amessage\"r\n" +
+	"\amessage\"\xb9\x01\n" +
 	"\x0eSessionStarted\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x1a\n" +
 	"\bcontract\x18\x03 \x01(\rR\bcontract\x12\x14\n" +
-	"\x05rules\x18\x04 \x01(\rR\x05rules\"I\n" +
+	"\x05rules\x18\x04 \x01(\rR\x05rules\x12\x1c\n" +
+	"\tthreshold\x18\x05 \x01(\x01R\tthreshold\x12'\n" +
+	"\x0fbaseline_sha256\x18\x06 \x01(\tR\x0ebaselineSha256\"I\n" +
 	"\fVerdictBatch\x129\n" +
 	"\bverdicts\x18\x01 \x03(\v2\x1d.ampulla.annotator.v1.VerdictR\bverdicts\"\x92\x03\n" +
 	"\aVerdict\x12\x14\n" +
@@ -3376,7 +3564,7 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\n" +
 	"STATE_DONE\x10\x02\x12\x10\n" +
 	"\fSTATE_FAILED\x10\x03\"\x10\n" +
-	"\x0eGetInfoRequest\"\xd5\x02\n" +
+	"\x0eGetInfoRequest\"\x91\x03\n" +
 	"\x04Info\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12+\n" +
@@ -3388,7 +3576,18 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\bcontract\x18\b \x01(\rR\bcontract\x12\x1a\n" +
 	"\breplaced\x18\t \x01(\bR\breplaced\x12(\n" +
 	"\x10max_memory_bytes\x18\n" +
-	" \x01(\x04R\x0emaxMemoryBytes\"6\n" +
+	" \x01(\x04R\x0emaxMemoryBytes\x12:\n" +
+	"\bbaseline\x18\v \x01(\v2\x1e.ampulla.annotator.v1.BaselineR\bbaseline\"\x9c\x01\n" +
+	"\bBaseline\x12\x16\n" +
+	"\x06sha256\x18\x01 \x01(\tR\x06sha256\x12\x12\n" +
+	"\x04file\x18\x02 \x01(\tR\x04file\x12\x14\n" +
+	"\x05hours\x18\x03 \x01(\x01R\x05hours\x12\x16\n" +
+	"\x06frames\x18\x04 \x01(\x04R\x06frames\x126\n" +
+	"\achanges\x18\x05 \x03(\v2\x1c.ampulla.annotator.v1.ChangeR\achanges\"F\n" +
+	"\x06Change\x12\x12\n" +
+	"\x04what\x18\x01 \x01(\tR\x04what\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"6\n" +
 	"\x13WatchMetricsRequest\x12\x1f\n" +
 	"\vinterval_ms\x18\x01 \x01(\rR\n" +
 	"intervalMs\"\xf3\x04\n" +
@@ -3454,7 +3653,7 @@ func file_annotator_v1_annotator_proto_rawDescGZIP() []byte {
 }
 
 var file_annotator_v1_annotator_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_annotator_v1_annotator_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_annotator_v1_annotator_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_annotator_v1_annotator_proto_goTypes = []any{
 	(Rules)(0),                    // 0: ampulla.annotator.v1.Rules
 	(Level)(0),                    // 1: ampulla.annotator.v1.Level
@@ -3495,13 +3694,15 @@ var file_annotator_v1_annotator_proto_goTypes = []any{
 	(*Capture)(nil),               // 36: ampulla.annotator.v1.Capture
 	(*GetInfoRequest)(nil),        // 37: ampulla.annotator.v1.GetInfoRequest
 	(*Info)(nil),                  // 38: ampulla.annotator.v1.Info
-	(*WatchMetricsRequest)(nil),   // 39: ampulla.annotator.v1.WatchMetricsRequest
-	(*Metrics)(nil),               // 40: ampulla.annotator.v1.Metrics
-	nil,                           // 41: ampulla.annotator.v1.AnalyzeSummary.FlaggedByTypeEntry
-	nil,                           // 42: ampulla.annotator.v1.AnalyzeSummary.FramesByClassEntry
-	nil,                           // 43: ampulla.annotator.v1.Capture.FlaggedByTypeEntry
-	nil,                           // 44: ampulla.annotator.v1.Metrics.SessionsByClientEntry
-	(*timestamppb.Timestamp)(nil), // 45: google.protobuf.Timestamp
+	(*Baseline)(nil),              // 39: ampulla.annotator.v1.Baseline
+	(*Change)(nil),                // 40: ampulla.annotator.v1.Change
+	(*WatchMetricsRequest)(nil),   // 41: ampulla.annotator.v1.WatchMetricsRequest
+	(*Metrics)(nil),               // 42: ampulla.annotator.v1.Metrics
+	nil,                           // 43: ampulla.annotator.v1.AnalyzeSummary.FlaggedByTypeEntry
+	nil,                           // 44: ampulla.annotator.v1.AnalyzeSummary.FramesByClassEntry
+	nil,                           // 45: ampulla.annotator.v1.Capture.FlaggedByTypeEntry
+	nil,                           // 46: ampulla.annotator.v1.Metrics.SessionsByClientEntry
+	(*timestamppb.Timestamp)(nil), // 47: google.protobuf.Timestamp
 }
 var file_annotator_v1_annotator_proto_depIdxs = []int32{
 	5,  // 0: ampulla.annotator.v1.SessionRequest.options:type_name -> ampulla.annotator.v1.SessionOptions
@@ -3522,8 +3723,8 @@ var file_annotator_v1_annotator_proto_depIdxs = []int32{
 	18, // 15: ampulla.annotator.v1.AnalyzeResponse.progress:type_name -> ampulla.annotator.v1.AnalyzeProgress
 	10, // 16: ampulla.annotator.v1.AnalyzeResponse.verdicts:type_name -> ampulla.annotator.v1.VerdictBatch
 	19, // 17: ampulla.annotator.v1.AnalyzeResponse.summary:type_name -> ampulla.annotator.v1.AnalyzeSummary
-	41, // 18: ampulla.annotator.v1.AnalyzeSummary.flagged_by_type:type_name -> ampulla.annotator.v1.AnalyzeSummary.FlaggedByTypeEntry
-	42, // 19: ampulla.annotator.v1.AnalyzeSummary.frames_by_class:type_name -> ampulla.annotator.v1.AnalyzeSummary.FramesByClassEntry
+	43, // 18: ampulla.annotator.v1.AnalyzeSummary.flagged_by_type:type_name -> ampulla.annotator.v1.AnalyzeSummary.FlaggedByTypeEntry
+	44, // 19: ampulla.annotator.v1.AnalyzeSummary.frames_by_class:type_name -> ampulla.annotator.v1.AnalyzeSummary.FramesByClassEntry
 	28, // 20: ampulla.annotator.v1.AnalyzeSummary.broken:type_name -> ampulla.annotator.v1.Break
 	13, // 21: ampulla.annotator.v1.AnalyzeSummary.incidents:type_name -> ampulla.annotator.v1.IncidentList
 	20, // 22: ampulla.annotator.v1.AnalyzeSummary.explanation:type_name -> ampulla.annotator.v1.Explanation
@@ -3532,7 +3733,7 @@ var file_annotator_v1_annotator_proto_depIdxs = []int32{
 	21, // 25: ampulla.annotator.v1.Explanation.scope:type_name -> ampulla.annotator.v1.Scope
 	21, // 26: ampulla.annotator.v1.AddFeedbackRequest.scope:type_name -> ampulla.annotator.v1.Scope
 	21, // 27: ampulla.annotator.v1.FeedbackRule.scope:type_name -> ampulla.annotator.v1.Scope
-	45, // 28: ampulla.annotator.v1.FeedbackRule.when:type_name -> google.protobuf.Timestamp
+	47, // 28: ampulla.annotator.v1.FeedbackRule.when:type_name -> google.protobuf.Timestamp
 	23, // 29: ampulla.annotator.v1.FeedbackList.rules:type_name -> ampulla.annotator.v1.FeedbackRule
 	31, // 30: ampulla.annotator.v1.InterfaceList.interfaces:type_name -> ampulla.annotator.v1.Interface
 	5,  // 31: ampulla.annotator.v1.CaptureOptions.session:type_name -> ampulla.annotator.v1.SessionOptions
@@ -3540,37 +3741,39 @@ var file_annotator_v1_annotator_proto_depIdxs = []int32{
 	36, // 33: ampulla.annotator.v1.CaptureList.captures:type_name -> ampulla.annotator.v1.Capture
 	3,  // 34: ampulla.annotator.v1.Capture.state:type_name -> ampulla.annotator.v1.Capture.State
 	32, // 35: ampulla.annotator.v1.Capture.options:type_name -> ampulla.annotator.v1.CaptureOptions
-	43, // 36: ampulla.annotator.v1.Capture.flagged_by_type:type_name -> ampulla.annotator.v1.Capture.FlaggedByTypeEntry
-	44, // 37: ampulla.annotator.v1.Metrics.sessions_by_client:type_name -> ampulla.annotator.v1.Metrics.SessionsByClientEntry
-	4,  // 38: ampulla.annotator.v1.Annotator.Session:input_type -> ampulla.annotator.v1.SessionRequest
-	15, // 39: ampulla.annotator.v1.Annotator.Analyze:input_type -> ampulla.annotator.v1.AnalyzeRequest
-	29, // 40: ampulla.annotator.v1.Annotator.ListInterfaces:input_type -> ampulla.annotator.v1.ListInterfacesRequest
-	32, // 41: ampulla.annotator.v1.Annotator.StartCapture:input_type -> ampulla.annotator.v1.CaptureOptions
-	33, // 42: ampulla.annotator.v1.Annotator.WatchCapture:input_type -> ampulla.annotator.v1.CaptureId
-	33, // 43: ampulla.annotator.v1.Annotator.StopCapture:input_type -> ampulla.annotator.v1.CaptureId
-	34, // 44: ampulla.annotator.v1.Annotator.ListCaptures:input_type -> ampulla.annotator.v1.ListCapturesRequest
-	22, // 45: ampulla.annotator.v1.Annotator.AddFeedback:input_type -> ampulla.annotator.v1.AddFeedbackRequest
-	24, // 46: ampulla.annotator.v1.Annotator.ListFeedback:input_type -> ampulla.annotator.v1.ListFeedbackRequest
-	26, // 47: ampulla.annotator.v1.Annotator.UndoFeedback:input_type -> ampulla.annotator.v1.FeedbackId
-	37, // 48: ampulla.annotator.v1.Annotator.GetInfo:input_type -> ampulla.annotator.v1.GetInfoRequest
-	39, // 49: ampulla.annotator.v1.Annotator.WatchMetrics:input_type -> ampulla.annotator.v1.WatchMetricsRequest
-	8,  // 50: ampulla.annotator.v1.Annotator.Session:output_type -> ampulla.annotator.v1.SessionResponse
-	17, // 51: ampulla.annotator.v1.Annotator.Analyze:output_type -> ampulla.annotator.v1.AnalyzeResponse
-	30, // 52: ampulla.annotator.v1.Annotator.ListInterfaces:output_type -> ampulla.annotator.v1.InterfaceList
-	36, // 53: ampulla.annotator.v1.Annotator.StartCapture:output_type -> ampulla.annotator.v1.Capture
-	36, // 54: ampulla.annotator.v1.Annotator.WatchCapture:output_type -> ampulla.annotator.v1.Capture
-	36, // 55: ampulla.annotator.v1.Annotator.StopCapture:output_type -> ampulla.annotator.v1.Capture
-	35, // 56: ampulla.annotator.v1.Annotator.ListCaptures:output_type -> ampulla.annotator.v1.CaptureList
-	23, // 57: ampulla.annotator.v1.Annotator.AddFeedback:output_type -> ampulla.annotator.v1.FeedbackRule
-	25, // 58: ampulla.annotator.v1.Annotator.ListFeedback:output_type -> ampulla.annotator.v1.FeedbackList
-	23, // 59: ampulla.annotator.v1.Annotator.UndoFeedback:output_type -> ampulla.annotator.v1.FeedbackRule
-	38, // 60: ampulla.annotator.v1.Annotator.GetInfo:output_type -> ampulla.annotator.v1.Info
-	40, // 61: ampulla.annotator.v1.Annotator.WatchMetrics:output_type -> ampulla.annotator.v1.Metrics
-	50, // [50:62] is the sub-list for method output_type
-	38, // [38:50] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	45, // 36: ampulla.annotator.v1.Capture.flagged_by_type:type_name -> ampulla.annotator.v1.Capture.FlaggedByTypeEntry
+	39, // 37: ampulla.annotator.v1.Info.baseline:type_name -> ampulla.annotator.v1.Baseline
+	40, // 38: ampulla.annotator.v1.Baseline.changes:type_name -> ampulla.annotator.v1.Change
+	46, // 39: ampulla.annotator.v1.Metrics.sessions_by_client:type_name -> ampulla.annotator.v1.Metrics.SessionsByClientEntry
+	4,  // 40: ampulla.annotator.v1.Annotator.Session:input_type -> ampulla.annotator.v1.SessionRequest
+	15, // 41: ampulla.annotator.v1.Annotator.Analyze:input_type -> ampulla.annotator.v1.AnalyzeRequest
+	29, // 42: ampulla.annotator.v1.Annotator.ListInterfaces:input_type -> ampulla.annotator.v1.ListInterfacesRequest
+	32, // 43: ampulla.annotator.v1.Annotator.StartCapture:input_type -> ampulla.annotator.v1.CaptureOptions
+	33, // 44: ampulla.annotator.v1.Annotator.WatchCapture:input_type -> ampulla.annotator.v1.CaptureId
+	33, // 45: ampulla.annotator.v1.Annotator.StopCapture:input_type -> ampulla.annotator.v1.CaptureId
+	34, // 46: ampulla.annotator.v1.Annotator.ListCaptures:input_type -> ampulla.annotator.v1.ListCapturesRequest
+	22, // 47: ampulla.annotator.v1.Annotator.AddFeedback:input_type -> ampulla.annotator.v1.AddFeedbackRequest
+	24, // 48: ampulla.annotator.v1.Annotator.ListFeedback:input_type -> ampulla.annotator.v1.ListFeedbackRequest
+	26, // 49: ampulla.annotator.v1.Annotator.UndoFeedback:input_type -> ampulla.annotator.v1.FeedbackId
+	37, // 50: ampulla.annotator.v1.Annotator.GetInfo:input_type -> ampulla.annotator.v1.GetInfoRequest
+	41, // 51: ampulla.annotator.v1.Annotator.WatchMetrics:input_type -> ampulla.annotator.v1.WatchMetricsRequest
+	8,  // 52: ampulla.annotator.v1.Annotator.Session:output_type -> ampulla.annotator.v1.SessionResponse
+	17, // 53: ampulla.annotator.v1.Annotator.Analyze:output_type -> ampulla.annotator.v1.AnalyzeResponse
+	30, // 54: ampulla.annotator.v1.Annotator.ListInterfaces:output_type -> ampulla.annotator.v1.InterfaceList
+	36, // 55: ampulla.annotator.v1.Annotator.StartCapture:output_type -> ampulla.annotator.v1.Capture
+	36, // 56: ampulla.annotator.v1.Annotator.WatchCapture:output_type -> ampulla.annotator.v1.Capture
+	36, // 57: ampulla.annotator.v1.Annotator.StopCapture:output_type -> ampulla.annotator.v1.Capture
+	35, // 58: ampulla.annotator.v1.Annotator.ListCaptures:output_type -> ampulla.annotator.v1.CaptureList
+	23, // 59: ampulla.annotator.v1.Annotator.AddFeedback:output_type -> ampulla.annotator.v1.FeedbackRule
+	25, // 60: ampulla.annotator.v1.Annotator.ListFeedback:output_type -> ampulla.annotator.v1.FeedbackList
+	23, // 61: ampulla.annotator.v1.Annotator.UndoFeedback:output_type -> ampulla.annotator.v1.FeedbackRule
+	38, // 62: ampulla.annotator.v1.Annotator.GetInfo:output_type -> ampulla.annotator.v1.Info
+	42, // 63: ampulla.annotator.v1.Annotator.WatchMetrics:output_type -> ampulla.annotator.v1.Metrics
+	52, // [52:64] is the sub-list for method output_type
+	40, // [40:52] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_annotator_v1_annotator_proto_init() }
@@ -3604,7 +3807,7 @@ func file_annotator_v1_annotator_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_annotator_v1_annotator_proto_rawDesc), len(file_annotator_v1_annotator_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   41,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

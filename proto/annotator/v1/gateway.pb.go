@@ -1903,6 +1903,7 @@ type ModelList struct {
 	Version       string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"` // of the program
 	Model         string                 `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`     // version of the models
 	Models        []*Model               `protobuf:"bytes,3,rep,name=models,proto3" json:"models,omitempty"`
+	Baseline      *Baseline              `protobuf:"bytes,4,opt,name=baseline,proto3" json:"baseline,omitempty"` // absent without one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1954,6 +1955,13 @@ func (x *ModelList) GetModel() string {
 func (x *ModelList) GetModels() []*Model {
 	if x != nil {
 		return x.Models
+	}
+	return nil
+}
+
+func (x *ModelList) GetBaseline() *Baseline {
+	if x != nil {
+		return x.Baseline
 	}
 	return nil
 }
@@ -2364,11 +2372,12 @@ const file_annotator_v1_gateway_proto_rawDesc = "" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x1c\n" +
 	"\taddresses\x18\x03 \x03(\tR\taddresses\x12\x1a\n" +
 	"\bloopback\x18\x04 \x01(\bR\bloopback\"\x13\n" +
-	"\x11ListModelsRequest\"p\n" +
+	"\x11ListModelsRequest\"\xac\x01\n" +
 	"\tModelList\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x123\n" +
-	"\x06models\x18\x03 \x03(\v2\x1b.ampulla.annotator.v1.ModelR\x06models\"M\n" +
+	"\x06models\x18\x03 \x03(\v2\x1b.ampulla.annotator.v1.ModelR\x06models\x12:\n" +
+	"\bbaseline\x18\x04 \x01(\v2\x1e.ampulla.annotator.v1.BaselineR\bbaseline\"M\n" +
 	"\x05Model\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\tR\x06sha256\x12\x18\n" +
@@ -2451,12 +2460,13 @@ var file_annotator_v1_gateway_proto_goTypes = []any{
 	nil,                                  // 26: ampulla.annotator.v1.Job.TypesEntry
 	nil,                                  // 27: ampulla.annotator.v1.Job.ClassesEntry
 	(*timestamppb.Timestamp)(nil),        // 28: google.protobuf.Timestamp
-	(*AddFeedbackRequest)(nil),           // 29: ampulla.annotator.v1.AddFeedbackRequest
-	(*ListFeedbackRequest)(nil),          // 30: ampulla.annotator.v1.ListFeedbackRequest
-	(*FeedbackId)(nil),                   // 31: ampulla.annotator.v1.FeedbackId
-	(*httpbody.HttpBody)(nil),            // 32: google.api.HttpBody
-	(*FeedbackRule)(nil),                 // 33: ampulla.annotator.v1.FeedbackRule
-	(*FeedbackList)(nil),                 // 34: ampulla.annotator.v1.FeedbackList
+	(*Baseline)(nil),                     // 29: ampulla.annotator.v1.Baseline
+	(*AddFeedbackRequest)(nil),           // 30: ampulla.annotator.v1.AddFeedbackRequest
+	(*ListFeedbackRequest)(nil),          // 31: ampulla.annotator.v1.ListFeedbackRequest
+	(*FeedbackId)(nil),                   // 32: ampulla.annotator.v1.FeedbackId
+	(*httpbody.HttpBody)(nil),            // 33: google.api.HttpBody
+	(*FeedbackRule)(nil),                 // 34: ampulla.annotator.v1.FeedbackRule
+	(*FeedbackList)(nil),                 // 35: ampulla.annotator.v1.FeedbackList
 }
 var file_annotator_v1_gateway_proto_depIdxs = []int32{
 	0,  // 0: ampulla.annotator.v1.Job.state:type_name -> ampulla.annotator.v1.Job.State
@@ -2478,46 +2488,47 @@ var file_annotator_v1_gateway_proto_depIdxs = []int32{
 	28, // 16: ampulla.annotator.v1.IncidentSummary.last:type_name -> google.protobuf.Timestamp
 	20, // 17: ampulla.annotator.v1.CaptureInterfaceList.interfaces:type_name -> ampulla.annotator.v1.CaptureInterface
 	23, // 18: ampulla.annotator.v1.ModelList.models:type_name -> ampulla.annotator.v1.Model
-	28, // 19: ampulla.annotator.v1.MetricsSample.time:type_name -> google.protobuf.Timestamp
-	1,  // 20: ampulla.annotator.v1.Gateway.StartAnalysis:input_type -> ampulla.annotator.v1.AnalysisRequest
-	2,  // 21: ampulla.annotator.v1.Gateway.StartRecording:input_type -> ampulla.annotator.v1.RecordingRequest
-	4,  // 22: ampulla.annotator.v1.Gateway.ListJobs:input_type -> ampulla.annotator.v1.ListJobsRequest
-	6,  // 23: ampulla.annotator.v1.Gateway.GetJob:input_type -> ampulla.annotator.v1.GetJobRequest
-	7,  // 24: ampulla.annotator.v1.Gateway.FollowJob:input_type -> ampulla.annotator.v1.JobRequest
-	7,  // 25: ampulla.annotator.v1.Gateway.StopJob:input_type -> ampulla.annotator.v1.JobRequest
-	7,  // 26: ampulla.annotator.v1.Gateway.DeleteJob:input_type -> ampulla.annotator.v1.JobRequest
-	7,  // 27: ampulla.annotator.v1.Gateway.DownloadCapture:input_type -> ampulla.annotator.v1.JobRequest
-	9,  // 28: ampulla.annotator.v1.Gateway.ListPackets:input_type -> ampulla.annotator.v1.ListPacketsRequest
-	12, // 29: ampulla.annotator.v1.Gateway.ListFlows:input_type -> ampulla.annotator.v1.ListFlowsRequest
-	15, // 30: ampulla.annotator.v1.Gateway.ListIncidents:input_type -> ampulla.annotator.v1.ListIncidentsRequest
-	18, // 31: ampulla.annotator.v1.Gateway.ListCaptureInterfaces:input_type -> ampulla.annotator.v1.ListCaptureInterfacesRequest
-	29, // 32: ampulla.annotator.v1.Gateway.AddFeedback:input_type -> ampulla.annotator.v1.AddFeedbackRequest
-	30, // 33: ampulla.annotator.v1.Gateway.ListFeedback:input_type -> ampulla.annotator.v1.ListFeedbackRequest
-	31, // 34: ampulla.annotator.v1.Gateway.UndoFeedback:input_type -> ampulla.annotator.v1.FeedbackId
-	21, // 35: ampulla.annotator.v1.Gateway.ListModels:input_type -> ampulla.annotator.v1.ListModelsRequest
-	24, // 36: ampulla.annotator.v1.Gateway.StreamMetrics:input_type -> ampulla.annotator.v1.StreamMetricsRequest
-	3,  // 37: ampulla.annotator.v1.Gateway.StartAnalysis:output_type -> ampulla.annotator.v1.Job
-	3,  // 38: ampulla.annotator.v1.Gateway.StartRecording:output_type -> ampulla.annotator.v1.Job
-	5,  // 39: ampulla.annotator.v1.Gateway.ListJobs:output_type -> ampulla.annotator.v1.JobList
-	3,  // 40: ampulla.annotator.v1.Gateway.GetJob:output_type -> ampulla.annotator.v1.Job
-	3,  // 41: ampulla.annotator.v1.Gateway.FollowJob:output_type -> ampulla.annotator.v1.Job
-	3,  // 42: ampulla.annotator.v1.Gateway.StopJob:output_type -> ampulla.annotator.v1.Job
-	8,  // 43: ampulla.annotator.v1.Gateway.DeleteJob:output_type -> ampulla.annotator.v1.DeleteJobResponse
-	32, // 44: ampulla.annotator.v1.Gateway.DownloadCapture:output_type -> google.api.HttpBody
-	10, // 45: ampulla.annotator.v1.Gateway.ListPackets:output_type -> ampulla.annotator.v1.PacketList
-	13, // 46: ampulla.annotator.v1.Gateway.ListFlows:output_type -> ampulla.annotator.v1.FlowList
-	16, // 47: ampulla.annotator.v1.Gateway.ListIncidents:output_type -> ampulla.annotator.v1.IncidentPage
-	19, // 48: ampulla.annotator.v1.Gateway.ListCaptureInterfaces:output_type -> ampulla.annotator.v1.CaptureInterfaceList
-	33, // 49: ampulla.annotator.v1.Gateway.AddFeedback:output_type -> ampulla.annotator.v1.FeedbackRule
-	34, // 50: ampulla.annotator.v1.Gateway.ListFeedback:output_type -> ampulla.annotator.v1.FeedbackList
-	33, // 51: ampulla.annotator.v1.Gateway.UndoFeedback:output_type -> ampulla.annotator.v1.FeedbackRule
-	22, // 52: ampulla.annotator.v1.Gateway.ListModels:output_type -> ampulla.annotator.v1.ModelList
-	25, // 53: ampulla.annotator.v1.Gateway.StreamMetrics:output_type -> ampulla.annotator.v1.MetricsSample
-	37, // [37:54] is the sub-list for method output_type
-	20, // [20:37] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	29, // 19: ampulla.annotator.v1.ModelList.baseline:type_name -> ampulla.annotator.v1.Baseline
+	28, // 20: ampulla.annotator.v1.MetricsSample.time:type_name -> google.protobuf.Timestamp
+	1,  // 21: ampulla.annotator.v1.Gateway.StartAnalysis:input_type -> ampulla.annotator.v1.AnalysisRequest
+	2,  // 22: ampulla.annotator.v1.Gateway.StartRecording:input_type -> ampulla.annotator.v1.RecordingRequest
+	4,  // 23: ampulla.annotator.v1.Gateway.ListJobs:input_type -> ampulla.annotator.v1.ListJobsRequest
+	6,  // 24: ampulla.annotator.v1.Gateway.GetJob:input_type -> ampulla.annotator.v1.GetJobRequest
+	7,  // 25: ampulla.annotator.v1.Gateway.FollowJob:input_type -> ampulla.annotator.v1.JobRequest
+	7,  // 26: ampulla.annotator.v1.Gateway.StopJob:input_type -> ampulla.annotator.v1.JobRequest
+	7,  // 27: ampulla.annotator.v1.Gateway.DeleteJob:input_type -> ampulla.annotator.v1.JobRequest
+	7,  // 28: ampulla.annotator.v1.Gateway.DownloadCapture:input_type -> ampulla.annotator.v1.JobRequest
+	9,  // 29: ampulla.annotator.v1.Gateway.ListPackets:input_type -> ampulla.annotator.v1.ListPacketsRequest
+	12, // 30: ampulla.annotator.v1.Gateway.ListFlows:input_type -> ampulla.annotator.v1.ListFlowsRequest
+	15, // 31: ampulla.annotator.v1.Gateway.ListIncidents:input_type -> ampulla.annotator.v1.ListIncidentsRequest
+	18, // 32: ampulla.annotator.v1.Gateway.ListCaptureInterfaces:input_type -> ampulla.annotator.v1.ListCaptureInterfacesRequest
+	30, // 33: ampulla.annotator.v1.Gateway.AddFeedback:input_type -> ampulla.annotator.v1.AddFeedbackRequest
+	31, // 34: ampulla.annotator.v1.Gateway.ListFeedback:input_type -> ampulla.annotator.v1.ListFeedbackRequest
+	32, // 35: ampulla.annotator.v1.Gateway.UndoFeedback:input_type -> ampulla.annotator.v1.FeedbackId
+	21, // 36: ampulla.annotator.v1.Gateway.ListModels:input_type -> ampulla.annotator.v1.ListModelsRequest
+	24, // 37: ampulla.annotator.v1.Gateway.StreamMetrics:input_type -> ampulla.annotator.v1.StreamMetricsRequest
+	3,  // 38: ampulla.annotator.v1.Gateway.StartAnalysis:output_type -> ampulla.annotator.v1.Job
+	3,  // 39: ampulla.annotator.v1.Gateway.StartRecording:output_type -> ampulla.annotator.v1.Job
+	5,  // 40: ampulla.annotator.v1.Gateway.ListJobs:output_type -> ampulla.annotator.v1.JobList
+	3,  // 41: ampulla.annotator.v1.Gateway.GetJob:output_type -> ampulla.annotator.v1.Job
+	3,  // 42: ampulla.annotator.v1.Gateway.FollowJob:output_type -> ampulla.annotator.v1.Job
+	3,  // 43: ampulla.annotator.v1.Gateway.StopJob:output_type -> ampulla.annotator.v1.Job
+	8,  // 44: ampulla.annotator.v1.Gateway.DeleteJob:output_type -> ampulla.annotator.v1.DeleteJobResponse
+	33, // 45: ampulla.annotator.v1.Gateway.DownloadCapture:output_type -> google.api.HttpBody
+	10, // 46: ampulla.annotator.v1.Gateway.ListPackets:output_type -> ampulla.annotator.v1.PacketList
+	13, // 47: ampulla.annotator.v1.Gateway.ListFlows:output_type -> ampulla.annotator.v1.FlowList
+	16, // 48: ampulla.annotator.v1.Gateway.ListIncidents:output_type -> ampulla.annotator.v1.IncidentPage
+	19, // 49: ampulla.annotator.v1.Gateway.ListCaptureInterfaces:output_type -> ampulla.annotator.v1.CaptureInterfaceList
+	34, // 50: ampulla.annotator.v1.Gateway.AddFeedback:output_type -> ampulla.annotator.v1.FeedbackRule
+	35, // 51: ampulla.annotator.v1.Gateway.ListFeedback:output_type -> ampulla.annotator.v1.FeedbackList
+	34, // 52: ampulla.annotator.v1.Gateway.UndoFeedback:output_type -> ampulla.annotator.v1.FeedbackRule
+	22, // 53: ampulla.annotator.v1.Gateway.ListModels:output_type -> ampulla.annotator.v1.ModelList
+	25, // 54: ampulla.annotator.v1.Gateway.StreamMetrics:output_type -> ampulla.annotator.v1.MetricsSample
+	38, // [38:55] is the sub-list for method output_type
+	21, // [21:38] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_annotator_v1_gateway_proto_init() }

@@ -98,7 +98,8 @@ type GatewayClient interface {
 	ListFeedback(ctx context.Context, in *ListFeedbackRequest, opts ...grpc.CallOption) (*FeedbackList, error)
 	// Take a rule of feedback back; the answer is what it was.
 	UndoFeedback(ctx context.Context, in *FeedbackId, opts ...grpc.CallOption) (*FeedbackRule, error)
-	// Tell the models that judge.
+	// Tell the models that judge, the baseline that they are measured against, and
+	// what has changed on the network since that was learned.
 	ListModels(ctx context.Context, in *ListModelsRequest, opts ...grpc.CallOption) (*ModelList, error)
 	// Watch the server's figures: server-sent events, each a MetricsSample, one now
 	// and one every five seconds.
@@ -366,7 +367,8 @@ type GatewayServer interface {
 	ListFeedback(context.Context, *ListFeedbackRequest) (*FeedbackList, error)
 	// Take a rule of feedback back; the answer is what it was.
 	UndoFeedback(context.Context, *FeedbackId) (*FeedbackRule, error)
-	// Tell the models that judge.
+	// Tell the models that judge, the baseline that they are measured against, and
+	// what has changed on the network since that was learned.
 	ListModels(context.Context, *ListModelsRequest) (*ModelList, error)
 	// Watch the server's figures: server-sent events, each a MetricsSample, one now
 	// and one every five seconds.
