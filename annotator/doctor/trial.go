@@ -132,6 +132,8 @@ func (t *trial) judge(ctx context.Context, shark plugin.Wireshark, everyone bool
 	}
 	finding.State, finding.Detail, finding.Mend = "failed", "shown without a verdict", plugin.InstallCommand(everyone)
 	switch why, mend := disabled(ctx, shark); {
+	case ctx.Err() != nil:
+		finding.Detail, finding.Mend = "not shown within "+patience.String()+": is the machine busy?", "ampulla doctor"
 	case err != nil:
 		finding.Detail = lastLine(complaints.String(), err)
 	case why != "":

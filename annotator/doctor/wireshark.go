@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,7 +22,7 @@ func wiresharkSections(ctx context.Context, cfg Config, trial *trial) []Section 
 	}
 	var others []Finding
 	for _, problem := range problems {
-		others = append(others, Finding{"broken", "tshark", problem.Error(), installTshark()})
+		others = append(others, broken("tshark", problem))
 	}
 	others = append(others, sandboxed()...)
 	if len(others) > 0 {
@@ -39,7 +40,7 @@ func wiresharkSection(ctx context.Context, cfg Config, shark plugin.Wireshark, t
 	}
 	items, err := plugin.Status(ctx, cfg.Plugin, shark)
 	if err != nil {
-		section.Findings = append(section.Findings, Finding{"broken", shark.Program, err.Error(), installTshark()})
+		section.Findings = append(section.Findings, broken(shark.Program, err))
 		return section
 	}
 	section.Findings = append(section.Findings, findings(items)...)
@@ -47,6 +48,15 @@ func wiresharkSection(ctx context.Context, cfg Config, shark plugin.Wireshark, t
 		section.Findings = append(section.Findings, trial.judge(ctx, shark, cfg.Plugin.Everyone))
 	}
 	return section
+}
+
+// broken is a finding about a tshark that does not say what it is asked. One that
+// takes too long may be whole, on a machine that is busy.
+func broken(about string, err error) Finding {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return Finding{"busy", about, err.Error(), "time tshark --version; ampulla doctor"}
+	}
+	return Finding{"broken", about, err.Error(), installTshark()}
 }
 
 // sandboxed returns the Wiresharks that live in a sandbox, which keeps plugins of

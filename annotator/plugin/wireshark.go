@@ -136,14 +136,22 @@ func describe(program, version, listing string) (Wireshark, error) {
 
 func profilesBelow(configuration string) string { return filepath.Join(configuration, "profiles") }
 
-// run returns what a program prints, and what it complains of.
+// patience is how long a tshark may take over one question.
+const patience = 30 * time.Second
+
+// run returns what a program prints, and what it complains of. The error of one that
+// does not answer wraps [context.DeadlineExceeded].
 func run(ctx context.Context, program string, args ...string) (out, complaints string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	command := exec.CommandContext(ctx, program, args...)
+	command.WaitDelay = time.Second // for programs that it started itself
 	var stdout, stderr strings.Builder
 	command.Stdout, command.Stderr = &stdout, &stderr
 	if err := command.Run(); err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("does not answer: %w", ctx.Err())
+		}
 		return "", "", fmt.Errorf("%s %s: %w", program, strings.Join(args, " "), err)
 	}
 	return stdout.String(), stderr.String(), nil

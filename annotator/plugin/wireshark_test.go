@@ -1,8 +1,12 @@
 package plugin
 
 import (
+	"context"
+	"errors"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -54,6 +58,27 @@ func TestDescribe(t *testing.T) {
 	withoutLua := strings.ReplaceAll(begin, "Lua Plugins", "Other Plugins")
 	if got, err := describe("/usr/bin/tshark", "TShark (Wireshark) 4.4.19.", withoutLua+end); err == nil {
 		t.Errorf("a Wireshark without Lua is %+v", got)
+	}
+}
+
+// TestAskOneThatHangs has a tshark that never answers told apart from one that
+// cannot run.
+func TestAskOneThatHangs(t *testing.T) {
+	p := newPlace(t)
+	p.write(t, "bin/tshark", "#!/bin/sh\nsleep 600\n")
+	p.write(t, "damaged/tshark", "#!/nowhere\n")
+	for _, program := range []string{"bin/tshark", "damaged/tshark"} {
+		if err := os.Chmod(p.path(program), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := ask(ctx, p.path("bin/tshark")); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "bin/tshark --version: does not answer") {
+		t.Errorf("the one that hangs: %v", err)
+	}
+	if _, err := ask(t.Context(), p.path("damaged/tshark")); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the damaged one: %v", err)
 	}
 }
 
