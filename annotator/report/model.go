@@ -4,6 +4,7 @@
 package report
 
 import (
+	"fmt"
 	"time"
 
 	"ampulla/annotator/web"
@@ -142,6 +143,11 @@ func (r *Report) Finish() {
 	}
 	if r.Web == nil {
 		r.Notes = append(r.Notes, "The part about the web is missing: it needs tshark, which is not installed.")
+	}
+	for _, c := range r.Classes {
+		if c.Name == "quic" && r.Web != nil {
+			r.Notes = append(r.Notes, fmt.Sprintf("%s of all bytes are QUIC, as HTTP/3 uses it, which the part about the web does not read.", share(c.Share)))
+		}
 	}
 	r.Findings = r.findings()
 }

@@ -131,6 +131,26 @@ func TestHTML(t *testing.T) {
 	}
 }
 
+// TestNotes has a report say what it did not look at.
+func TestNotes(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		report report.Report
+		want   string
+	}{
+		{"without tshark", report.Report{}, "The part about the web is missing: it needs tshark, which is not installed."},
+		{"with HTTP/3", report.Report{
+			Web: &web.Result{}, Classes: []report.Class{{Name: "tls", Share: 0.58}, {Name: "quic", Share: 0.42}},
+		}, "42 % of all bytes are QUIC, as HTTP/3 uses it, which the part about the web does not read."},
+		{"with all there is", report.Report{Web: &web.Result{}, Classes: []report.Class{{Name: "tls", Share: 1}}}, ""},
+	} {
+		test.report.Finish()
+		if got := strings.Join(test.report.Notes, "\n"); got != test.want {
+			t.Errorf("%s: %q", test.name, got)
+		}
+	}
+}
+
 // TestMarkdown keeps what a capture says from becoming markup.
 func TestMarkdown(t *testing.T) {
 	text := written(t, full(evil).Markdown)
