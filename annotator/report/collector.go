@@ -282,7 +282,7 @@ func (c *Collector) classList() []Class {
 	for name, k := range c.classes {
 		list = append(list, Class{
 			Name: name, Packets: k.packets, Bytes: k.bytes,
-			Share:      round(float64(k.bytes)/float64(max(c.capture.Bytes, 1)), 4),
+			Share:      round(float64(k.bytes)/float64(max(c.capture.Bytes, 1)), 6),
 			Confidence: round(k.confidence/float64(k.packets), 2),
 		})
 	}

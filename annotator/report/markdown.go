@@ -14,9 +14,17 @@ import (
 //go:embed page.md
 var pageMarkdown string
 
-// Markdown writes the report for tickets and terminals, without figures.
+// maxMarks is how many characters a timeline takes at most.
+const maxMarks = 60
+
+// Markdown writes the report for tickets and terminals: without figures, and
+// without the thresholds, which are long.
 func (r *Report) Markdown(w io.Writer) error {
-	functions := template.FuncMap{"text": markdownText, "code": markdownCode}
+	functions := template.FuncMap{
+		"text": markdownText, "code": markdownCode,
+		"traffic": func(t Timeline) string { return line(t, 0, func(b Bin) float64 { return float64(b.Bytes) }) },
+		"scores":  func(t Timeline) string { return line(t, 1, func(b Bin) float64 { return b.Score }) },
+	}
 	maps.Copy(functions, r.functions())
 	t, err := template.New("page").Funcs(functions).Parse(pageMarkdown)
 	if err != nil {
@@ -58,4 +66,30 @@ func markdownCode(s string) string {
 		s = " " + s + " "
 	}
 	return fence + s + fence
+}
+
+// line draws a timeline as a line of blocks, of which the tallest stands for the
+// highest value or for full, if that is more; a low line is nothing. Several steps
+// become one, as high as the highest of them.
+func line(t Timeline, full float64, value func(Bin) float64) string {
+	heights := []rune("▁▂▃▄▅▆▇█")
+	group := (len(t.Bins) + maxMarks - 1) / maxMarks
+	var marks []float64
+	for i, b := range t.Bins {
+		if i%group == 0 {
+			marks = append(marks, 0)
+		}
+		last := &marks[len(marks)-1]
+		*last = max(*last, value(b))
+		full = max(full, *last)
+	}
+	var out strings.Builder
+	for _, v := range marks {
+		if v == 0 {
+			out.WriteRune('_')
+			continue
+		}
+		out.WriteRune(heights[min(int(v/full*float64(len(heights))), len(heights)-1)])
+	}
+	return out.String()
 }

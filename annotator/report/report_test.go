@@ -187,6 +187,9 @@ func TestMarkdown(t *testing.T) {
 	if strings.ContainsAny(text, "\u202e\x1b") {
 		t.Error("control characters")
 	}
+	if !strings.Contains(text, "```\n▃█\n▂█\n```") { // bytes: 100, 300; scores: 0.2, 0.9
+		t.Error("the timeline is not there")
+	}
 }
 
 // TestSame holds the three forms to each other.
