@@ -82,7 +82,7 @@ var mayImport = map[string][]string{
 	"annotator/backlog":     {},
 	"lua":                   {}, // carries ai.lua
 	// Runs inside Wireshark: no engine.
-	"lua/native": {"annotator/pcapng", "annotator/packet", "annotator/verdict", "grpc/client"},
+	"lua/native": {"annotator/pcapng", "annotator/packet", "annotator/verdict", "grpc/client", "proto/annotator/v1"},
 	"models":     {},
 }
 

@@ -362,6 +362,87 @@ local function report()
     end)
 end
 
+-- Feedback -----------------------------------------------------------------
+
+local SAYS = { normal = "This is normal here", bad = "This is bad" }
+local FIELDS = { -- of the dialog: what feedback is about, and why
+    { "hosts", "Hosts (empty: all)" },
+    { "service", "Service (empty: all)" },
+    { "type", "Type (empty: all)" },
+    { "why", "Why" },
+}
+local scope_readers = { hosts = grammar.text, service = grammar.text, type = grammar.text }
+
+-- undo takes a rule back.
+local function undo(id)
+    local title = ("Rule %d"):format(id)
+    local answer, problem = await(title, "undo", id)
+    if not answer then
+        show(title, ("Rule %d is still there: %s.\n"):format(id, problem))
+    else
+        show(title, ("Rule %d is undone.\n"):format(id), { { "Show it here", redissect_packets } })
+    end
+end
+
+-- said tells what has become of feedback, and how it is seen.
+local function said(title, id, scope, verdict)
+    local seen = "It holds for captures that are opened from now on, and for this one when judged again."
+    local buttons = {
+        { "Show it here", redissect_packets },
+        { "Undo", function() undo(id) end },
+    }
+    if verdict.source == "comment" then
+        seen = "What the comments in this capture say stays: annotate the capture again. "
+            .. "Others that are opened from now on go by it."
+        table.remove(buttons, 1)
+    end
+    show(title, ("Rule %d: %s.\n\n%s\n"):format(id, scope, wrap(seen, "")), buttons)
+end
+
+-- ask_feedback asks what feedback is about, where values are what it may be.
+local function ask_feedback(says, values, verdict)
+    local title, fields = SAYS[says], {}
+    for i, field in ipairs(FIELDS) do
+        fields[i] = { name = field[2], value = values[field[1]] or "" }
+    end
+    new_dialog("AI: " .. title, function(...)
+        local typed, lines = {}, { "says=" .. says }
+        for i, field in ipairs(FIELDS) do
+            typed[field[1]] = select(i, ...)
+            lines[#lines + 1] = field[1] .. "=" .. (typed[field[1]]:gsub("%c", " "))
+        end
+        local answer, problem = await(title, "feedback", 0, table.concat(lines, "\n"))
+        local id, scope = (answer or ""):match("^(%d+)\n(.*)$")
+        if id then
+            said(title, tonumber(id), scope, verdict)
+        else
+            show(title, ("Nothing was noted: %s.\n"):format(problem or "no answer"), {
+                { "Change it", function() ask_feedback(says, typed, verdict) end },
+            })
+        end
+    end, table.unpack(fields))
+end
+
+-- feedback returns the menu item that has somebody say something of the selected
+-- packet, and of those like it.
+local function feedback(says)
+    return function()
+        local title = SAYS[says]
+        local number, verdict = current(title)
+        if not number then
+            return
+        end
+        local line, problem = await(title, "propose", number)
+        if not line then
+            show(title, ("This needs the annotator: %s.\n"):format(problem))
+            return
+        end
+        local values = grammar.read_pairs(line, scope_readers, {})
+        values.hosts = (values.hosts or ""):gsub(",", ", ")
+        ask_feedback(says, values, verdict)
+    end
+end
+
 -- guarded keeps a bug here from costing more than its own window.
 local function guarded(action)
     return function()
@@ -378,6 +459,8 @@ local ITEMS = {
     { "Apply filter for this incident", filter_incident, packet = true },
     { "Save annotated copy", save },
     { "Report", report },
+    { "This is normal here...", feedback("normal"), packet = true },
+    { "This is bad...", feedback("bad"), packet = true },
 }
 for _, item in ipairs(ITEMS) do
     register_menu("AI/" .. item[1], guarded(item[2]), MENU_TOOLS_UNSORTED)

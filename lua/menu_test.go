@@ -68,6 +68,8 @@ const (
 	itemReport
 	itemSave
 	itemSummary
+	itemBad
+	itemNormal
 )
 
 // menu chooses an item of Tools > AI, which is the last but one there.
@@ -158,7 +160,11 @@ func (g *gui) tinted(name string) {
 // TestGUIMenus walks through the menus with the profile AI, as TestGUI does
 // through the rest.
 func TestGUIMenus(t *testing.T) {
+	config := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", config)
+	rules := filepath.Join(config, "ampulla", "feedback.yaml")
 	eachGUI(t, func(t *testing.T, s *shark, _ annotator) {
+		_ = os.Remove(rules) // of the one before
 		s.profile(t, "AI", homeProfile(t))
 		plugins := filepath.Join(s.home, ".local/lib/wireshark/plugins")
 		if err := os.WriteFile(filepath.Join(plugins, "ai_menu.lua"), []byte(lua.Menus), 0o644); err != nil {
@@ -168,9 +174,44 @@ func TestGUIMenus(t *testing.T) {
 		g := startGUI(t, s, "demo.pcapng", "-C", "AI", "-r", own(t, "demo.pcapng"))
 		g.picture("profile")
 		walkIncidents(g)
+		walkFeedback(g, rules)
 		walkCopies(g)
 		g.quit()
 	})
+}
+
+// walkFeedback says that a scan is normal, sees that it is not flagged any more,
+// and takes that back; then it says that what is left of a host is bad.
+func walkFeedback(g *gui, rules string) {
+	g.window("demo.pcapng")
+	g.filter(`ai.anomaly.type == "port_scan"`)
+	g.click(100, 300)
+	g.menu(itemNormal)
+	g.picture("asked what is normal")
+	g.click(686, 427) // why; the dialog comes up in the middle of the display
+	g.run("type", "nightly inventory")
+	g.picture("typed what is normal")
+	g.keys("Return")
+	said := g.titled("This is normal here", "said what is normal")
+	if text, err := os.ReadFile(rules); err != nil || !strings.Contains(string(text), "hosts: [\"192.168.40.66\", \"192.168.40.10\"]\n  type: port_scan\n") ||
+		!strings.Contains(string(text), "why: \"nightly inventory\"\n") {
+		g.Errorf("%v: %s", err, text)
+	}
+	g.press(said, 2) // Show it here; then come Undo and Close
+	g.blank("judged again", true)
+	g.window("demo.pcapng") // no window manager gives the keyboard back
+	g.filter(`ai.anomaly.reason contains "suppressed by rule 1 "`)
+	g.blank("suppressed", false)
+	g.press(said, 1)
+	undone := g.titled("Rule 1", "undone")
+	if text, err := os.ReadFile(rules); err != nil || strings.Contains(string(text), "port_scan") {
+		g.Errorf("%v: %s", err, text)
+	}
+	g.press(undone, 1)
+	g.blank("judged as before", true)
+	g.close(undone)
+	g.close(said)
+	g.window("demo.pcapng")
 }
 
 // walkIncidents looks at the summary and at one packet.
@@ -214,6 +255,21 @@ func (g *gui) top() int {
 		return 123
 	}
 	return 113
+}
+
+// blank keeps a picture and tells whether there are no packets in the list.
+func (g *gui) blank(name string, want bool) {
+	g.Helper()
+	picture := g.picture(name)
+	lines := 0
+	for y := 160; y < 400; y++ {
+		if c := color.NRGBAModel.Convert(picture.At(15, y)).(color.NRGBA); c.R < 250 || c.G < 250 || c.B < 250 {
+			lines++
+		}
+	}
+	if want != (lines == 0) {
+		g.Errorf("%s: %d lines have a packet; see the picture in %s", name, lines, g.shots)
+	}
 }
 
 // walkCopies saves an annotated copy and a report, and looks at the copy.

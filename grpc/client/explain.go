@@ -16,6 +16,9 @@ type Explanation struct {
 	// Features are what the anomaly model saw, the most unusual first; none if it
 	// was not asked, since too little was known of the host.
 	Features []*annotatorv1.Feature
+	// Scope is what feedback about the frame can name; nil if the annotator is too
+	// old to know.
+	Scope *annotatorv1.Scope
 }
 
 // Explain has a capture file judged up to a frame, from 1, and explained what
@@ -61,7 +64,7 @@ func (c *Conn) Explain(ctx context.Context, client, path string, frame uint64) (
 				return nil, err
 			}
 			v, _ := one.get(frame, "")
-			return &Explanation{Verdict: v, Features: e.GetFeatures()}, nil
+			return &Explanation{Verdict: v, Features: e.GetFeatures(), Scope: e.GetScope()}, nil
 		case summary.GetIncidents() == nil:
 			return nil, ErrOld
 		}

@@ -18,6 +18,7 @@ import (
 
 	"ampulla/annotator/capturetest"
 	"ampulla/annotator/engine"
+	"ampulla/annotator/feedback"
 	"ampulla/annotator/packet"
 	"ampulla/annotator/pcapng"
 	"ampulla/annotator/score/scoretest"
@@ -41,6 +42,7 @@ type annotator struct {
 func start(t testing.TB, path string) *annotator {
 	t.Helper()
 	cfg := server.Default()
+	cfg.Feedback = feedback.NewFile(filepath.Join(t.TempDir(), "feedback.yaml"), func(err error) { t.Error(err) })
 	cfg.Version, cfg.Scorer, cfg.Grace = "test", scoretest.Hash{}, time.Millisecond
 	s, err := server.New(cfg)
 	if err != nil {

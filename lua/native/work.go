@@ -33,9 +33,10 @@ type work struct {
 }
 
 // start begins a work, and gives up the one before: "incidents", the "path" of
-// the capture file, "explain" (a frame, by its number), or else a command of the
-// annotator's program that takes the capture and writes out, "annotate" or
-// "report".
+// the capture file, "explain" (a frame, by its number), "propose" (feedback on
+// it), "feedback" (what out says), "undo" (a rule, by its number), or else a
+// command of the annotator's program that takes the capture and writes out,
+// "annotate" or "report".
 func (c *capture) start(kind string, number uint64, out string) error {
 	c.stop()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -44,6 +45,10 @@ func (c *capture) start(kind string, number uint64, out string) error {
 	switch path, err := c.path(); {
 	case kind == "incidents":
 		do = c.findIncidents(w)
+	case kind == "feedback":
+		do = c.say(out)
+	case kind == "undo":
+		do = c.undo(number)
 	case err != nil:
 		cancel()
 		return err
@@ -52,6 +57,9 @@ func (c *capture) start(kind string, number uint64, out string) error {
 	case kind == "explain":
 		position, _ := c.position(number)
 		do = c.explain(path, position)
+	case kind == "propose":
+		position, _ := c.position(number)
+		do = c.propose(w, path, position)
 	default:
 		do = c.command(kind, path, out)
 	}
@@ -116,31 +124,39 @@ func (c *capture) path() (string, error) {
 	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), c.file.Fd()), nil
 }
 
-// findIncidents finds the incidents of all frames, however far anybody has
-// looked, as lines of [verdict.Incident.Machine].
+// findIncidents finds the incidents of all frames, as lines of
+// [verdict.Incident.Machine].
 func (c *capture) findIncidents(w *work) func(context.Context) (func() string, error) {
+	incidents := c.incidents(w)
+	t := c.table
+	return func(ctx context.Context) (func() string, error) {
+		all, leftOut, err := incidents(ctx)
+		return func() string { return incidentLines(t, all, leftOut) }, err
+	}
+}
+
+// incidents finds the incidents of all frames, however far anybody has looked.
+func (c *capture) incidents(w *work) func(context.Context) (all []verdict.Incident, leftOut uint64, err error) {
 	c.begin(c.judged.Load() + 1)
 	f, t := c.feed, c.table
 	w.share = func() float64 { return float64(t.judged.Load()) / float64(max(t.known.Load(), 1)) }
-	return func(ctx context.Context) (func() string, error) {
+	return func(ctx context.Context) ([]verdict.Incident, uint64, error) {
 		f.want(math.MaxInt64)
 		if ok, err := f.settled(ctx.Done(), func() bool { return f.flushed }); err != nil {
-			return nil, err
+			return nil, 0, err
 		} else if !ok {
-			return nil, ctx.Err()
+			return nil, 0, ctx.Err()
 		}
 		session := f.current()
 		for {
 			all, leftOut, err := session.Incidents(time.Second)
 			switch {
 			case ctx.Err() != nil:
-				return nil, ctx.Err()
+				return nil, 0, ctx.Err()
 			case errors.Is(err, client.ErrTimeout):
 				continue // many frames go before
-			case err != nil:
-				return nil, err
 			}
-			return func() string { return incidentLines(t, all, leftOut) }, nil
+			return all, leftOut, err
 		}
 	}
 }
@@ -157,20 +173,25 @@ func incidentLines(t *table, all []verdict.Incident, leftOut uint64) string {
 	return b.String()
 }
 
-// explain has the annotator explain the frame at a position.
+// explain puts into words what the annotator makes of the frame at a position.
 func (c *capture) explain(path string, position uint64) func(context.Context) (func() string, error) {
-	dial, name := c.dial, c.client
+	explanation := c.explanation(path, position)
 	return func(ctx context.Context) (func() string, error) {
+		e, err := explanation(ctx)
+		return func() string { return inPlainWords(e) }, err
+	}
+}
+
+// explanation has the annotator explain the frame at a position.
+func (c *capture) explanation(path string, position uint64) func(context.Context) (*client.Explanation, error) {
+	dial, name := c.dial, c.client
+	return func(ctx context.Context) (*client.Explanation, error) {
 		conn, err := client.Dial(ctx, dial)
 		if err != nil {
 			return nil, err
 		}
 		defer conn.Close()
-		e, err := conn.Explain(ctx, name, path, position)
-		if err != nil {
-			return nil, err
-		}
-		return func() string { return inPlainWords(e) }, nil
+		return conn.Explain(ctx, name, path, position)
 	}
 }
 

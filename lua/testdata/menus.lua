@@ -34,9 +34,14 @@ function set_filter(text) io.write("filter: " .. text) end
 function apply_filter() print(", applied") end
 function open_capture_file(path, filter) print("open: " .. path .. filter) end
 function browser_open_url(url) print("browse: " .. url) end
-function new_dialog(title, action, field)
-    print(("[%s] %s: %s"):format(title, field.name, field.value))
-    action(typed)
+function redissect_packets() print("the packets are judged again") end
+function new_dialog(title, action, ...)
+    local values = {}
+    for i, field in ipairs({ ... }) do
+        print(("[%s] %s: %s"):format(title, field.name, field.value))
+        values[i] = type(typed) ~= "table" and typed or typed[i] or field.value
+    end
+    action((table.unpack or unpack)(values))
 end
 
 ProgDlg = {}
@@ -51,8 +56,17 @@ function ProgDlg:close() print("progress is over") end
 
 -- The native module: what each kind of work comes to, after so many questions.
 local results, pending = {}, nil
+local noted_words -- what came with the last feedback
+local refused = 0 -- how often it is refused
 local native = {}
 function native.start(kind, number, out)
+    if kind == "feedback" then
+        noted_words = out
+        if refused > 0 then
+            refused, pending = refused - 1, { nil, "annotator: there is no scope", 0 }
+            return nil
+        end
+    end
     local result = results[kind]
     pending = result and { result[1], result[2], result[3] or 0 }
     return not result and ("cannot %s %d %s"):format(kind, number, out) or nil
@@ -120,6 +134,25 @@ selected = { number = 923.0, verdict = {
 results.explain = { nil, "the capture file is not known" }
 try("an anomalous packet, half known", "Explain this packet")
 try("an anomalous packet", "Apply filter for this incident")
+
+typed, results.propose, results.feedback = {}, {}, {}
+results.propose[2] = "annotator has gone"
+try("nobody to propose anything", "This is normal here...")
+results.propose = { "hosts=10.0.0.66,10.0.0.5 service= type=port_scan" }
+results.feedback = { "7\n10.0.0.66 and 10.0.0.5, port scan" }
+results.undo = { "7\n10.0.0.66 and 10.0.0.5, port scan" }
+typed = { [4] = "the night's inventory\n100 %" }
+try("what is normal", "This is normal here...")
+print(noted_words)
+results.undo = { nil, "there is no such rule" }
+typed = { "", "tcp/22", "" }
+try("what is bad, and cannot be undone", "This is bad...")
+print(noted_words)
+selected.verdict.source = "comment"
+try("what is normal, of comments", "This is normal here...")
+selected.verdict.source = nil
+refused, typed = 2, { "", "", "", "why" }
+try("nothing said, and then something", "This is bad...")
 
 typed = ""
 results.path = { "/data/office.pcap.gz" }
