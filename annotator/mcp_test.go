@@ -197,7 +197,53 @@ func investigate(t *testing.T, transport mcp.Transport, dir string) {
 	}
 	a.live()
 	a.refusals(id, dir)
+	a.feedback(filepath.Join(dir, "demo.pcapng"))
 	a.others(id)
+}
+
+// feedback says that the scan is normal: opened again the capture has none. Then
+// it takes that back.
+func (a *assistantSession) feedback(path string) {
+	a.Helper()
+	id := a.call("open_capture", map[string]any{"path": path})["capture"]
+	scans := a.call("list_packets", map[string]any{"capture": id, "type": "port_scan"})
+	frame := scans["packets"].([]any)[0].(map[string]any)["frame"]
+	scope := a.call("explain_packet", map[string]any{"capture": id, "frame": frame})["scope"].(map[string]any)
+	delete(scope, "service") // each packet has another
+	said := a.call("give_feedback", map[string]any{"says": "normal", "scope": scope, "who": "alice", "why": "nightly inventory"})["rule"].(map[string]any)
+	if said["who"] != "alice, by assistant" || said["why"] != "nightly inventory" || said["when"] == "" {
+		a.Error(said)
+	}
+	quiet := a.call("open_capture", map[string]any{"path": path})
+	if quiet["capture"] == id || quiet["flagged_types"].(map[string]any)["port_scan"] != nil {
+		a.Errorf("judged again: %v", quiet)
+	}
+	why := a.call("explain_packet", map[string]any{"capture": quiet["capture"], "frame": frame})
+	if p := why["packet"].(map[string]any); !strings.HasPrefix(p["reason"].(string), "suppressed by rule ") || why["scope"].(map[string]any)["type"] != "port_scan" {
+		a.Error(why)
+	}
+	if again := a.call("open_capture", map[string]any{"path": path}); again["capture"] != quiet["capture"] {
+		a.Error("judged again without need")
+	}
+	list := a.call("list_feedback", nil)
+	if list["total"] != 1.0 || list["rules"].([]any)[0].(map[string]any)["id"] != said["id"] {
+		a.Error(list)
+	}
+	for _, wrong := range []struct{ says, kind, host, words string }{
+		{"harmless", "port_scan", "10.0.0.5", "neither normal nor bad"}, {"bad", "worm", "10.0.0.5", "there is no"},
+		{"bad", "port_scan", "router", "no address"}, {"bad", "port_scan", "10.0.0.5/40", "no address"},
+	} {
+		a.refuse("give_feedback", map[string]any{"says": wrong.says, "why": "x", "scope": map[string]any{"type": wrong.kind, "hosts": []string{wrong.host}}}, wrong.words)
+	}
+	a.refuse("give_feedback", map[string]any{"says": "bad", "why": "x", "scope": map[string]any{}}, "no scope")
+	a.refuse("give_feedback", map[string]any{"says": "bad", "scope": map[string]any{"type": "flood"}}, "why")
+	a.refuse("give_feedback", map[string]any{"says": "bad", "why": "x", "scope": map[string]any{"kind": "flood"}}, "kind")
+	a.call("undo_feedback", map[string]any{"id": said["id"]})
+	a.refuse("undo_feedback", map[string]any{"id": said["id"]}, "there is no such rule")
+	before := a.call("open_capture", map[string]any{"path": path})
+	if before["flagged_types"].(map[string]any)["port_scan"] == nil {
+		a.Errorf("undone: %v", before)
+	}
 }
 
 // live captures for a moment, where that is allowed.
@@ -251,7 +297,7 @@ func (a *assistantSession) others(id string) {
 		if !a.used[tool.Name] {
 			a.Errorf("%s was not used", tool.Name)
 		}
-		writes := slices.Contains([]string{"annotate_capture", "start_capture", "stop_capture"}, tool.Name)
+		writes := slices.Contains([]string{"annotate_capture", "start_capture", "stop_capture", "give_feedback", "undo_feedback"}, tool.Name)
 		if tool.Annotations.ReadOnlyHint == writes {
 			a.Errorf("%s: read-only is %v", tool.Name, tool.Annotations.ReadOnlyHint)
 		}

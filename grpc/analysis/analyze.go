@@ -95,8 +95,8 @@ func (s *Store) Analyze(path string, options Options) (*Job, error) {
 }
 
 // Open returns the latest analysis of the capture at path, as long as the file
-// is the same, and begins one if there is none that is or may become of use. Its
-// errors are those of Analyze.
+// and the rules of feedback are the same, and begins one if there is none that is
+// or may become of use. Its errors are those of Analyze.
 func (s *Store) Open(path string) (*Job, error) {
 	if path == "" {
 		return nil, status.Error(codes.InvalidArgument, "path: which capture?")
@@ -110,8 +110,9 @@ func (s *Store) Open(path string) (*Job, error) {
 		_ = file.Close()
 		return nil, err
 	}
+	rules := s.rules()
 	for _, j := range s.Jobs() {
-		if j.isOf(info) {
+		if j.isOf(info) && j.rules == rules {
 			return j, file.Close()
 		}
 	}
@@ -132,7 +133,7 @@ func (s *Store) analyze(file *os.File, source string, options Options) (*Job, er
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	j := &Job{file: info, usual: options == Options{}, state: annotatorv1.Job{Source: source, Started: timestamppb.Now()}}
+	j := &Job{file: info, usual: options == Options{}, rules: s.rules(), state: annotatorv1.Job{Source: source, Started: timestamppb.Now()}}
 	started, err := s.start(j, func(ctx context.Context) error {
 		defer file.Close()
 		return j.analyze(ctx, file, options)

@@ -25,6 +25,7 @@ type Job struct {
 	done   chan struct{} // closed at the end
 	file   os.FileInfo   // what is analysed; nil for captures
 	usual  bool          // with the usual options
+	rules  string        // of feedback in force when it began, see Store.rules
 
 	mu        sync.Mutex
 	state     annotatorv1.Job

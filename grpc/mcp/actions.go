@@ -22,6 +22,7 @@ type explanation struct {
 	Incident      *incident     `json:"incident,omitempty"`
 	Features      []feature     `json:"features" jsonschema:"what the anomaly model saw, the most unusual first; none if it was not asked"`
 	MoreFeatures  int           `json:"more_features,omitempty"`
+	Scope         scope         `json:"scope" jsonschema:"all that feedback about this packet can name"`
 	Meaning       string        `json:"meaning"`
 	DisplayFilter string        `json:"display_filter"`
 }
@@ -48,7 +49,7 @@ func (s *server) explainPacket(ctx context.Context, _ *mcp.CallToolRequest, a ex
 	if err != nil {
 		return nil, nil, plain(err)
 	}
-	e := &explanation{Packet: packetOf(p), Features: []feature{}, Meaning: meaning(p), DisplayFilter: fmt.Sprintf("frame.number == %d", a.Frame)}
+	e := &explanation{Packet: packetOf(p), Features: []feature{}, Scope: scopeOf(models.GetScope()), Meaning: meaning(p), DisplayFilter: fmt.Sprintf("frame.number == %d", a.Frame)}
 	for _, f := range models.GetFeatures() {
 		if len(e.Features) == topFeatures || f.GetWords() == "" {
 			e.MoreFeatures++
