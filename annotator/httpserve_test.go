@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -19,23 +20,33 @@ import (
 	"ampulla/grpc/socket"
 )
 
+// asker asks a service over HTTP.
+type asker func(method, path, kind string, body io.Reader) (status int, text string)
+
 // startHTTP runs "ampulla serve --http" and returns where it answers, and a
 // client that shows the token.
-func startHTTP(t *testing.T, args ...string) (url string, ask func(method, path, kind string, body io.Reader) (int, string)) {
+func startHTTP(t *testing.T, args ...string) (url string, ask asker) {
+	t.Helper()
+	_, _, url, ask = startBoth(t, args...)
+	return url, ask
+}
+
+// startBoth is startHTTP with the process, and the socket at which it answers, too.
+func startBoth(t *testing.T, args ...string) (command *exec.Cmd, socket, url string, ask asker) {
 	t.Helper()
 	buildProgram(t) // with the developer's cache
 	config := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", config)
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	address := freePort(t)
-	_, socket := startServe(t, append([]string{"--http", address}, args...)...)
+	command, socket = startServe(t, append([]string{"--http", address}, args...)...)
 	dial(t, client.Config{Address: "unix:" + socket, Program: client.NoStart})
 	token, err := os.ReadFile(filepath.Join(config, "ampulla", "token"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	url = "http://" + address
-	return url, func(method, path, kind string, body io.Reader) (int, string) {
+	return command, socket, url, func(method, path, kind string, body io.Reader) (int, string) {
 		t.Helper()
 		request, err := http.NewRequestWithContext(t.Context(), method, url+path, body)
 		if err != nil {
@@ -106,7 +117,12 @@ func TestHTTPUsage(t *testing.T) {
 
 // TestMetrics scrapes the program, and holds the dashboard to what is exported.
 func TestMetrics(t *testing.T) {
-	_, ask := startHTTP(t, "--metrics")
+	office := filepath.Join(t.TempDir(), "office.baseline")
+	var stderr bytes.Buffer
+	if code := run(t.Context(), []string{"ampulla", "baseline", "learn", "../testdata/captures/benign_dns.pcapng", "-o", office}, nil, io.Discard, &stderr); code != 0 {
+		t.Skip(stderr.String()) // there are no models
+	}
+	_, ask := startHTTP(t, "--metrics", "--baseline", office)
 	capture, err := os.ReadFile("../testdata/captures/benign_dns.pcapng")
 	if err != nil {
 		t.Fatal(err)
@@ -121,6 +137,7 @@ func TestMetrics(t *testing.T) {
 		`ampulla_http_request_seconds_count{method="POST",route="/v1/analyze",status="200"} 1` + "\n",
 		`ampulla_grpc_call_seconds_count{code="OK",method="Analyze"} 1` + "\n",
 		`ampulla_model_rows_total{model="anomaly"} `, `ampulla_info{model="`,
+		`ampulla_baseline_change{what="hosts"} 0` + "\n", "ampulla_baseline_compared_frames 0\n", // it is a capture of long ago
 	} {
 		if status != http.StatusOK || !strings.Contains(text, line) {
 			t.Errorf("%d, no %s in\n%s", status, line, text)

@@ -72,7 +72,7 @@ var mayImport = map[string][]string{
 	// Jobs for people and programs, by asking the server as any client does.
 	"grpc/analysis": {"annotator/pcapng", "annotator/packet", "annotator/rewrite", "annotator/verdict", "proto/annotator/v1"},
 	"grpc/gateway":  {"grpc/analysis", "proto/annotator/v1"},
-	"grpc/metrics":  {"annotator/score", "grpc/analysis", "proto/annotator/v1"},
+	"grpc/metrics":  {"annotator/baseline", "annotator/score", "grpc/analysis", "proto/annotator/v1"},
 	"grpc/mcp":      {"grpc/analysis", "proto/annotator/v1"},
 	// The client runs inside other programs, such as Wireshark: no engine.
 	"grpc/client":           {"annotator/packet", "annotator/verdict", "grpc/socket", "proto/annotator/v1"},

@@ -63,12 +63,33 @@ func buildProgram(t *testing.T) string {
 	return path
 }
 
+// words are what a process says, which the test says, too.
+type words struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write takes what it says.
+func (w *words) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text.Write(p)
+	return os.Stderr.Write(p)
+}
+
+// String returns what it has said so far.
+func (w *words) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
+}
+
 // startServe runs "ampulla serve" and waits until it answers at the socket.
 func startServe(t *testing.T, args ...string) (*exec.Cmd, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "run", "a.sock")
 	command := exec.Command(buildProgram(t), append([]string{"serve", "--socket", path}, args...)...)
-	command.Stderr = os.Stderr
+	command.Stderr = new(words)
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -20,10 +20,15 @@ const (
 
 // Change is one way in which today differs from what was learned.
 type Change struct {
-	What  string  // "hosts", "services", "protocols", "scores", "rate"
-	Index float64 // population stability index, where there is one; otherwise 0
-	Text  string  // for people
+	What string // one of Kinds
+	// Value is how many hosts or services are new, the population stability index
+	// of protocols and scores, and by which factor the rate differs.
+	Value float64
+	Text  string // for people
 }
+
+// Kinds are what may change.
+var Kinds = []string{"hosts", "services", "protocols", "scores", "rate"}
 
 // leastCompared is how many packets, and leastRated how many seconds, today must
 // have for its shares to say anything.
@@ -75,7 +80,7 @@ func news[K key, V any](what, one string, before, today *sketch[K, V], name func
 	if len(list) > 1 {
 		one += "s"
 	}
-	return Change{What: what, Text: fmt.Sprintf("%d new %s: %s", len(list), one, some(list))}, true
+	return Change{what, float64(len(list)), fmt.Sprintf("%d new %s: %s", len(list), one, some(list))}, true
 }
 
 // some names the first few.
@@ -196,14 +201,16 @@ func (b *Baseline) compareScores(today *Baseline) (Change, bool) {
 }
 
 // compareRates compares what the hosts of this network send, in seconds in which
-// they do.
+// they do, in those hours of the day that there are of today.
 func (b *Baseline) compareRates(today *Baseline) (Change, bool) {
+	var hours [24]bool
+	for hour, rate := range today.ourRates() {
+		hours[hour] = rate.Seconds > 0
+	}
 	of := func(b *Baseline) (all Rate) {
-		for k, r := range b.hosts.rows {
-			if isOurs(packet.Addr(k)) {
-				for i := range r.value.Sent {
-					all.add(&r.value.Sent[i].Rate)
-				}
+		for hour, rate := range b.ourRates() {
+			if hours[hour] {
+				all.add(&rate)
 			}
 		}
 		return all
@@ -214,9 +221,23 @@ func (b *Baseline) compareRates(today *Baseline) (Change, bool) {
 	}
 	before, _ := was.Mean()
 	now, _ := is.Mean()
-	const factor = 2
-	if now < factor*before && before < factor*now {
+	const most = 2
+	factor := max(now/before, before/now)
+	if factor < most {
 		return Change{}, false
 	}
-	return Change{What: "rate", Text: fmt.Sprintf("hosts send %.1f packets a second when they do, %.1f before", now, before)}, true
+	return Change{"rate", factor, fmt.Sprintf("hosts send %.1f packets a second when they do, %.1f before at this time of day", now, before)}, true
+}
+
+// ourRates returns what the hosts of this network sent, by the hour of the day in
+// UTC.
+func (b *Baseline) ourRates() (out [24]Rate) {
+	for k, r := range b.hosts.rows {
+		if isOurs(packet.Addr(k)) {
+			for _, h := range r.value.Sent {
+				out[h.Hour].add(&h.Rate)
+			}
+		}
+	}
+	return out
 }

@@ -140,10 +140,20 @@ func (l *Learner) answered(o *flow.Observation) {
 // Baseline returns what was learned. The Learner cannot be used any more.
 func (l *Learner) Baseline() *Baseline {
 	l.meters.close()
-	b := l.b
+	b := l.Take()
 	l.b = nil
+	return b
+}
+
+// Take returns what was learned since the last Take, but for the seconds at hand,
+// and the Learner goes on with the next packet of the same capture.
+func (l *Learner) Take() *Baseline {
+	b := l.b
+	l.b = New(b.identity)
+	l.meters.learn = l.b
 	for i, ns := range b.totals.Observed {
 		b.totals.Observed[i] = ns / uint64(time.Millisecond)
+		l.b.totals.Observed[i] = ns % uint64(time.Millisecond)
 	}
 	b.hosts.prune()
 	b.classes.prune()

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -16,6 +17,7 @@ import (
 	"ampulla/annotator/plugin"
 	"ampulla/grpc/client"
 	"ampulla/grpc/socket"
+	annotatorv1 "ampulla/proto/annotator/v1"
 )
 
 // annotatorSection looks at the program that Wireshark starts, starts one for a
@@ -36,7 +38,7 @@ func annotatorSection(ctx context.Context, cfg Config) (Section, *trial) {
 	} else {
 		add(Finding{"ok", program + " serve", "version " + info.GetVersion() + " answers, with models " + info.GetModel(), ""})
 	}
-	add(runningFinding(ctx, cfg.Version))
+	add(runningFindings(ctx, cfg.Version)...)
 	units, err := plugin.ServiceStatus(cfg.Plugin)
 	if err != nil {
 		add(Finding{"unreadable", "systemd's units", err.Error(), plugin.InstallCommand(cfg.Plugin.Everyone) + " --service"})
@@ -65,16 +67,16 @@ func programFinding(ctx context.Context, cfg Config, program string) Finding {
 	return finding
 }
 
-// runningFinding tells whether the user's annotator answers. Where systemd
-// listens, asking starts it.
-func runningFinding(ctx context.Context, version string) Finding {
+// runningFindings tell whether the user's annotator answers, and what has changed
+// since its baseline was learned. Where systemd listens, asking starts it.
+func runningFindings(ctx context.Context, version string) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	finding := Finding{State: "ok", About: socket.Path()}
 	conn, err := client.Dial(ctx, client.Config{Program: client.NoStart})
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		finding.State, finding.Detail = "idle", "started when somebody asks"
-		return finding
+		return []Finding{finding}
 	}
 	if err == nil {
 		defer conn.Close()
@@ -87,12 +89,25 @@ func runningFinding(ctx context.Context, version string) Finding {
 			case info.GetVersion() != version:
 				finding.Detail += ", not this program's; it ends when nobody has asked for a while"
 			}
-			return finding
+			return append([]Finding{finding}, baselineFindings(info.GetBaseline())...)
 		}
 	}
 	finding.State, finding.Detail = "broken", status.Convert(err).Message()
 	finding.Mend = "fuser -k " + socket.Path()
-	return finding
+	return []Finding{finding}
+}
+
+// baselineFindings tell what an annotator measures against, if anything, and how
+// what it has seen of late differs. That is news, but nothing to mend.
+func baselineFindings(b *annotatorv1.Baseline) []Finding {
+	if b == nil {
+		return nil
+	}
+	list := []Finding{{State: "ok", About: b.GetFile(), Detail: fmt.Sprintf("the baseline, of %.1f hours; compared with %d packets of late", b.GetHours(), b.GetFrames())}}
+	for _, c := range b.GetChanges() {
+		list = append(list, Finding{State: "changed", About: c.GetWhat(), Detail: c.GetText()})
+	}
+	return list
 }
 
 // pathFinding says so if the shell does not find the program where it was

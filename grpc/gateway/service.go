@@ -170,5 +170,5 @@ func (s *service) ListModels(ctx context.Context, _ *annotatorv1.ListModelsReque
 	return &annotatorv1.ModelList{Version: info.GetVersion(), Model: info.GetModel(), Models: []*annotatorv1.Model{
 		{Name: "classifier", Sha256: info.GetClassifierSha256(), Classes: info.GetClasses()},
 		{Name: "anomaly", Sha256: info.GetAnomalySha256()},
-	}}, nil
+	}, Baseline: info.GetBaseline()}, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc/codes"
 
+	"ampulla/annotator/baseline"
 	"ampulla/annotator/score"
 	"ampulla/grpc/analysis"
 	annotatorv1 "ampulla/proto/annotator/v1"
@@ -155,13 +156,16 @@ var (
 	uptimeSeconds    = describe("uptime_seconds", "Time since the start.")
 	jobsByState      = describe("jobs", "Jobs of REST and MCP that are known.", "state")
 	capturedFrames   = describe("captured_frames", "Frames of the captures that go on.")
+	baselineFrames   = describe("baseline_compared_frames", "Frames of the last 12 to 24 hours that were compared with the baseline.")
+	baselineChange   = describe("baseline_change", "How the network differs from the baseline: new hosts and services, stability index of protocols and scores, factor of the rate; 0 if it does not.", "what")
 	modelInfo        = describe("info", "Version of the program and of the models; always 1.", "version", "model")
 )
 
 // Describe lists what Collect sends.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{framesJudged, framesFlagged, framesUnjudged, judgingSeconds, sessionsOpen, sessionsTotal,
-		sessionsRefused, strangersRefused, heapBytes, uptimeSeconds, jobsByState, capturedFrames, modelInfo} {
+		sessionsRefused, strangersRefused, heapBytes, uptimeSeconds, jobsByState, capturedFrames, modelInfo,
+		baselineFrames, baselineChange} {
 		out <- d
 	}
 }
@@ -191,6 +195,12 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	if info, err := c.annotator.GetInfo(ctx, &annotatorv1.GetInfoRequest{}); err == nil {
 		gauge(modelInfo, 1, info.GetVersion(), info.GetModel())
+		if b := info.GetBaseline(); b != nil {
+			gauge(baselineFrames, float64(b.GetFrames()))
+			for what, value := range changes(b) {
+				gauge(baselineChange, value, what)
+			}
+		}
 	}
 	states, frames := map[annotatorv1.Job_State]int{}, uint32(0)
 	for _, j := range c.store.Jobs() {
@@ -204,6 +214,18 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		gauge(jobsByState, float64(states[state]), strings.ToLower(state.String()))
 	}
 	gauge(capturedFrames, float64(frames))
+}
+
+// changes returns the value of each kind of change.
+func changes(b *annotatorv1.Baseline) map[string]float64 {
+	values := map[string]float64{}
+	for _, what := range baseline.Kinds {
+		values[what] = 0
+	}
+	for _, c := range b.GetChanges() {
+		values[c.GetWhat()] = c.GetValue()
+	}
+	return values
 }
 
 // now returns the annotator's counters, or nil.

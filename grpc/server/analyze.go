@@ -68,6 +68,7 @@ func (s *Server) Analyze(stream analyzeStream) error {
 	if err := a.run(); err != nil {
 		return err
 	}
+	a.watcher.close() // what it changed is known to whoever has the summary
 	return stream.Send(&annotatorv1.AnalyzeResponse{Message: &annotatorv1.AnalyzeResponse_Summary{Summary: a.summary}})
 }
 

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -34,6 +35,65 @@ func (s *Server) baseline(ctx context.Context, options *annotatorv1.SessionOptio
 		return nil, "", status.Errorf(codes.FailedPrecondition, "%s: %s", path, valid(err.Error()))
 	}
 	return b, b.Hash(), nil
+}
+
+// watcher has what a session shows compared with the server's baseline.
+type watcher struct {
+	server  *Server
+	learner *baseline.Learner // nil if the session is measured against another, or nothing
+	frames  int               // that it has learned from
+	taken   time.Time         // when what it had learned was taken
+}
+
+// How much a session shows at most until it is compared.
+const (
+	watchFrames = 1 << 16
+	watchPause  = time.Minute
+)
+
+// saw notes that so many more frames were judged.
+func (w *watcher) saw(frames int) {
+	if w.learner == nil {
+		return
+	}
+	w.frames += frames
+	if now := time.Now(); w.frames >= watchFrames || now.Sub(w.taken) >= watchPause {
+		w.server.saw(w.learner.Take(), now)
+		w.frames, w.taken = 0, now
+	}
+}
+
+// close takes the last of it. More than once is once.
+func (w *watcher) close() {
+	if w.learner != nil {
+		w.server.saw(w.learner.Baseline(), time.Now())
+		w.learner = nil
+	}
+}
+
+// saw compares what a session has shown.
+func (s *Server) saw(seen *baseline.Baseline, now time.Time) {
+	for _, change := range s.watch.Add(seen, now.UnixNano()) {
+		if s.cfg.Changed != nil {
+			s.cfg.Changed(change)
+		}
+	}
+}
+
+// baselineInfo tells of the server's baseline; nil if it has none.
+func (s *Server) baselineInfo() *annotatorv1.Baseline {
+	b := s.cfg.Engine.Baseline
+	if b == nil {
+		return nil
+	}
+	totals := b.Totals()
+	info := &annotatorv1.Baseline{Sha256: s.normal, File: valid(s.cfg.BaselineFile), Hours: totals.Hours()}
+	frames, changes := s.watch.Changes(time.Now().UnixNano())
+	info.Frames = frames
+	for _, c := range changes {
+		info.Changes = append(info.Changes, &annotatorv1.Change{What: c.What, Value: c.Value, Text: c.Text})
+	}
+	return info
 }
 
 // threshold returns the score above which a session's frames are flagged.

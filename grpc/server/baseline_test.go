@@ -1,15 +1,20 @@
 package server_test
 
 import (
+	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	"ampulla/annotator/baseline"
 	"ampulla/annotator/engine"
@@ -183,5 +188,103 @@ func TestBadBaseline(t *testing.T) {
 	cfg.Scorer, cfg.Engine.Baseline = scoretest.Hash{}, older
 	if _, err := server.New(cfg); err == nil {
 		t.Error("a server with a baseline of other models")
+	}
+}
+
+// shifted returns frames as if the first one came at another time.
+func shifted(frames []*annotatorv1.Frame, first time.Time) []*annotatorv1.Frame {
+	by := first.UnixNano() - frames[0].GetTimeNs()
+	for _, f := range frames {
+		f.TimeNs += by
+	}
+	return frames
+}
+
+// TestDrift: what sessions show of today is compared with the server's baseline.
+func TestDrift(t *testing.T) {
+	const most = 4000
+	b, path := learned(t, shifted(captureFrames(t, "benign_office.pcapng", most), time.Now().AddDate(0, 0, -7)))
+	told := make(chan baseline.Change, 10)
+	client := serve(t, func(c *server.Config) {
+		c.Engine.Baseline, c.BaselineFile = b, path
+		c.Changed = func(change baseline.Change) { told <- change }
+	})
+	show := func(frames []*annotatorv1.Frame, options *annotatorv1.SessionOptions) {
+		t.Helper()
+		calls, _, err := open(t, client, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ask(calls, frames...); err != nil {
+			t.Fatal(err)
+		}
+		_ = calls.CloseSend()
+		if _, err := calls.Recv(); !errors.Is(err, io.EOF) { // and with that the session is over
+			t.Fatal(err)
+		}
+	}
+	state := func() *annotatorv1.Baseline {
+		t.Helper()
+		info, err := client.GetInfo(t.Context(), &annotatorv1.GetInfoRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.GetBaseline()
+	}
+	want := &annotatorv1.Baseline{Sha256: b.Hash(), File: path, Hours: new(b.Totals()).Hours()}
+	check := func(what string) {
+		t.Helper()
+		if diff := cmp.Diff(want, state(), protocmp.Transform()); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+	}
+	check("at first")
+	today := time.Now().Add(-10 * time.Minute)
+	_, other := learned(t, captureFrames(t, "demo.pcapng", most))
+	show(captureFrames(t, "demo.pcapng", most), nil)
+	check("after a capture of long ago")
+	show(shifted(captureFrames(t, "demo.pcapng", most), today), &annotatorv1.SessionOptions{Baseline: other})
+	check("after one that is measured against another")
+
+	same := shifted(captureFrames(t, "benign_office.pcapng", most), today)
+	show(same, nil)
+	want.Frames = uint64(len(same))
+	check("after the same")
+
+	show(shifted(captureFrames(t, "demo.pcapng", most), today), nil)
+	got := state()
+	if got.GetFrames() <= want.GetFrames() || len(got.GetChanges()) == 0 || len(told) != len(got.GetChanges()) {
+		t.Fatalf("%d told, state %v", len(told), got)
+	}
+	for _, c := range got.GetChanges() {
+		if change := (baseline.Change{What: c.GetWhat(), Value: c.GetValue(), Text: c.GetText()}); change != <-told {
+			t.Errorf("%v is not what was told", change)
+		}
+	}
+	if c := got.GetChanges()[0]; c.GetWhat() != "hosts" || !strings.HasPrefix(c.GetText(), "1 new host: 192.168.40.66") {
+		t.Errorf("%v", c)
+	}
+}
+
+// TestDriftMeanwhile: a session that does not end is compared, too.
+func TestDriftMeanwhile(t *testing.T) {
+	b, _ := learned(t, captureFrames(t, "benign_office.pcapng", 4000))
+	told := make(chan baseline.Change, 10)
+	client := serve(t, func(c *server.Config) {
+		c.Engine.Baseline = b
+		c.Changed = func(change baseline.Change) { told <- change }
+	})
+	calls, _, err := open(t, client, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frames := shifted(captureFrames(t, "demo.pcapng", 3000), time.Now().Add(-10*time.Minute))
+	for range 25 {
+		if _, err := ask(calls, frames...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(told) == 0 {
+		t.Error("nothing told")
 	}
 }

@@ -27,6 +27,7 @@ func (s *Server) GetInfo(context.Context, *annotatorv1.GetInfoRequest) (*annotat
 		MaxSessions:      uint32(s.cfg.MaxSessions),
 		MaxMessageBytes:  uint32(s.cfg.MaxMessage),
 		MaxMemoryBytes:   s.cfg.MaxMemory,
+		Baseline:         s.baselineInfo(),
 	}, nil
 }
 

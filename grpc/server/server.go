@@ -23,6 +23,7 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
+	"ampulla/annotator/baseline"
 	"ampulla/annotator/dumpcap"
 	"ampulla/annotator/engine"
 	"ampulla/annotator/feedback"
@@ -36,6 +37,12 @@ type Config struct {
 	// Engine and Scorer make the engine of each session.
 	Engine engine.Config
 	Scorer score.Scorer
+	// BaselineFile is where Engine.Baseline was read from, for people.
+	BaselineFile string
+	// Changed, if set, is told when the network begins to differ from the baseline,
+	// once for each kind of change and again when there is twice as much of it. It
+	// is called concurrently.
+	Changed func(baseline.Change)
 	// Feedback has the rules that sessions go by and clients add to; nil for none.
 	Feedback *feedback.File
 
@@ -96,6 +103,7 @@ type Server struct {
 	annotatorv1.UnimplementedAnnotatorServer
 	cfg     Config
 	normal  string // hash of Config.Engine.Baseline
+	watch   *baseline.Watch
 	started time.Time
 	counters
 	captures captures
@@ -125,7 +133,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	now := time.Now()
-	return &Server{cfg: cfg, normal: cfg.Engine.Baseline.Hash(), started: now, since: now, clients: map[string]uint32{}, vacant: make(chan struct{})}, nil
+	return &Server{cfg: cfg, normal: cfg.Engine.Baseline.Hash(), watch: baseline.NewWatch(cfg.Engine.Baseline), started: now, since: now, clients: map[string]uint32{}, vacant: make(chan struct{})}, nil
 }
 
 // Stranger counts a connection that was refused because another user made it;

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"ampulla/annotator/baseline"
 	"ampulla/annotator/engine"
 	"ampulla/annotator/packet"
 	"ampulla/annotator/rewrite"
@@ -83,8 +84,9 @@ func (s *Server) Session(stream grpc.BidiStreamingServer[annotatorv1.SessionRequ
 // session judges the frames of one capture, whichever call brings them.
 type session struct {
 	server     *Server
-	close      func() // makes room for another
+	leave      func() // makes room for another
 	engine     *engine.Engine
+	watcher    watcher
 	rules      annotatorv1.Rules
 	terseBelow float64
 	threshold  float64
@@ -113,13 +115,22 @@ func (s *Server) newSession(ctx context.Context, options *annotatorv1.SessionOpt
 		return nil, err
 	}
 	cfg.Rules, cfg.Baseline = s.rules(options.GetRules()), normal
+	if normal != nil && hash == s.normal {
+		cfg.Learner = baseline.NewLearner(normal.Identity())
+	}
 	e, err := engine.New(cfg, s.cfg.Scorer)
 	if err != nil {
 		leave()
 		return nil, status.Error(codes.FailedPrecondition, err.Error()) // New has checked the rest
 	}
-	return &session{server: s, close: leave, engine: e, rules: options.GetRules(), terseBelow: options.GetTerseBelow(),
-		threshold: threshold, baseline: hash}, nil
+	return &session{server: s, leave: leave, engine: e, watcher: watcher{s, cfg.Learner, 0, time.Now()},
+		rules: options.GetRules(), terseBelow: options.GetTerseBelow(), threshold: threshold, baseline: hash}, nil
+}
+
+// close ends the session. Nothing may use it any more.
+func (s *session) close() {
+	s.watcher.close()
+	s.leave()
 }
 
 // checkOptions checks what the contract says of a session's options.
@@ -192,6 +203,7 @@ func (s *session) Process(frames []packet.Frame, out []verdict.Verdict) ([]verdi
 			flagged++
 		}
 	}
+	s.watcher.saw(len(frames))
 	s.count += uint64(len(frames))
 	s.server.busy.Add(uint64(time.Since(begin)))
 	s.server.frames.Add(uint64(len(frames)))
