@@ -206,12 +206,21 @@ func showCommand() *cli.Command {
 		Usage:     "say what was learned, and what is still thin",
 		ArgsUsage: "FILE",
 		Description: `   ampulla baseline show office.baseline
+   ampulla baseline show --plot office.svg office.baseline
    ampulla baseline show --json office.baseline`,
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print all of it, for programs"}},
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "plot", Usage: "draw it into this SVG `FILE`, too"},
+			&cli.BoolFlag{Name: "json", Usage: "print all of it, for programs"},
+		},
 		Action: func(c *cli.Context) error {
 			b, err := oneBaseline(c, "ampulla baseline show FILE")
 			if err != nil {
 				return err
+			}
+			if c.IsSet("plot") {
+				if err := plotBaseline(c.String("plot"), c.App.Writer, b); err != nil {
+					return err
+				}
 			}
 			if c.Bool("json") {
 				return b.WriteJSON(c.App.Writer)

@@ -11,16 +11,18 @@ import (
 	"ampulla/annotator/verdict"
 )
 
+// Sigmas is by how many standard deviations a packet rate has to exceed the mean
+// to be an alarm. That is not enough: see twice and floor.
+const Sigmas = 6
+
 const (
 	// margin is by which factor a finding may exceed what was learned of the
 	// same, and still be no alarm.
 	margin = 2
-	// sigmas, twice and floor are what a rate has to exceed to be an alarm: so
-	// many standard deviations above the mean, so often the most that was
+	// twice and floor are what a rate has to exceed, too: so often the most that was
 	// learned, so many packets a second.
-	sigmas = 6
-	twice  = 2
-	floor  = 100
+	twice = 2
+	floor = 100
 )
 
 // Judge measures packets of one capture against a Baseline. Its methods return
@@ -171,7 +173,7 @@ func (j *Judge) rate(o *flow.Observation, a packet.Addr, now uint64, sent bool) 
 	}
 	mean, deviation := usual.Mean()
 	over := (float64(now) - mean) / deviation
-	s := detect.Grade(min(over/sigmas, float64(now)/float64(twice*most), float64(now)/floor), 1)
+	s := detect.Grade(min(over/Sigmas, float64(now)/float64(twice*most), float64(now)/floor), 1)
 	if s < verdict.SuspiciousScore {
 		return detect.Finding{Score: s}
 	}

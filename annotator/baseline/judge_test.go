@@ -1,8 +1,11 @@
 package baseline
 
 import (
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -214,6 +217,56 @@ func TestRate(t *testing.T) {
 				t.Errorf("score %.3f, want %.2f: %q", f.Score, tt.score, f.Reason)
 			}
 		})
+	}
+}
+
+// TestRateLimits: whatever the seconds that were learned, exactly those rates are
+// alarms that exceed all three limits, and the reason names how far.
+func TestRateLimits(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	alarms := 0
+	for range 30 {
+		w := newWire()
+		var list []float64
+		level := 1 + r.IntN(60)
+		for range enoughSeconds + r.IntN(100) {
+			n := 1 + r.IntN(level)
+			if r.IntN(50) == 0 {
+				n *= 1 + r.IntN(5)
+			}
+			list = append(list, float64(n))
+			for range n {
+				w.learner.Packet(w.see(guesser, server22, packet.ACK), "ssh", nil)
+			}
+			w.now = w.now.Add(time.Second)
+		}
+		w.learned()
+		mean, squares, most := 0.0, 0.0, slices.Max(list)
+		for _, n := range list {
+			mean += n / float64(len(list))
+		}
+		for _, n := range list {
+			squares += (n - mean) * (n - mean) / float64(len(list))
+		}
+		deviation := math.Sqrt(max(squares, mean))
+		w.now = w.now.AddDate(0, 0, 1)
+		for now := 1; now < 1000; now++ {
+			f := w.judge.Rate(w.see(guesser, server22, packet.ACK))
+			over := (float64(now) - mean) / deviation
+			limit := max(100, 2*most, mean+6*deviation)
+			if math.Abs(float64(now)-limit) > 1e-6*limit && (f.Score > verdict.AnomalousScore) != (float64(now) > limit) {
+				t.Fatalf("%d packets/s, limit %.1f: score %.3f", now, limit, f.Score)
+			}
+			if f.Score > verdict.AnomalousScore {
+				alarms++
+				if want := fmt.Sprintf("%d packets/s from 10.0.0.7, %.0f sigmas above its normal between 14 and 15 h UTC: %.1f, and never more than %.0f", now, math.Floor(over), mean, most); f.Reason != want {
+					t.Fatalf("%q, want %q", f.Reason, want)
+				}
+			}
+		}
+	}
+	if alarms < 1000 {
+		t.Errorf("%d alarms", alarms)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ampulla/annotator/score"
 	"ampulla/annotator/verdict"
 )
 
@@ -40,8 +41,8 @@ func (b *Baseline) showTotals(w io.Writer) {
 	}
 }
 
-// hourly returns what the hosts of the network sent in each hour of the day.
-func (b *Baseline) hourly() (out [24]Rate) {
+// Hourly returns what the hosts sent in each hour of the day in UTC.
+func (b *Baseline) Hourly() (out [24]Rate) {
 	for _, r := range b.hosts.rows {
 		for _, h := range r.value.Sent {
 			out[h.Hour].add(&h.Rate)
@@ -54,7 +55,7 @@ func (b *Baseline) hourly() (out [24]Rate) {
 const barLength = 30
 
 func (b *Baseline) showHours(w io.Writer) {
-	rates, longest := b.hourly(), uint64(0)
+	rates, longest := b.Hourly(), uint64(0)
 	for i := range rates {
 		longest = max(longest, rates[i].Packets)
 	}
@@ -130,6 +131,46 @@ func (t *tail) scoreAt(p float64) float64 {
 	return 1
 }
 
+// Curve says what scores of the model become.
+type Curve struct {
+	Network string    // whose hosts, in words
+	Server  bool      // as servers, or as clients
+	Packets uint64    // that it was learned from
+	Scores  []float64 // for those of the model from 0 to 1, in even steps
+}
+
+// Curves returns a Curve for each network and side of which enough was learned.
+func (b *Baseline) Curves() (out []Curve) {
+	for _, w := range b.norms().sorted() {
+		for side := range w.tails {
+			if w.packets[side] < Enough {
+				continue
+			}
+			c := Curve{Network: w.String(), Server: side == server, Packets: w.packets[side]}
+			for i := range w.tails[side] {
+				s := float64(i) / scoreStep
+				c.Scores = append(c.Scores, score.Scale(min(max(w.tails[side].heavier(s), 1)*score.Unscale(s), 1)))
+			}
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// Protocols returns the most frequent protocols, at most so many, and the share of
+// the packets that each has.
+func (b *Baseline) Protocols(n int) (names []string, shares []float64) {
+	total := uint64(0)
+	for _, r := range b.classes.rows {
+		total = sum(total, r.value)
+	}
+	for _, k := range most(&b.classes, n) {
+		names = append(names, string(k))
+		shares = append(shares, float64(*b.classes.get(k))/float64(max(total, 1)))
+	}
+	return names, shares
+}
+
 // most lists the rows of a sketch with the highest counts.
 func most[K key](s *sketch[K, uint64], n int) []K {
 	keys := s.keys()
@@ -138,13 +179,10 @@ func most[K key](s *sketch[K, uint64], n int) []K {
 }
 
 func (b *Baseline) showTraffic(w io.Writer) {
-	total := uint64(0)
-	for _, r := range b.classes.rows {
-		total = sum(total, r.value)
-	}
 	var words []string
-	for _, k := range most(&b.classes, 8) {
-		words = append(words, fmt.Sprintf("%s %.1f %%", k, 100*float64(*b.classes.get(k))/float64(max(total, 1))))
+	names, shares := b.Protocols(8)
+	for i, name := range names {
+		words = append(words, fmt.Sprintf("%s %.1f %%", name, 100*shares[i]))
 	}
 	fmt.Fprintf(w, "\n%d protocols: %s\n", len(b.classes.rows), strings.Join(words, ", "))
 	words = nil
