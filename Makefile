@@ -82,10 +82,11 @@ fuzz: ## run every fuzz target for FUZZTIME (10m) each
 	done
 
 .PHONY: bench
-bench: build ## run the benchmarks, and compare with ndpiReader, editcap and tshark; tables in dist/
+bench: build ## run the benchmarks, compare with ndpiReader, editcap and tshark, and measure reports; tables in dist/
 	@mkdir -p dist
 	go test -run '^$$' -bench . -benchmem ./... | tee dist/benchmarks.txt
 	annotator/bench.sh | tee dist/bench.md
+	annotator/report/bench.sh | tee dist/report.md
 
 .PHONY: soak
 soak: build ## annotate one capture that goes on for SOAK_MINUTES (60), in bounded memory
