@@ -67,15 +67,17 @@ var mayImport = map[string][]string{
 	"proto/annotator/v1": {},
 	"grpc/socket":        {},
 	"grpc/grpctest":      {"grpc/socket", "proto/annotator/v1"}, // for tests
+	"grpc/wire":          {"annotator/packet", "proto/annotator/v1"},
 	"grpc/server": {"annotator/pcapng", "annotator/packet", "annotator/feature", "annotator/score", "annotator/engine",
-		"annotator/baseline", "annotator/rule", "annotator/feedback", "annotator/verdict", "annotator/output", "annotator/rewrite", "annotator/dumpcap", "annotator/backlog", "proto/annotator/v1"},
+		"annotator/baseline", "annotator/rule", "annotator/feedback", "annotator/verdict", "annotator/output", "annotator/rewrite",
+		"annotator/dumpcap", "annotator/backlog", "grpc/wire", "proto/annotator/v1"},
 	// Jobs for people and programs, by asking the server as any client does.
 	"grpc/analysis": {"annotator/pcapng", "annotator/packet", "annotator/rewrite", "annotator/verdict", "proto/annotator/v1"},
 	"grpc/gateway":  {"grpc/analysis", "proto/annotator/v1"},
 	"grpc/metrics":  {"annotator/baseline", "annotator/score", "grpc/analysis", "proto/annotator/v1"},
 	"grpc/mcp":      {"grpc/analysis", "proto/annotator/v1"},
 	// The client runs inside other programs, such as Wireshark: no engine.
-	"grpc/client":           {"annotator/packet", "annotator/verdict", "grpc/socket", "proto/annotator/v1"},
+	"grpc/client":           {"annotator/packet", "annotator/verdict", "grpc/socket", "grpc/wire", "proto/annotator/v1"},
 	"annotator/assistant":   {},
 	"annotator/capturetest": {},
 	"annotator/dumpcap":     {},

@@ -64,7 +64,7 @@ func TestInherited(t *testing.T) {
 }
 
 // awaitSocket waits until somebody listens.
-func awaitSocket(t *testing.T, path string) {
+func awaitSocket(t testing.TB, path string) {
 	t.Helper()
 	for range 500 {
 		if conn, err := socket.Dial(t.Context(), path); err == nil {

@@ -53,7 +53,7 @@ func (m tidy) Run() int {
 	return m.M.Run()
 }
 
-func buildProgram(t *testing.T) string {
+func buildProgram(t testing.TB) string {
 	t.Helper()
 	testScorer(t) // skips without ONNX Runtime
 	path, err := program()
@@ -85,7 +85,7 @@ func (w *words) String() string {
 }
 
 // startServe runs "ampulla serve" and waits until it answers at the socket.
-func startServe(t *testing.T, args ...string) (*exec.Cmd, string) {
+func startServe(t testing.TB, args ...string) (*exec.Cmd, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "run", "a.sock")
 	command := exec.Command(buildProgram(t), append([]string{"serve", "--socket", path}, args...)...)
@@ -98,7 +98,7 @@ func startServe(t *testing.T, args ...string) (*exec.Cmd, string) {
 	return command, path
 }
 
-func dial(t *testing.T, cfg client.Config) *client.Conn {
+func dial(t testing.TB, cfg client.Config) *client.Conn {
 	t.Helper()
 	conn, err := client.Dial(t.Context(), cfg)
 	if err != nil {

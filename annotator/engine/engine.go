@@ -29,6 +29,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 
 	"ampulla/annotator/baseline"
 	"ampulla/annotator/detect"
@@ -64,7 +65,8 @@ type Config struct {
 	// opinion of its packets counts. Until then, and unless a detector found
 	// something, the verdict is verdict.Learning.
 	Learning uint32
-	// Rules are what people said of such verdicts; nil for nothing.
+	// Rules are what people said of such verdicts; nil for nothing. See
+	// [Engine.SetRules].
 	Rules *rule.Set
 	// Hindsight keeps what Engine.Again needs, at most 16 MB more.
 	Hindsight bool
@@ -105,6 +107,7 @@ type Engine struct {
 	local     *baseline.Judge // nil without a baseline
 	normal    []feature.Quantiles
 	decoder   packet.Decoder
+	rules     atomic.Pointer[rule.Set]
 
 	memo        memo
 	observed    uint64 // frames so far, as are
@@ -140,7 +143,7 @@ func New(cfg Config, scorer score.Scorer) (*Engine, error) {
 	if b := cfg.Baseline; b != nil && b.Identity() != Identity(manifest) {
 		return nil, fmt.Errorf("engine: the baseline was learned with models %s, these are %s: learn it again", b.Identity(), Identity(manifest))
 	}
-	return &Engine{
+	e := &Engine{
 		cfg:       cfg,
 		scorer:    scorer,
 		model:     manifest.Version,
@@ -150,7 +153,9 @@ func New(cfg Config, scorer score.Scorer) (*Engine, error) {
 		incidents: incident.New(cfg.Incident),
 		local:     baseline.NewJudge(cfg.Baseline),
 		normal:    manifest.Anomaly.Normal,
-	}, nil
+	}
+	e.rules.Store(cfg.Rules)
+	return e, nil
 }
 
 // Identity returns what a baseline that is learned with such models rests on.
@@ -199,6 +204,7 @@ func class(o *flow.Observation) (name string, confidence float64) {
 func (e *Engine) Again() (*Engine, error) {
 	cfg := e.cfg
 	cfg.Hindsight, cfg.Learner = false, nil // has seen them
+	cfg.Rules = e.rules.Load()
 	again, err := New(cfg, e.scorer)
 	if err == nil {
 		again.past = e.incidents.Past()
@@ -207,7 +213,7 @@ func (e *Engine) Again() (*Engine, error) {
 }
 
 // Rules is how many rules of feedback are in force.
-func (e *Engine) Rules() int { return e.cfg.Rules.Len() }
+func (e *Engine) Rules() int { return e.rules.Load().Len() }
 
 // Incidents returns the incidents of the frames so far, see
 // [incident.Tracker.All].
@@ -224,9 +230,10 @@ func (e *Engine) IncidentsForgotten() uint64 { return e.incidents.Forgotten() }
 // Explanation explains the frame Config.Explain, once it was judged.
 func (e *Engine) Explanation() Explanation { return e.explanation }
 
-// SetRules has the frames that follow judged by other rules; nil for none.
-// It must not be called during a call of Stream.
-func (e *Engine) SetRules(s *rule.Set) { e.cfg.Rules = s }
+// SetRules has the frames that follow judged by other rules; nil for none. It
+// may be called at any time: during a call of Stream, that may also be frames
+// that next has returned before.
+func (e *Engine) SetRules(s *rule.Set) { e.rules.Store(s) }
 
 // grade fills in score, level, type, reason and incident. The score is the
 // highest that anyone gives. A detector that found something names the type even
@@ -268,7 +275,7 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opin
 	if e.frames == e.cfg.Explain {
 		e.explanation.Scope = rule.ScopeOf(v.Type, o)
 	}
-	e.cfg.Rules.Apply(v, o)
+	e.rules.Load().Apply(v, o)
 	if v.Type != "" {
 		e.incidents.Observe(v, &best, o)
 	}
@@ -279,7 +286,7 @@ func (e *Engine) hindsight(v *verdict.Verdict, o *flow.Observation) {
 	switch {
 	case e.past != nil:
 		e.past.Raise(v, o)
-		e.cfg.Rules.Apply(v, o)
+		e.rules.Load().Apply(v, o)
 		e.past.Count(v, o)
 	case e.cfg.Hindsight:
 		e.incidents.Watch(o)

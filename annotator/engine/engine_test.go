@@ -82,7 +82,7 @@ func streamed(t testing.TB, cfg engine.Config, list []packet.Frame, size func(in
 		t.Fatal(err)
 	}
 	batches := 0
-	next := func() ([]packet.Frame, error) {
+	next := func(<-chan struct{}) ([]packet.Frame, error) {
 		if len(list) == 0 {
 			return nil, io.EOF
 		}
@@ -244,7 +244,7 @@ func TestStreamErrors(t *testing.T) {
 			}
 			before := runtime.NumGoroutine()
 			read, emitted := 0, 0
-			err = e.Stream(func() ([]packet.Frame, error) {
+			err = e.Stream(func(<-chan struct{}) ([]packet.Frame, error) {
 				if read == tt.reads {
 					return nil, broken
 				}

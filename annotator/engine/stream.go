@@ -23,12 +23,13 @@ const (
 // an error, which becomes its own unless it is io.EOF, and hands the verdicts
 // on each to emit, in order. Those are valid during the call, the frames' data
 // has to be until then. An error of emit, or one of the models as from Process,
-// ends it early; a next that waits is waited for.
+// ends it early: stop is closed then, and a next that waits all the same is
+// waited for.
 //
 // next and emit are called by one goroutine each, not by the same one; that of
 // emit is the caller's. At most a few batches are on their way at a time, or,
 // if they are small, as many as have 256 frames for each of Workers+4.
-func (e *Engine) Stream(next func() ([]packet.Frame, error), emit func([]verdict.Verdict) error) error {
+func (e *Engine) Stream(next func(stop <-chan struct{}) ([]packet.Frame, error), emit func([]verdict.Verdict) error) error {
 	s := newStream(e)
 	var group sync.WaitGroup
 	group.Go(func() { s.read(next) })
@@ -91,10 +92,10 @@ func (s *stream) stopped() bool {
 }
 
 // read takes batches, cuts them into chunks and decodes these.
-func (s *stream) read(next func() ([]packet.Frame, error)) {
+func (s *stream) read(next func(stop <-chan struct{}) ([]packet.Frame, error)) {
 	defer close(s.decoded)
 	for {
-		frames, err := next()
+		frames, err := next(s.stop)
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
 				s.reading = err

@@ -37,7 +37,7 @@ func (a *annotator) run(ctx context.Context) error {
 	}
 	// What statistics tell is where the reader is, which must not be ahead.
 	if stream, ok := a.Engine.(Streamer); ok && a.Statistics == nil {
-		return stream.Stream(next, a.emit)
+		return stream.Stream(func(<-chan struct{}) ([]packet.Frame, error) { return next() }, a.emit)
 	}
 	return a.oneByOne(next)
 }

@@ -39,8 +39,9 @@ type Streamer interface {
 	Engine
 	// Stream judges the batches of frames that next returns, and hands the
 	// verdicts on each to emit, in order; it may be some batches behind. It
-	// ends at an error of either, and returns it unless it is io.EOF of next.
-	Stream(next func() ([]packet.Frame, error), emit func([]verdict.Verdict) error) error
+	// ends at an error of either, and returns it unless it is io.EOF of next;
+	// stop is closed if it ends before next did.
+	Stream(next func(stop <-chan struct{}) ([]packet.Frame, error), emit func([]verdict.Verdict) error) error
 }
 
 // Defaults of [Config].

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"ampulla/annotator/verdict"
+	"ampulla/grpc/wire"
 	annotatorv1 "ampulla/proto/annotator/v1"
 )
 
@@ -60,7 +61,7 @@ func (c *Conn) Explain(ctx context.Context, client, path string, frame uint64) (
 		switch {
 		case e.GetVerdict().GetFrame() == frame:
 			one := verdicts{keep: 1, gone: frame - 1}
-			if err := one.add(e.GetVerdict()); err != nil {
+			if err := one.add(wire.VerdictOf(e.GetVerdict())); err != nil {
 				return nil, err
 			}
 			v, _ := one.get(frame, "")

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"ampulla/grpc/wire"
 	annotatorv1 "ampulla/proto/annotator/v1"
 )
 
@@ -59,7 +60,7 @@ func (c *Conn) open(ctx context.Context, options Options) (s *Session, heard boo
 	}
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
-	calls, err := annotatorv1.NewAnnotatorClient(conn).Session(life)
+	calls, err := annotatorv1.NewAnnotatorClient(conn).Session(life, grpc.ForceCodecV2(wire.NewCodec()))
 	heard = err == nil
 	var started *annotatorv1.SessionStarted
 	if heard {

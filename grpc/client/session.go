@@ -69,7 +69,7 @@ type Session struct {
 	kick     chan struct{}               // tells the sender to send what there is
 
 	mu       sync.Mutex
-	pending  []*annotatorv1.Frame
+	pending  queue
 	queued   uint64 // frames accepted so far
 	sent     uint64 // of these
 	hurry    bool   // somebody waits: send what there is
@@ -84,22 +84,21 @@ type Session struct {
 // waiting. After an error the frame was not taken in; as verdicts depend on all
 // frames before, the session should then be given up.
 func (s *Session) Queue(f packet.Frame) error {
-	data := append([]byte(nil), f.Data[:min(len(f.Data), packet.SnapLen)]...)
-	m := &annotatorv1.Frame{TimeNs: f.Time, LinkType: uint32(f.LinkType), Length: f.Length, Data: data}
+	f.Data = f.Data[:min(len(f.Data), packet.SnapLen)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.err != nil:
 		s.counters.dropped.Add(1)
 		return s.err
-	case len(s.pending) >= s.options.MaxQueued:
+	case s.pending.frames >= s.options.MaxQueued:
 		s.counters.dropped.Add(1)
 		return ErrFull
 	}
-	s.pending = append(s.pending, m)
+	s.pending.push(&f, s.options.Batch)
 	s.queued++
 	s.counters.queued.Add(1)
-	if n := len(s.pending); n == 1 || n >= s.options.Batch {
+	if n := s.pending.frames; n == 1 || n >= s.options.Batch {
 		s.wake()
 	}
 	return nil
@@ -147,7 +146,7 @@ func (s *Session) Await(n uint64, d time.Duration) error {
 
 // AwaitRoom waits until Queue would take a frame in, for at most d.
 func (s *Session) AwaitRoom(d time.Duration) error {
-	return s.until(d, func() bool { return len(s.pending) < s.options.MaxQueued })
+	return s.until(d, func() bool { return s.pending.frames < s.options.MaxQueued })
 }
 
 // Has tells whether frame n was queued.
@@ -222,7 +221,7 @@ func (s *Session) fail(err error) {
 	defer s.mu.Unlock()
 	if s.err == nil {
 		s.err = err
-		s.pending = nil
+		s.pending = queue{}
 		s.announce()
 	}
 	s.cancel()

@@ -1,10 +1,14 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
+	"ampulla/grpc/wire"
 	annotatorv1 "ampulla/proto/annotator/v1"
 )
 
@@ -18,11 +22,11 @@ func (s *Session) send(ctx context.Context, calls stream) {
 		case <-s.kick:
 		}
 		for batch := s.batch(ctx); batch != nil; batch = s.batch(ctx) {
-			frames := &annotatorv1.FrameBatch{Frames: batch}
-			if calls.Send(&annotatorv1.SessionRequest{Message: &annotatorv1.SessionRequest_Frames{Frames: frames}}) != nil {
+			if calls.SendMsg(batch) != nil {
 				return // the cause comes with Recv
 			}
-			s.counters.sent.Add(uint64(len(batch)))
+			s.counters.sent.Add(uint64(batch.Len()))
+			s.release(batch)
 			if !s.inquire(calls) {
 				return
 			}
@@ -35,20 +39,16 @@ func (s *Session) send(ctx context.Context, calls stream) {
 
 // batch returns the next frames to send, after waiting for more if there is
 // time; nil when there are none.
-func (s *Session) batch(ctx context.Context) []*annotatorv1.Frame {
+func (s *Session) batch(ctx context.Context) *wire.Batch {
 	linger := time.NewTimer(s.options.Linger)
 	defer linger.Stop()
 	for late := false; ; {
 		s.mu.Lock()
-		n := min(len(s.pending), s.options.Batch)
+		n := s.pending.first()
 		if n == 0 || n == s.options.Batch || s.hurry || late {
-			batch := s.pending[:n:n]
-			s.pending = s.pending[n:]
+			batch := s.pending.pop()
 			s.sent += uint64(n)
-			s.hurry = s.hurry && len(s.pending) > 0
-			if n == 0 {
-				s.pending, batch = nil, nil
-			}
+			s.hurry = s.hurry && s.pending.frames > 0
 			s.announce()
 			s.mu.Unlock()
 			return batch
@@ -64,19 +64,22 @@ func (s *Session) batch(ctx context.Context) []*annotatorv1.Frame {
 	}
 }
 
+// release gives back a batch that was sent.
+func (s *Session) release(batch *wire.Batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending.release(batch)
+}
+
 // receive stores the answers until the stream ends.
 func (s *Session) receive(calls stream) {
 	defer s.conn.Close()
 	for {
-		answer, err := calls.Recv()
-		if err != nil {
-			s.fail(broken(err))
-			return
-		}
-		if list := answer.GetIncidents(); list != nil {
-			err = s.storeIncidents(list)
-		} else {
-			err = s.store(answer.GetVerdicts().GetVerdicts())
+		var answer wire.Raw
+		err := calls.RecvMsg(&answer)
+		if err == nil {
+			err = s.take(answer.ReadOnlyData())
+			answer.Free()
 		}
 		if err != nil {
 			s.fail(broken(err))
@@ -85,29 +88,60 @@ func (s *Session) receive(calls stream) {
 	}
 }
 
-// store takes in what the annotator sent. It refuses what breaks the contract.
-func (s *Session) store(batch []*annotatorv1.Verdict) error {
+// take stores one answer.
+func (s *Session) take(message []byte) error {
+	if ok, err := s.store(func(add func(*wire.Verdict) error) (bool, error) { return wire.Verdicts(message, add) }); ok || err != nil {
+		return err
+	}
+	var answer annotatorv1.SessionResponse
+	if err := proto.Unmarshal(message, &answer); err != nil {
+		return err
+	}
+	if list := answer.GetIncidents(); list != nil {
+		return s.storeIncidents(list)
+	}
+	_, err := s.store(func(add func(*wire.Verdict) error) (bool, error) {
+		for _, v := range answer.GetVerdicts().GetVerdicts() {
+			if err := add(wire.VerdictOf(v)); err != nil {
+				return true, err
+			}
+		}
+		return true, nil
+	})
+	return err
+}
+
+// store takes in the verdicts that each adds, if it says that it did. It refuses
+// what breaks the contract.
+func (s *Session) store(each func(add func(*wire.Verdict) error) (ok bool, err error)) (ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.announce()
-	if len(batch) == 0 {
-		return errors.New("answer holds no verdicts")
-	}
-	if s.verdicts.count()+uint64(len(batch)) > s.sent {
-		return errors.New("more verdicts than frames")
-	}
-	for _, v := range batch {
-		if err := s.verdicts.add(v); err != nil {
-			return err
+	s.scores = s.scores[:0]
+	room, n := s.sent-s.verdicts.count(), uint64(0)
+	var bad error // of the first bad one, which matters less than too many
+	ok, err = each(func(v *wire.Verdict) error {
+		if n++; n > room {
+			return errors.New("more verdicts than frames")
 		}
+		if bad == nil {
+			s.scores = append(s.scores, uint16(v.ScorePermille))
+			bad = s.verdicts.add(v)
+		}
+		return nil
+	})
+	if !ok {
+		return false, err
+	}
+	defer s.announce()
+	switch {
+	case err != nil || bad != nil:
+		return true, cmp.Or(err, bad)
+	case n == 0:
+		return true, errors.New("answer holds no verdicts")
 	}
 	if s.options.Scores != nil {
-		s.scores = s.scores[:0]
-		for _, v := range batch {
-			s.scores = append(s.scores, uint16(v.GetScorePermille()))
-		}
 		s.options.Scores(s.scores)
 	}
-	s.counters.judged.Add(uint64(len(batch)))
-	return nil
+	s.counters.judged.Add(n)
+	return true, nil
 }

@@ -2,12 +2,13 @@ package client
 
 import (
 	"fmt"
+	"unicode/utf8"
 
 	"ampulla/annotator/verdict"
-	annotatorv1 "ampulla/proto/annotator/v1"
+	"ampulla/grpc/wire"
 )
 
-// verdicts holds the verdicts of a session in 28 bytes each: what repeats
+// verdicts holds the verdicts of a session in 32 bytes each: what repeats
 // (classes, types, Community IDs, most reasons) is kept once.
 type verdicts struct {
 	keep  int    // see Options.Keep
@@ -42,29 +43,41 @@ const (
 func (l *verdicts) count() uint64 { return l.gone + uint64(len(l.rows)) }
 
 // add stores the next verdict. It refuses one that breaks the contract.
-func (l *verdicts) add(v *annotatorv1.Verdict) error {
-	if want := l.count() + 1; v.GetFrame() != want {
-		return fmt.Errorf("verdict of frame %d instead of %d", v.GetFrame(), want)
+func (l *verdicts) add(v *wire.Verdict) error {
+	if want := l.count() + 1; v.Frame != want {
+		return fmt.Errorf("verdict of frame %d instead of %d", v.Frame, want)
 	}
-	if v.GetScorePermille() > 1000 || v.GetConfidencePercent() > 100 || v.GetLevel() < 0 || int(v.GetLevel()) >= len(levels) {
+	if v.ScorePermille > 1000 || v.ConfidencePercent > 100 || v.Level < 0 || int(v.Level) >= len(levels) {
 		return fmt.Errorf("verdict of frame %d: score %d, confidence %d, level %d are out of range",
-			v.GetFrame(), v.GetScorePermille(), v.GetConfidencePercent(), v.GetLevel())
+			v.Frame, v.ScorePermille, v.ConfidencePercent, v.Level)
 	}
-	if (v.GetIncident() == 0) != (v.GetIncidentFirst() == 0) || v.GetIncidentFirst() > v.GetFrame() {
-		return fmt.Errorf("verdict of frame %d: incident %d cannot begin with frame %d", v.GetFrame(), v.GetIncident(), v.GetIncidentFirst())
+	if (v.Incident == 0) != (v.IncidentFirst == 0) || v.IncidentFirst > v.Frame {
+		return fmt.Errorf("verdict of frame %d: incident %d cannot begin with frame %d", v.Frame, v.Incident, v.IncidentFirst)
 	}
 	if len(l.rows) >= 2*l.keep {
 		l.forget()
 	}
+	texts := [...][]byte{v.Class, v.Type, v.Reason, v.CommunityID}
+	var at [len(texts)]uint32
+	for i, text := range texts {
+		var ok bool
+		if at[i], ok = l.index[string(text)]; !ok {
+			if !utf8.Valid(text) {
+				return fmt.Errorf("verdict of frame %d: %q is no UTF-8", v.Frame, text)
+			}
+			at[i] = l.text(string(text))
+		}
+	}
 	l.rows = append(l.rows, row{
-		class: l.text(v.GetClass()), kind: l.text(v.GetType()), reason: l.text(v.GetReason()), id: l.text(v.GetCommunityId()),
-		flow: v.GetFlow(), incident: v.GetIncident(), rule: v.GetRule(), score: uint16(v.GetScorePermille()), confidence: uint8(v.GetConfidencePercent()), level: uint8(v.GetLevel()),
+		class: at[0], kind: at[1], reason: at[2], id: at[3],
+		flow: v.Flow, incident: v.Incident, rule: v.Rule,
+		score: uint16(v.ScorePermille), confidence: uint8(v.ConfidencePercent), level: uint8(v.Level),
 	})
-	if n := v.GetIncident(); n != 0 {
+	if n := v.Incident; n != 0 {
 		if l.spans == nil {
 			l.spans = map[uint32]span{}
 		}
-		l.spans[n] = span{v.GetIncidentFirst(), v.GetFrame()}
+		l.spans[n] = span{v.IncidentFirst, v.Frame}
 	}
 	return nil
 }

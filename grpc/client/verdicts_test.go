@@ -1,10 +1,11 @@
 package client
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
-	annotatorv1 "ampulla/proto/annotator/v1"
+	"ampulla/grpc/wire"
 )
 
 // TestForgotten checks that the older half goes when there are twice as many
@@ -13,7 +14,7 @@ func TestForgotten(t *testing.T) {
 	const keep = 10
 	l := verdicts{keep: keep}
 	for n := range uint64(2*keep + 1) {
-		if err := l.add(&annotatorv1.Verdict{Frame: n + 1, Class: "dns", Reason: strings.Repeat("x", int(n))}); err != nil {
+		if err := l.add(&wire.Verdict{Frame: n + 1, Class: []byte("dns"), Reason: bytes.Repeat([]byte("x"), int(n))}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -37,7 +38,7 @@ func TestTextsAreBounded(t *testing.T) {
 	l := verdicts{keep: 100}
 	add := func(class, reason string) {
 		t.Helper()
-		if err := l.add(&annotatorv1.Verdict{Frame: l.count() + 1, Class: class, Reason: reason}); err != nil {
+		if err := l.add(&wire.Verdict{Frame: l.count() + 1, Class: []byte(class), Reason: []byte(reason)}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -51,15 +51,20 @@ const (
 	watchPause  = time.Minute
 )
 
-// saw notes that so many more frames were judged.
-func (w *watcher) saw(frames int) {
-	if w.learner == nil {
-		return
-	}
-	w.frames += frames
-	if now := time.Now(); w.frames >= watchFrames || now.Sub(w.taken) >= watchPause {
-		w.server.saw(w.learner.Take(), now)
-		w.frames, w.taken = 0, now
+// saw notes that so many more frames are judged.
+func (w *watcher) saw(frames int) { w.frames += frames }
+
+// due tells that it is time to compare.
+func (w *watcher) due() bool {
+	return w.learner != nil && (w.frames >= watchFrames || time.Since(w.taken) >= watchPause)
+}
+
+// compare compares what was learned so far, if it is time. No frames may be
+// judged meanwhile.
+func (w *watcher) compare() {
+	if w.due() {
+		w.frames, w.taken = 0, time.Now()
+		w.server.saw(w.learner.Take(), w.taken)
 	}
 }
 

@@ -25,13 +25,14 @@ func (s *session) message(verdicts []verdict.Verdict) *annotatorv1.VerdictBatch 
 	return batch
 }
 
-// fill puts one verdict into a message.
+// fill puts one verdict into a message, whatever that held.
 func (s *session) fill(m *annotatorv1.Verdict, v *verdict.Verdict) {
 	m.Frame, m.Class, m.Level, m.Type, m.Flow = v.Frame, v.Class, levels[v.Level], string(v.Type), v.Flow
 	m.ConfidencePercent = uint32(math.Round(v.Confidence * 100))
 	m.ScorePermille = permille(v.Score)
 	m.Flagged = s.flagged(v)
 	m.Incident, m.IncidentFirst, m.Rule = v.Incident, v.IncidentFirst, v.Rule
+	m.Reason, m.CommunityId = "", ""
 	if v.Score > s.terseBelow || s.terseBelow == 0 {
 		m.Reason, m.CommunityId = v.Reason, v.CommunityID
 	}

@@ -28,6 +28,7 @@ import (
 	"ampulla/annotator/engine"
 	"ampulla/annotator/feedback"
 	"ampulla/annotator/score"
+	"ampulla/grpc/wire"
 	annotatorv1 "ampulla/proto/annotator/v1"
 )
 
@@ -246,7 +247,7 @@ func (s *Server) watchIdle(ctx context.Context, stop context.CancelCauseFunc) {
 func (s *Server) grpc(e Endpoint, vitals *health.Server) *grpc.Server {
 	const window = 4 << 20 // bytes; fixed windows save a ping per exchange
 	options := []grpc.ServerOption{
-		grpc.ForceServerCodecV2(newCodec()),
+		grpc.ForceServerCodecV2(wire.NewCodec()),
 		grpc.MaxRecvMsgSize(s.cfg.MaxMessage),
 		grpc.InitialWindowSize(window),
 		grpc.InitialConnWindowSize(window),

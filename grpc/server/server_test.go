@@ -214,6 +214,32 @@ func TestClients(t *testing.T) {
 	}
 }
 
+// TestCancelled gives sessions up with requests at every place: not received, not
+// judged, not answered since nobody reads. Each has to end.
+func TestCancelled(t *testing.T) {
+	client := serve(t, nil)
+	frames := captureFrames(t, "demo.pcapng", 1000)
+	for n := range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		calls, err := client.Session(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = calls.Send(withOptions(&annotatorv1.SessionOptions{}))
+		if _, err := calls.Recv(); err != nil {
+			t.Fatal(err)
+		}
+		for range n {
+			_ = calls.Send(withFrames(frames...))
+		}
+		if n%2 == 0 {
+			_ = calls.Send(&annotatorv1.SessionRequest{Message: &annotatorv1.SessionRequest_Incidents{Incidents: &annotatorv1.IncidentsRequest{}}})
+		}
+		cancel()
+	}
+	waitVacant(t, client)
+}
+
 // TestThreshold checks that the threshold decides what is flagged, in the
 // verdicts and in the metrics.
 func TestThreshold(t *testing.T) {

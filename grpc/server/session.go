@@ -57,28 +57,7 @@ func (s *Server) Session(stream grpc.BidiStreamingServer[annotatorv1.SessionRequ
 	if err := stream.Send(&annotatorv1.SessionResponse{Message: &annotatorv1.SessionResponse_Started{Started: started}}); err != nil {
 		return err
 	}
-	for {
-		request, err := receive[annotatorv1.SessionRequest](stream)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		response := &annotatorv1.SessionResponse{}
-		if request.GetIncidents() != nil {
-			response.Message = &annotatorv1.SessionResponse_Incidents{Incidents: session.incidents()}
-		} else {
-			verdicts, err := session.answer(request.GetFrames())
-			if err != nil {
-				return err
-			}
-			response.Message = &annotatorv1.SessionResponse_Verdicts{Verdicts: verdicts}
-		}
-		if err := stream.Send(response); err != nil {
-			return err
-		}
-	}
+	return newExchange(session, stream).run()
 }
 
 // session judges the frames of one capture, whichever call brings them.
@@ -91,9 +70,6 @@ type session struct {
 	terseBelow float64
 	threshold  float64
 	baseline   string // hash of what it is measured against; empty for nothing
-	count      uint64 // frames so far
-	frames     []packet.Frame
-	verdicts   []verdict.Verdict
 }
 
 // newSession checks the options, which may be nil, and begins a session, which
@@ -159,37 +135,11 @@ func (s *Server) checkOptions(options *annotatorv1.SessionOptions) error {
 	return nil
 }
 
-// answer judges one batch of frames from a client.
-func (s *session) answer(batch *annotatorv1.FrameBatch) (*annotatorv1.VerdictBatch, error) {
-	if err := checkBatch(len(batch.GetFrames())); err != nil {
-		return nil, err
-	}
-	s.frames = s.frames[:0]
-	for i, f := range batch.GetFrames() {
-		if f.GetLinkType() > math.MaxUint16 || len(f.GetData()) > maxData {
-			return nil, status.Errorf(codes.InvalidArgument, "frame %d: link type %d, %d bytes of data",
-				s.count+uint64(i)+1, f.GetLinkType(), len(f.GetData()))
-		}
-		s.frames = append(s.frames, packet.Frame{
-			Time: f.GetTimeNs(), LinkType: uint16(f.GetLinkType()), Length: f.GetLength(),
-			Data: f.GetData()[:min(len(f.GetData()), packet.SnapLen)],
-		})
-	}
-	var err error
-	if s.verdicts, err = s.Process(s.frames, s.verdicts[:0]); err != nil {
-		return nil, err
-	}
-	return s.message(s.verdicts), nil
-}
-
 // Process judges the next frames within the limits, and counts them. Its errors
 // are those to answer with.
 func (s *session) Process(frames []packet.Frame, out []verdict.Verdict) ([]verdict.Verdict, error) {
-	if err := s.server.checkMemory(); err != nil {
+	if err := s.prepare(); err != nil {
 		return nil, err
-	}
-	if s.rules == annotatorv1.Rules_RULES_FOLLOW {
-		s.engine.SetRules(s.server.rules(s.rules))
 	}
 	begin := time.Now()
 	have := len(out)
@@ -197,18 +147,31 @@ func (s *session) Process(frames []packet.Frame, out []verdict.Verdict) ([]verdi
 	if err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
+	s.count(out[have:], time.Since(begin))
+	s.watcher.saw(len(frames))
+	s.watcher.compare()
+	return out, nil
+}
+
+// prepare is what comes before frames are judged.
+func (s *session) prepare() error {
+	if s.rules == annotatorv1.Rules_RULES_FOLLOW {
+		s.engine.SetRules(s.server.rules(s.rules))
+	}
+	return s.server.checkMemory()
+}
+
+// count counts verdicts, and the time that they took.
+func (s *session) count(verdicts []verdict.Verdict, took time.Duration) {
 	flagged := uint64(0)
-	for i := range out[have:] {
-		if s.flagged(&out[have+i]) {
+	for i := range verdicts {
+		if s.flagged(&verdicts[i]) {
 			flagged++
 		}
 	}
-	s.watcher.saw(len(frames))
-	s.count += uint64(len(frames))
-	s.server.busy.Add(uint64(time.Since(begin)))
-	s.server.frames.Add(uint64(len(frames)))
+	s.server.busy.Add(uint64(took))
+	s.server.frames.Add(uint64(len(verdicts)))
 	s.server.flagged.Add(flagged)
-	return out, nil
 }
 
 func (s *session) flagged(v *verdict.Verdict) bool { return v.Score > s.threshold }

@@ -3,44 +3,25 @@ package server
 import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/encoding"
-	grpcproto "google.golang.org/grpc/encoding/proto"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"ampulla/grpc/wire"
 	annotatorv1 "ampulla/proto/annotator/v1"
 )
 
 // maxOptions bounds the options in a session's first message, in bytes.
 const maxOptions = 64 << 10
 
-// encoded is a request as it came. It is looked at before memory is taken for
-// what it holds: an empty frame is two bytes as a message and fifty times that
-// when decoded.
-type encoded struct{ mem.Buffer }
-
-// codec is the usual one, which leaves encoded as it is.
-type codec struct{ encoding.CodecV2 }
-
-func newCodec() codec { return codec{encoding.GetCodecV2(grpcproto.Name)} }
-
-// Unmarshal decodes a message.
-func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
-	if request, ok := v.(*encoded); ok {
-		request.Buffer = data.MaterializeToBuffer(mem.DefaultBufferPool())
-		return nil
-	}
-	return c.CodecV2.Unmarshal(data, v)
-}
-
-// receive returns the next request of a stream.
+// receive returns the next request of a stream. It is looked at before memory is
+// taken for what it holds: an empty frame is two bytes as a message and fifty
+// times that when decoded.
 func receive[T any, M interface {
 	*T
 	proto.Message
 }](stream grpc.ServerStream) (M, error) {
-	var data encoded
+	var data wire.Raw
 	if err := stream.RecvMsg(&data); err != nil {
 		return nil, err
 	}
