@@ -4,6 +4,7 @@
 #
 #   packaging/try.sh deb bookworm      the .deb in dist/, as root and as a user
 #   packaging/try.sh rpm bookworm      the .rpm, by rpm itself: its scripts, not its dependencies
+#   packaging/try.sh archive bookworm  the .tar.gz, as a user
 #   packaging/try.sh source trixie     ./install.sh in a clean clone, as for deb
 #
 # Needs root, debootstrap, git and the network. The fresh systems are kept in
@@ -11,7 +12,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-what=${1:?deb, rpm or source} suite=${2:?which Debian release}
+what=${1:?deb, rpm, archive or source} suite=${2:?which Debian release}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/ampulla-roots
 
 die() { printf 'try: error: %s\n' "$*" >&2; exit 1; }
@@ -140,6 +141,30 @@ try_rpm() {
   same "$before" /usr /etc /var /home
 }
 
+try_archive() {
+  local archives=(dist/ampulla-*-linux-amd64.tar.gz) before
+  [[ -e ${archives[0]} ]] || die "there is no archive in dist; make packages builds it"
+  step "tshark"
+  as root "apt-get install -y -q --no-install-recommends tshark" >/dev/null
+  before=$(files /)
+  step "The archive"
+  mkdir -p "$root/home/me/archive" "$root/home/me/testdata/captures"
+  tar -C "$root/home/me/archive" --strip-components 1 -xf "${archives[-1]}"
+  cp "$root/home/me/archive/share/doc/ampulla/demo.pcapng" "$root/home/me/testdata/captures"
+  chroot "$root" chown -R me: /home/me/archive /home/me/testdata
+  as me "archive/bin/ampulla plugin install --with-program"
+  rm -r "$root/home/me/archive"
+  listed me
+  unwell me
+  well me
+  tour me /home/me
+  step "Removing"
+  as me "ampulla plugin remove --with-program"
+  as root "gpasswd -d me wireshark" >/dev/null
+  rm -r "$root"/home/me/{testdata,annotated.pcapng,original.pcapng}
+  same "$before" /
+}
+
 # same BEFORE FOLDER... wants nothing there but what there was.
 same() {
   local before=$1 left
@@ -206,7 +231,8 @@ mount --bind -o ro "$PWD" "$root/work"
 case $what in
   deb) try_deb ;;
   rpm) try_rpm ;;
+  archive) try_archive ;;
   source) try_source ;;
-  *) die "neither deb, rpm nor source: $what" ;;
+  *) die "neither deb, rpm, archive nor source: $what" ;;
 esac
 step "All as it should be ($what, $suite)"
