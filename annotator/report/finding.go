@@ -39,6 +39,32 @@ func (r *Report) findings() []Finding {
 	return list
 }
 
+// unread says what of the web was in the capture and could not be read.
+func (r *Report) unread() (notes []string) {
+	if r.Web == nil {
+		return []string{"The part about the web is missing: it needs tshark, which is not installed."}
+	}
+	var servers []string
+	for _, h := range r.Web.Hosts {
+		if h.Turns > 0 {
+			servers = append(servers, h.Name)
+		}
+	}
+	if len(servers) > 0 {
+		hint := "With the secrets of the sessions (--key-log) it can be read."
+		if r.Made.KeyLog {
+			hint = "The key log has no secrets for that."
+		}
+		notes = append(notes, fmt.Sprintf("What was asked of %s is encrypted: names, handshakes and waits are known, and no more. %s", few(servers), hint))
+	}
+	for _, c := range r.Classes {
+		if c.Name == "quic" {
+			notes = append(notes, fmt.Sprintf("%s of all bytes are QUIC, as HTTP/3 uses it, which the part about the web does not read.", share(c.Share)))
+		}
+	}
+	return notes
+}
+
 // NamedRisk is a risk with its name.
 type NamedRisk struct {
 	Name, Key string

@@ -4,7 +4,6 @@
 package report
 
 import (
-	"fmt"
 	"time"
 
 	"ampulla/annotator/web"
@@ -141,13 +140,6 @@ func (r *Report) Finish() {
 			risk.Sources, risk.Frames, risk.Incidents = []string{}, []uint64{}, []uint32{}
 		}
 	}
-	if r.Web == nil {
-		r.Notes = append(r.Notes, "The part about the web is missing: it needs tshark, which is not installed.")
-	}
-	for _, c := range r.Classes {
-		if c.Name == "quic" && r.Web != nil {
-			r.Notes = append(r.Notes, fmt.Sprintf("%s of all bytes are QUIC, as HTTP/3 uses it, which the part about the web does not read.", share(c.Share)))
-		}
-	}
+	r.Notes = append(r.Notes, r.unread()...)
 	r.Findings = r.findings()
 }

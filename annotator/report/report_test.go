@@ -142,6 +142,12 @@ func TestNotes(t *testing.T) {
 		{"with HTTP/3", report.Report{
 			Web: &web.Result{}, Classes: []report.Class{{Name: "tls", Share: 0.58}, {Name: "quic", Share: 0.42}},
 		}, "42 % of all bytes are QUIC, as HTTP/3 uses it, which the part about the web does not read."},
+		{"without keys", report.Report{
+			Web: &web.Result{Hosts: []web.Host{{Name: "a.example", Turns: 3}, {Name: "b.example", Requests: 3}}},
+		}, "What was asked of a.example is encrypted: names, handshakes and waits are known, and no more. With the secrets of the sessions (--key-log) it can be read."},
+		{"with keys of others", report.Report{
+			Made: report.Made{KeyLog: true}, Web: &web.Result{Hosts: []web.Host{{Name: "a.example", Turns: 3}, {Name: "b.example", Turns: 1}}},
+		}, "What was asked of a.example, b.example is encrypted: names, handshakes and waits are known, and no more. The key log has no secrets for that."},
 		{"with all there is", report.Report{Web: &web.Result{}, Classes: []report.Class{{Name: "tls", Share: 1}}}, ""},
 	} {
 		test.report.Finish()

@@ -153,18 +153,21 @@ func (c *Collector) troublesAt(v *visitor, stage int) []*failure {
 	return found
 }
 
-// result returns the funnel; nil if nobody came to a second stage or beyond.
-func (f *funnel) result() *Funnel {
+// result returns the funnel; nil if nobody came to a second stage or beyond, or if
+// fewer than least visitors did and none from one stage to another: a server that
+// calls another looks like that where the visitors cannot be read.
+func (f *funnel) result(least int) *Funnel {
 	out := &Funnel{Visitors: f.visitors, Converted: f.converted, Open: f.open}
-	far := false
+	far, moved := false, f.visitors >= uint64(least)
 	for i := range f.stages {
 		s := &f.stages[i]
 		far = far || i > 0 && s.entered > 0
+		moved = moved || s.wentOn > 0
 		out.Stages = append(out.Stages, FunnelStage{
 			Name: stageNames[i], Entered: s.entered, WentOn: s.wentOn, Left: s.left, Troubled: s.troubled, Stay: s.stay.delay(),
 		})
 	}
-	if !far {
+	if !far || !moved {
 		return nil
 	}
 	return out

@@ -18,7 +18,7 @@ func (c *Collector) Result(end int64) *Result {
 	out := &Result{
 		Requests: c.totals.requests, Failed: c.totals.failed, Bytes: c.totals.bytes,
 		Versions: c.totals.versions, Took: c.totals.took.delay(), Forgotten: forgotten,
-		Funnel: c.funnel.result(), Lookups: c.totals.lookups.result(),
+		Funnel: c.funnel.result(c.cfg.Lost), Lookups: c.totals.lookups.result(),
 		Resources: []Resource{}, Slow: []Resource{}, Errors: []Resource{}, Hosts: []Host{},
 	}
 	if out.Funnel != nil {

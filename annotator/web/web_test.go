@@ -270,6 +270,7 @@ func TestVisitors(t *testing.T) {
 // while others wait for the payment.
 func TestAgents(t *testing.T) {
 	s := newSite(t, nil)
+	s.page(1, "GET", "/cart")
 	for range 3 {
 		slow := s.exchange(1, shop, "shop.example", "POST", "/checkout/payment", 1000)
 		inner := s.exchange(0, payment, "10.0.0.9:8081", "POST", "/v1/charges", 900)
@@ -287,6 +288,17 @@ func TestAgents(t *testing.T) {
 	}
 	if f := s.result().Funnel; f.Visitors != 2 {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestNoShop has a server that pays for visitors who cannot be read, and is none.
+func TestNoShop(t *testing.T) {
+	s := newSite(t, nil)
+	for range 20 {
+		s.c.Exchange(s.exchange(1, payment, "10.0.0.9:8081", "POST", "/v1/charges", 20))
+	}
+	if r := s.result(); r.Funnel != nil || r.Requests != 20 {
+		t.Errorf("%d requests, %+v", r.Requests, r.Funnel)
 	}
 }
 
