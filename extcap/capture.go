@@ -18,6 +18,7 @@ import (
 	"ampulla/extcap/source"
 	"ampulla/extcap/toolbar"
 	"ampulla/grpc/client"
+	annotatorv1 "ampulla/proto/annotator/v1"
 )
 
 // maxBlock is the longest block that Wireshark takes from a capture program, in
@@ -71,14 +72,14 @@ func capture(ctx context.Context, flags arguments) (err error) {
 	if err != nil {
 		return err
 	}
-	bar.Attach(attached{b})
+	bar.Attach(b)
 	fifo, err := sink.Open(ctx, flags["fifo"])
 	if err != nil {
 		return err
 	}
 	// It is closed by the end of the process: Wireshark shows an error only if it
 	// comes before the end of the fifo.
-	return carry(ctx, src, b, fifo, bar)
+	return carry(ctx, src, b.Bridge, fifo, bar)
 }
 
 // awaitWireshark waits until Wireshark has opened the pipes and reads the fifo,
@@ -107,7 +108,7 @@ func open(ctx context.Context, s settings) (source.Source, error) {
 }
 
 // connect finds the annotator and begins a session.
-func connect(ctx context.Context, s settings, src source.Source, bar *toolbar.Toolbar) (*bridge.Bridge, error) {
+func connect(ctx context.Context, s settings, src source.Source, bar *toolbar.Toolbar) (*attached, error) {
 	ctx, cancel := context.WithTimeout(ctx, readiness)
 	defer cancel()
 	conn, err := client.Dial(ctx, client.Config{Address: s.annotator, StartTimeout: readiness})
@@ -116,6 +117,10 @@ func connect(ctx context.Context, s settings, src source.Source, bar *toolbar.To
 	}
 	options := bridge.SessionOptions("ampulla-extcap " + version)
 	options.Baseline, options.AlarmsPerHour = s.baseline, s.alarms
+	options.Rules = annotatorv1.Rules_RULES_FOLLOW
+	if s.noFeedback {
+		options.Rules = annotatorv1.Rules_RULES_NONE
+	}
 	session, err := client.Open(ctx, conn, options)
 	if err != nil {
 		return nil, s.noAnnotator(err)
@@ -135,6 +140,7 @@ func connect(ctx context.Context, s settings, src source.Source, bar *toolbar.To
 		Provenance: verdict.Provenance{
 			Version: version, Model: info.GetModel(), Classifier: info.GetClassifierSha256(), Anomaly: info.GetAnomalySha256(),
 			Threshold: s.threshold, Comments: string(s.comments), Baseline: session.Started().GetBaselineSha256(),
+			Rules: int(session.Started().GetRules()),
 		},
 		MaxBlock: maxBlock,
 		Log:      bar.Log,
@@ -142,7 +148,7 @@ func connect(ctx context.Context, s settings, src source.Source, bar *toolbar.To
 	if replay, ok := src.(*source.Replay); ok {
 		cfg.TooLong = replay.Omitted
 	}
-	return bridge.New(cfg), nil
+	return &attached{Bridge: bridge.New(cfg), conn: conn, noFeedback: s.noFeedback}, nil
 }
 
 // noAnnotator says that there is no annotator, and how to find out why if it is
@@ -195,15 +201,6 @@ func ending(err error) error {
 		return hintError{err, "make room there, or save elsewhere; what was captured before is saved"}
 	}
 	return err
-}
-
-// attached is what the toolbar controls.
-type attached struct{ *bridge.Bridge }
-
-func (a attached) Flagged() uint64  { return a.Stats().Flagged }
-func (a attached) Unjudged() uint64 { return a.Stats().Unjudged() }
-func (a attached) Report() string {
-	return a.Bridge.Report() + "\n\nOnce saved, all of it on a page: ampulla report FILE -o FILE.html"
 }
 
 // hint returns what the user can do about an error, if we know.

@@ -41,18 +41,18 @@ func TestGUI(t *testing.T) {
 	g.picture("listed")
 	g.click(rowX, rowY) // the cog before AI capture
 	g.window("Interface Options: AI capture")
-	g.click(433, 125) // veth0
-	g.click(590, 236) // the capture filter
+	g.click(533, 125) // veth0
+	g.click(690, 236) // the capture filter
 	g.xdotool("type", "ip")
 	g.picture("interfaces")
-	g.click(366, 93) // the tab Verdicts
-	g.click(590, 125)
+	g.click(466, 93) // the tab Verdicts
+	g.click(690, 125)
 	g.xdotool("key", "ctrl+a")
 	g.xdotool("type", "0.75")
 	g.picture("verdicts")
-	g.click(464, 93) // the tab Saved capture
+	g.click(564, 93) // the tab Saved capture
 	g.picture("saved capture")
-	g.click(616, 470) // Save
+	g.click(716, 470) // Save
 
 	g.window("Wireshark Network Analyzer")
 	g.click(100, 11)  // the menu View
@@ -77,18 +77,31 @@ func TestGUI(t *testing.T) {
 		t.Error("the toolbar does not count")
 	}
 
-	g.opens(func() { g.click(788, 109) }) // Report
+	g.opens(func() { g.click(808, 109) }) // Report
 	g.picture("report")
 	g.xdotool("key", "Return")
 	g.window("Capturing from AI capture")
-	g.click(535, 109) // Pause scoring
+	g.click(565, 109) // Incident
+	g.xdotool("key", "Down")
+	g.picture("incidents")
+	g.xdotool("key", "Return")
+	g.opens(func() { g.click(898, 109) }) // Normal here
+	g.picture("said normal")
+	g.xdotool("key", "Return")
+	g.window("Capturing from AI capture")
+	n.must(n.in(n.a, "nmap", "-n", "-Pn", "-p", "1-600", addressB))
+	time.Sleep(2 * time.Second)
+	if reds := red(g.picture("scanned again")); reds > 0 {
+		t.Errorf("%d lines are red of a scan that is normal here", reds)
+	}
+	g.click(303, 109) // Pause scoring
 	n.must(n.in(n.a, "curl", "-s", "-o", "page", "http://"+addressB+":8000"))
 	time.Sleep(2 * time.Second)
 	g.picture("paused")
-	g.opens(func() { g.click(1046, 109) }) // Help
+	g.opens(func() { g.click(1246, 109) }) // Help
 	g.picture("help")
 	g.xdotool("key", "Return")
-	g.click(875, 109) // Log
+	g.click(1074, 109) // Log
 	g.window("ai Log")
 	g.picture("log")
 	g.xdotool("key", "Escape")
@@ -105,7 +118,7 @@ func TestGUI(t *testing.T) {
 	n.until("the capture is saved", func() bool { _, err := os.Stat(saved); return err == nil })
 	g.window("saved.pcapng")
 	stopped := g.picture("saved")
-	g.click(960, 109) // Defaults
+	g.click(1160, 109) // Defaults
 	if same(stopped, g.picture("defaults"), pause) {
 		t.Error("the defaults do not come back")
 	}
@@ -116,11 +129,11 @@ func TestGUI(t *testing.T) {
 }
 
 // Places in the window.
-const rowX, rowY = 151, 257 // the cog in the list of interfaces
+const rowX, rowY = 171, 257 // the cog in the list of interfaces
 
 // Where the toolbar shows how many frames are flagged, and whether scoring is
 // paused.
-var count, pause = image.Rect(650, 98, 745, 122), image.Rect(528, 102, 545, 118)
+var count, pause = image.Rect(660, 98, 762, 122), image.Rect(296, 102, 313, 118)
 
 // gui is a running Wireshark in host a.
 type gui struct {
@@ -139,7 +152,7 @@ capture.devices_hide: any,lo,bluetooth-monitor,nflog,nfqueue,dbus-system,dbus-se
 const guiRecent = `
 gui.geometry_main_x: 0
 gui.geometry_main_y: 0
-gui.geometry_main_width: 1100
+gui.geometry_main_width: 1300
 gui.geometry_main_height: 640
 gui.geometry_main_maximized: FALSE
 privs.warn_if_elevated: FALSE
@@ -177,7 +190,7 @@ func (g *gui) display() string {
 		g.t.Fatal(err)
 	}
 	defer number.Close()
-	server := g.command("Xvfb", "-displayfd", "3", "-screen", "0", "1100x720x24", "-nolisten", "tcp")
+	server := g.command("Xvfb", "-displayfd", "3", "-screen", "0", "1300x720x24", "-nolisten", "tcp")
 	server.ExtraFiles = []*os.File{writer}
 	err = server.Start()
 	_ = writer.Close()
@@ -238,7 +251,7 @@ func (g *gui) picture(name string) image.Image {
 	g.t.Helper()
 	time.Sleep(time.Second)
 	path := filepath.Join(g.shots, "capture-"+strings.ReplaceAll(name, " ", "-")+".png")
-	g.must(g.command("import", "-window", "root", "-crop", "1100x640+0+0", path))
+	g.must(g.command("import", "-window", "root", "-crop", "1300x640+0+0", path))
 	file, err := os.Open(path)
 	if err != nil {
 		g.t.Fatal(err)

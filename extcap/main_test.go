@@ -91,6 +91,7 @@ func TestReadSettings(t *testing.T) {
 		{arguments{"extcap-capture-filter": "port 1"}, func(s *settings) { s.capture.Filter = "port 1" }},
 		{arguments{"threshold": "0,9", "comments": "all"}, func(s *settings) { s.threshold, s.comments = 0.9, rewrite.CommentAll }},
 		{arguments{"baseline": "/a b.baseline", "alarms": "0,5"}, func(s *settings) { s.baseline, s.alarms = "/a b.baseline", 0.5 }},
+		{arguments{"nofeedback": "true"}, func(s *settings) { s.noFeedback = true }},
 		{arguments{"onlyflagged": "true", "context": "0"}, func(s *settings) { s.onlyFlagged, s.context = true, 0 }},
 		{arguments{"replay": "/a b.pcapng", "speed": "max"}, func(s *settings) { s.replay, s.speed = "/a b.pcapng", 0 }},
 		{arguments{"speed": "2.5", "annotator": "unix:/a"}, func(s *settings) { s.speed, s.annotator = 2.5, "unix:/a" }},

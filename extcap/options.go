@@ -22,6 +22,7 @@ type settings struct {
 	alarms      float64 // an hour, by which the baseline chooses the threshold; 0: as it is
 	comments    rewrite.Comments
 	onlyFlagged bool
+	noFeedback  bool
 	context     int
 	baseline    string // absolute path; empty: the annotator's own, if any
 	annotator   string // address; empty: the user's own
@@ -136,6 +137,9 @@ func verdictOptions() []option {
 				}
 				return err
 			}},
+		{name: "nofeedback", arg: sentence.Arg{Display: "Without feedback", Type: sentence.Boolean, Group: tabVerdicts, Default: "false",
+			Tooltip: "Leave out what people said is normal here, or bad"},
+			set: func(s *settings, value string) (err error) { s.noFeedback, err = parseBool(value); return err }},
 		{name: "comments", arg: sentence.Arg{Display: "Comments", Type: sentence.Selector, Group: tabVerdicts,
 			Tooltip: "Which frames carry their verdict as a comment"},
 			values: []sentence.Value{

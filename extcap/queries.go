@@ -49,6 +49,9 @@ func listInterfaces(w io.Writer) error {
 	for _, c := range toolbar.Controls() {
 		sentences = append(sentences, c)
 	}
+	for _, v := range toolbar.Values() {
+		sentences = append(sentences, v)
+	}
 	return sentence.Write(w, sentences...)
 }
 

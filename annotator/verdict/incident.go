@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -56,6 +57,27 @@ type Moment struct {
 
 // Level returns the level of the incident's score.
 func (i *Incident) Level() Level { return LevelOf(i.Score) }
+
+// Common returns what all packets of the incident have in common: the one that did
+// it, the one that suffered it, if they have IP addresses, and the one service that
+// was called; nothing where there are several.
+func (i *Incident) Common() (hosts []string, service string) {
+	for _, party := range []struct {
+		names []string
+		count int
+	}{{i.Actors, i.ActorCount}, {i.Targets, i.TargetCount}} {
+		if party.count != 1 || len(party.names) != 1 {
+			continue
+		}
+		if _, err := netip.ParseAddr(party.names[0]); err == nil {
+			hosts = append(hosts, party.names[0])
+		}
+	}
+	if i.ServiceCount == 1 && len(i.Services) == 1 {
+		service = i.Services[0]
+	}
+	return hosts, service
+}
 
 // AppendJSON appends i as one JSON object without a line end.
 func (i *Incident) AppendJSON(b []byte) []byte {

@@ -72,6 +72,7 @@ type Bridge struct {
 	threshold atomic.Pointer[float64]
 	paused    atomic.Bool
 	findings  findings
+	session   atomic.Pointer[client.Session] // nil while there is no annotator
 
 	told   time.Time // when statistics were last written
 	toldOf uint64    // frames without a verdict at that time
@@ -114,7 +115,22 @@ func New(cfg Config) *Bridge {
 	b := &Bridge{cfg: cfg}
 	b.SetThreshold(cfg.Threshold)
 	b.counters.sessions.Store(1)
+	b.session.Store(cfg.Session)
 	return b
+}
+
+// Incidents returns the incidents that the annotator knows of, as far as it answers
+// within d; nil if it does not.
+func (b *Bridge) Incidents(d time.Duration) []verdict.Incident {
+	s := b.session.Load()
+	if s == nil {
+		return nil
+	}
+	incidents, _, err := s.Incidents(d)
+	if err != nil {
+		return nil
+	}
+	return incidents
 }
 
 // Run carries frames from in to out until in ends; ctx is asked between batches
@@ -147,7 +163,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 func (b *Bridge) newJudge(q *backlog.Backlog) *judge {
 	j := &judge{
 		conn: b.cfg.Conn, options: b.cfg.Options, deadline: b.cfg.Deadline, behind: q.Behind,
-		paused: &b.paused, counters: &b.counters, log: b.log,
+		paused: &b.paused, current: &b.session, counters: &b.counters, log: b.log,
 		session: b.cfg.Session, patience: client.NewPatience(b.cfg.Deadline),
 		reopened: make(chan *client.Session, 1),
 	}

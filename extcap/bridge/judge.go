@@ -20,6 +20,7 @@ type judge struct {
 	deadline time.Duration        // from the arrival of a frame
 	behind   func() time.Duration // since its arrival
 	paused   *atomic.Bool
+	current  *atomic.Pointer[client.Session] // session, for others
 	counters *counters
 	log      func(format string, args ...any)
 
@@ -102,6 +103,7 @@ func (j *judge) adopt() {
 	select {
 	case s := <-j.reopened:
 		j.session, j.queued = s, 0
+		j.current.Store(s)
 		j.counters.sessions.Add(1)
 		j.log("the annotator is back; what it knew of this capture is gone")
 	default:
@@ -113,6 +115,7 @@ func (j *judge) lose() {
 	j.log("%v; frames go on without verdicts until it is back", j.session.Err())
 	j.session.Close()
 	j.session = nil
+	j.current.Store(nil)
 	j.reopening.Go(func() {
 		for j.life.Err() == nil {
 			s, err := client.Open(j.life, j.conn, j.options)

@@ -142,6 +142,21 @@ func (v Value) sentence() line {
 	return l
 }
 
+// ControlValue is one of those that a [Control] of type Selector can take; more may
+// come while capturing.
+type ControlValue struct {
+	Control int // number
+	Value   string
+	Display string
+	Default bool
+}
+
+func (v ControlValue) sentence() line {
+	l := line{kind: "value"}
+	l.withNumber("control", v.Control).with("value", v.Value).with("display", v.Display).withTrue("default", v.Default)
+	return l
+}
+
 // Role is what a [Control] of type Button does.
 type Role string
 

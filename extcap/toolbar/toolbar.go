@@ -19,6 +19,9 @@ const (
 	controlPause
 	controlFlagged
 	controlReport
+	controlIncident
+	controlNormal
+	controlBad
 	controlLog
 	controlRestore
 	controlHelp
@@ -36,6 +39,12 @@ func Controls() []sentence.Control {
 			Tooltip: "Frames flagged so far, and those that have no verdict"},
 		{Number: controlReport, Type: sentence.Button, Role: sentence.RoleControl, Display: "Report",
 			Tooltip: "What was found so far, and what was lost"},
+		{Number: controlIncident, Type: sentence.Selector, Role: sentence.RoleControl, Display: "Incident",
+			Tooltip: "Incidents so far, for the buttons beside"},
+		{Number: controlNormal, Type: sentence.Button, Role: sentence.RoleControl, Display: "Normal here",
+			Tooltip: "Packets such as those of the chosen incident need not be flagged, from now on"},
+		{Number: controlBad, Type: sentence.Button, Role: sentence.RoleControl, Display: "Bad",
+			Tooltip: "Packets between those of the chosen incident have to be flagged, from now on"},
 		{Number: controlLog, Type: sentence.Button, Role: sentence.RoleLogger, Display: "Log",
 			Tooltip: "What happened to this capture"},
 		{Number: controlRestore, Type: sentence.Button, Role: sentence.RoleRestore, Display: "Defaults",
@@ -49,7 +58,9 @@ const help = `A frame is flagged if its score is above the threshold. A score of
 
 Flagged frames carry their verdict as a comment. Display filters: ai.anomaly.score > 0.8, ai.anomaly.type == "port_scan", frame.comment contains "AI:".
 
-The threshold and the pause hold for frames still to come.`
+"Normal here" and "Bad" keep, as a rule, what you say of the incident that is chosen beside: ampulla baseline feedback lists the rules.
+
+The threshold, the pause and the rules hold for frames still to come.`
 
 // Capture is what the toolbar controls.
 type Capture interface {
@@ -59,6 +70,12 @@ type Capture interface {
 	Flagged() uint64            // frames so far
 	Unjudged() uint64           // frames without a verdict so far
 	Report() string             // what happened so far, up to 65,535 bytes
+	// Incidents are those so far that something can be said of. It may take a
+	// moment.
+	Incidents() []Incident
+	// Say keeps that one of these is normal here, or bad, and returns what was
+	// kept. It may take a moment, too.
+	Say(number uint32, normal bool) (string, error)
 }
 
 // Toolbar is the toolbar of one capture. Its methods never wait, and are safe
@@ -74,6 +91,10 @@ type Toolbar struct {
 	log     []string  // lines that came before Wireshark was there
 	there   bool
 	flagged string // as shown
+
+	asking bool       // for the incidents
+	listed []Incident // as shown
+	chosen uint32     // of these, by number; 0 for none
 }
 
 // maxQueued bounds the messages that wait for Wireshark. Beyond it they are
@@ -179,6 +200,10 @@ func (t *Toolbar) obey(m Message) {
 		t.pause(len(m.Payload) > 0 && m.Payload[0] != 0)
 	case m.Control == controlReport, m.Control == controlFlagged:
 		t.queue(0, InformationMessage, t.capture.Report())
+	case m.Control == controlIncident:
+		t.choose(string(m.Payload))
+	case m.Control == controlNormal, m.Control == controlBad:
+		t.say(m.Control == controlNormal)
 	case m.Control == controlHelp:
 		t.queue(0, InformationMessage, help)
 	}
@@ -230,6 +255,7 @@ func (t *Toolbar) Refresh() {
 	if flagged != t.flagged {
 		t.flagged = flagged
 		t.queue(controlFlagged, Set, flagged)
+		t.ask()
 	}
 }
 

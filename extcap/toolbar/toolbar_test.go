@@ -77,6 +77,7 @@ type capture struct {
 	threshold float64
 	paused    bool
 	flagged   uint64
+	incidents []toolbar.Incident
 }
 
 func (c *capture) Threshold() float64 {
@@ -111,6 +112,19 @@ func (c *capture) Unjudged() uint64 {
 		return 0
 	}
 	return 7
+}
+
+func (c *capture) Incidents() []toolbar.Incident {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.incidents
+}
+
+func (c *capture) Say(number uint32, normal bool) (string, error) {
+	if number != 2 {
+		return "", errors.New("not known")
+	}
+	return fmt.Sprintf("rule on %d, normal %v", number, normal), nil
 }
 
 func (c *capture) Report() string {
@@ -178,9 +192,9 @@ func TestToolbar(t *testing.T) {
 	w.send(0, toolbar.Set, "0,9")
 	w.send(0, toolbar.Initialized, "")
 	bar.Attach(c)
-	w.expect("0 1 0.9", "4 2 before\n", "4 2 the threshold is 0.9\n")
+	w.expect("0 1 0.9", "7 2 before\n", "7 2 the threshold is 0.9\n")
 	bar.Log("after")
-	w.expect("4 2 after\n")
+	w.expect("7 2 after\n")
 	bar.Refresh()
 	w.expect("2 1 Flagged: 1")
 	bar.Refresh()
@@ -188,16 +202,16 @@ func TestToolbar(t *testing.T) {
 
 	w.send(1, toolbar.Set, "\x01")
 	w.send(3, toolbar.Set, "")
-	w.expect("4 2 scoring is paused\n", "0 7 threshold 0.9, paused true")
+	w.expect("7 2 scoring is paused\n", "0 7 threshold 0.9, paused true")
 	w.send(1, toolbar.Set, "\x00")
 	w.send(0, toolbar.Set, "1.5")
-	w.expect("4 2 scoring goes on\n", "0 1 0.9", `0 8 "1.5" is not a number from 0 to 1`)
-	w.send(9, toolbar.Set, "what is this?")
+	w.expect("7 2 scoring goes on\n", "0 1 0.9", `0 8 "1.5" is not a number from 0 to 1`)
+	w.send(99, toolbar.Set, "what is this?")
 	w.send(0, toolbar.Add, "1")
 	w.send(0, toolbar.Set, " .25 ")
 	w.send(2, toolbar.Set, "")
-	w.expect("4 2 the threshold is 0.25\n", "0 7 threshold 0.25, paused false")
-	w.send(6, toolbar.Set, "")
+	w.expect("7 2 the threshold is 0.25\n", "0 7 threshold 0.25, paused false")
+	w.send(9, toolbar.Set, "")
 	if m, err := toolbar.Read(w.in); err != nil || m.Command != toolbar.InformationMessage || !strings.Contains(string(m.Payload), "threshold") {
 		t.Errorf("help is %+v, %v", m, err)
 	}
@@ -217,10 +231,10 @@ func TestNonsense(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 100_000 / 6 { // more than the pipe holds
-		w.send(6, toolbar.Set, "")
+		w.send(9, toolbar.Set, "")
 	}
 	bar.Log("still there")
-	w.expect("4 2 still there\n")
+	w.expect("7 2 still there\n")
 	select {
 	case <-bar.Gone():
 		t.Error("gone")
@@ -255,4 +269,40 @@ func TestControls(t *testing.T) {
 		}
 		seen[c.Number] = true
 	}
+}
+
+// TestIncidents chooses among incidents, which change, and says something of them.
+func TestIncidents(t *testing.T) {
+	bar, w := open(t)
+	c := &capture{threshold: 0.8}
+	for i := range uint32(21) {
+		c.incidents = append(c.incidents, toolbar.Incident{Number: i + 1, Words: "an incident"})
+	}
+	w.send(0, toolbar.Initialized, "")
+	bar.Attach(c)
+	w.expect("0 1 0.8")
+	bar.Refresh()
+	w.expect("2 1 Flagged: 1")
+	for i := range 20 { // the latest ones
+		w.expect(fmt.Sprintf("4 2 %d\x00an incident", i+2))
+	}
+	w.send(5, toolbar.Set, "")
+	w.expect("0 7 Choose an incident first: the list in the toolbar has those that were flagged so far.")
+	w.send(4, toolbar.Set, "2")
+	w.send(5, toolbar.Set, "")
+	w.expect("0 7 rule on 2, normal true", "7 2 rule on 2, normal true\n")
+	w.send(6, toolbar.Set, "")
+	w.expect("0 7 rule on 2, normal false", "7 2 rule on 2, normal false\n")
+	w.send(4, toolbar.Set, "3")
+	w.send(6, toolbar.Set, "")
+	w.expect("0 8 Nothing was noted: not known")
+	w.send(4, toolbar.Set, "no number")
+	w.send(6, toolbar.Set, "")
+	w.expect("0 7 Choose an incident first: the list in the toolbar has those that were flagged so far.")
+
+	c.mu.Lock()
+	c.incidents = append(c.incidents[2:20:20], toolbar.Incident{Number: 21, Words: "a scan"})
+	c.mu.Unlock()
+	bar.Refresh()
+	w.expect("2 1 Flagged: 2, unscored: 7", "4 3 2", "4 3 21", "4 2 21\x00a scan")
 }

@@ -2,10 +2,12 @@ package client
 
 import (
 	"context"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"ampulla/annotator/verdict"
 	annotatorv1 "ampulla/proto/annotator/v1"
 )
 
@@ -33,4 +35,20 @@ func unanswered(ctx context.Context, err error) error {
 		return ErrOld
 	}
 	return broken(err)
+}
+
+// ScopeWords says what a rule is about, as in "10.0.0.66 and 10.0.0.5, tcp/22, port
+// scan".
+func ScopeWords(s *annotatorv1.Scope) string {
+	var parts []string
+	if hosts := s.GetHosts(); len(hosts) > 0 {
+		parts = append(parts, strings.Join(hosts, " and "))
+	}
+	if s.GetService() != "" {
+		parts = append(parts, s.GetService())
+	}
+	if s.GetType() != "" {
+		parts = append(parts, verdict.Type(s.GetType()).Words())
+	}
+	return strings.Join(parts, ", ")
 }

@@ -86,7 +86,8 @@ func (c *Conn) open(ctx context.Context, options Options) (s *Session, heard boo
 type stream = grpc.BidiStreamingClient[annotatorv1.SessionRequest, annotatorv1.SessionResponse]
 
 func greet(calls stream, options Options) (*annotatorv1.SessionStarted, error) {
-	hello := &annotatorv1.SessionOptions{Client: options.Client, Baseline: options.Baseline, AlarmsPerHour: options.AlarmsPerHour}
+	hello := &annotatorv1.SessionOptions{Client: options.Client, Baseline: options.Baseline, AlarmsPerHour: options.AlarmsPerHour,
+		Rules: options.Rules}
 	if options.Terse {
 		hello.TerseBelow = 1
 	}

@@ -36,6 +36,9 @@ type Options struct {
 	// AlarmsPerHour, if more than 0, has the baseline choose the threshold that
 	// Session.Started tells.
 	AlarmsPerHour float64
+	// Rules are the rules of feedback that the session goes by; those in force at
+	// its beginning if zero.
+	Rules annotatorv1.Rules
 	// Scores, if set, gets the scores of verdicts as they come, in order and in
 	// thousandths, before whoever awaits them gets on. It must neither block nor
 	// call the session, nor keep what it gets.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -49,24 +48,18 @@ func (c *capture) propose(w *work, path string, position uint64) func(context.Co
 // scope that is given: that one without what others have otherwise. A scan of
 // many ports is about no service, and a sweep about one host only.
 func scopeOf(i *verdict.Incident, one *annotatorv1.Scope) *annotatorv1.Scope {
+	hosts, service := i.Common()
 	s := &annotatorv1.Scope{Type: one.GetType()}
-	for _, party := range []struct {
-		names []string
-		count int
-	}{{i.Actors, i.ActorCount}, {i.Targets, i.TargetCount}} {
-		if party.count != 1 || len(party.names) != 1 {
-			continue
-		}
-		// It may be a MAC address, or one that the packet does not have.
-		if _, err := netip.ParseAddr(party.names[0]); err == nil && slices.Contains(one.GetHosts(), party.names[0]) {
-			s.Hosts = append(s.Hosts, party.names[0])
+	for _, host := range hosts {
+		if slices.Contains(one.GetHosts(), host) {
+			s.Hosts = append(s.Hosts, host)
 		}
 	}
 	if len(s.GetHosts()) == 0 {
 		s.Hosts = one.GetHosts()
 	}
-	if i.ServiceCount == 1 && slices.Contains(i.Services, one.GetService()) {
-		s.Service = one.GetService()
+	if service == one.GetService() {
+		s.Service = service
 	}
 	return s
 }
@@ -118,21 +111,6 @@ func (c *capture) rule(ask func(context.Context, *client.Conn) (*annotatorv1.Fee
 		if err != nil {
 			return nil, err
 		}
-		return func() string { return fmt.Sprintf("%d\n%s", r.GetId(), about(r.GetScope())) }, nil
+		return func() string { return fmt.Sprintf("%d\n%s", r.GetId(), client.ScopeWords(r.GetScope())) }, nil
 	}
-}
-
-// about says what a scope is, in words.
-func about(s *annotatorv1.Scope) string {
-	var parts []string
-	if hosts := s.GetHosts(); len(hosts) > 0 {
-		parts = append(parts, strings.Join(hosts, " and "))
-	}
-	if s.GetService() != "" {
-		parts = append(parts, s.GetService())
-	}
-	if s.GetType() != "" {
-		parts = append(parts, verdict.Type(s.GetType()).Words())
-	}
-	return strings.Join(parts, ", ")
 }
