@@ -42,7 +42,7 @@ func resultOf(v verdict.Verdict) result {
 	if v.Confidence != 0 {
 		values["conf"] = v.Confidence
 	}
-	for key, n := range map[string]uint64{"flow": uint64(v.Flow), "incident": uint64(v.Incident), "first": v.IncidentFirst} {
+	for key, n := range map[string]uint64{"flow": uint64(v.Flow), "incident": uint64(v.Incident), "first": v.IncidentFirst, "rule": uint64(v.Rule)} {
 		if n != 0 {
 			values[key] = float64(n)
 		}
