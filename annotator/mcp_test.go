@@ -20,6 +20,7 @@ import (
 // TestMCP lets the SDK's own client investigate a capture over both transports,
 // with every tool: it has to end at the frames that the labels call an attack.
 func TestMCP(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir()) // where feedback is kept
 	dir := t.TempDir()
 	copyFile(t, filepath.Join(dir, "demo.pcapng"), "../testdata/captures/demo.pcapng")
 	t.Run("stdio", func(t *testing.T) {
@@ -224,6 +225,10 @@ func (a *assistantSession) feedback(path string) {
 	}
 	if again := a.call("open_capture", map[string]any{"path": path}); again["capture"] != quiet["capture"] {
 		a.Error("judged again without need")
+	}
+	later := a.call("open_capture", map[string]any{"path": path, "hindsight": true})
+	if later["capture"] == quiet["capture"] || later["flagged"].(float64) <= quiet["flagged"].(float64) {
+		a.Errorf("in hindsight: %v", later)
 	}
 	list := a.call("list_feedback", nil)
 	if list["total"] != 1.0 || list["rules"].([]any)[0].(map[string]any)["id"] != said["id"] {

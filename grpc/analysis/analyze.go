@@ -24,6 +24,9 @@ type Options struct {
 	// Comments are which packets get a comment in the annotated file: "flagged",
 	// also if empty, "all" or "none".
 	Comments string
+	// Hindsight also marks packets of an incident from before it became visible;
+	// of captures that are judged as a file.
+	Hindsight bool
 }
 
 // selections are the values of Options.Comments.
@@ -96,8 +99,9 @@ func (s *Store) Analyze(path string, options Options) (*Job, error) {
 
 // Open returns the latest analysis of the capture at path, as long as the file
 // and the rules of feedback are the same, and begins one if there is none that is
-// or may become of use. Its errors are those of Analyze.
-func (s *Store) Open(path string) (*Job, error) {
+// or may become of use: one in hindsight, or one that is not. Its errors are those
+// of Analyze.
+func (s *Store) Open(path string, hindsight bool) (*Job, error) {
 	if path == "" {
 		return nil, status.Error(codes.InvalidArgument, "path: which capture?")
 	}
@@ -112,11 +116,11 @@ func (s *Store) Open(path string) (*Job, error) {
 	}
 	rules := s.rules()
 	for _, j := range s.Jobs() {
-		if j.isOf(info) && j.rules == rules {
+		if j.isOf(info) && j.rules == rules && j.hindsight == hindsight {
 			return j, file.Close()
 		}
 	}
-	return s.analyze(file, path, Options{})
+	return s.analyze(file, path, Options{Hindsight: hindsight})
 }
 
 // isOf tells whether a job's packets are those of a file, or will be.
@@ -133,7 +137,10 @@ func (s *Store) analyze(file *os.File, source string, options Options) (*Job, er
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	j := &Job{file: info, usual: options == Options{}, rules: s.rules(), state: annotatorv1.Job{Source: source, Started: timestamppb.Now()}}
+	j := &Job{
+		file: info, usual: options == Options{Hindsight: options.Hindsight}, hindsight: options.Hindsight, rules: s.rules(),
+		state: annotatorv1.Job{Source: source, Started: timestamppb.Now()},
+	}
 	started, err := s.start(j, func(ctx context.Context) error {
 		defer file.Close()
 		return j.analyze(ctx, file, options)
@@ -208,8 +215,12 @@ func (j *Job) judge(ctx context.Context, file *os.File, options Options, index *
 	if err != nil {
 		return nil, err
 	}
-	return analyze(ctx, j.store.cfg.Annotator, file, &annotatorv1.AnalyzeOptions{
-		Session: j.store.session(options), Size: uint64(info.Size()), Output: j.path(),
+	var content io.Reader = file
+	if options.Hindsight {
+		content = io.MultiReader(io.NewSectionReader(file, 0, info.Size()), io.NewSectionReader(file, 0, info.Size()))
+	}
+	return analyze(ctx, j.store.cfg.Annotator, content, &annotatorv1.AnalyzeOptions{
+		Hindsight: options.Hindsight, Session: j.store.session(options), Size: uint64(info.Size()), Output: j.path(),
 		Comments: selections[options.Comments], Verdicts: annotatorv1.Selection_SELECTION_ALL,
 	}, func(answer *annotatorv1.AnalyzeResponse) {
 		for _, v := range answer.GetVerdicts().GetVerdicts() {

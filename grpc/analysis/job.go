@@ -19,13 +19,14 @@ import (
 
 // Job is one analysis or capture. It is safe for concurrent use.
 type Job struct {
-	id     string
-	store  *Store
-	cancel context.CancelCauseFunc
-	done   chan struct{} // closed at the end
-	file   os.FileInfo   // what is analysed; nil for captures
-	usual  bool          // with the usual options
-	rules  string        // of feedback in force when it began, see Store.rules
+	id        string
+	store     *Store
+	cancel    context.CancelCauseFunc
+	done      chan struct{} // closed at the end
+	file      os.FileInfo   // what is analysed; nil for captures
+	usual     bool          // with the usual options
+	hindsight bool
+	rules     string // of feedback in force when it began, see Store.rules
 
 	mu        sync.Mutex
 	state     annotatorv1.Job

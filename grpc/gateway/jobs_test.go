@@ -243,3 +243,28 @@ func TestLeftBehind(t *testing.T) {
 		t.Errorf("%v", left)
 	}
 }
+
+// TestHindsight analyses a capture in hindsight, named and sent: its incidents
+// begin earlier, and have more packets.
+func TestHindsight(t *testing.T) {
+	dir := t.TempDir()
+	demo := capture(t, "demo.pcapng")
+	if err := os.WriteFile(filepath.Join(dir, "demo.pcapng"), demo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, func(_ *server.Config, c *analysis.Config) { c.Folders = []string{dir} })
+	flagged := func(path, kind, body string) float64 {
+		t.Helper()
+		status, job := r.do(t, http.MethodPost, path, kind, strings.NewReader(body))
+		if status != http.StatusOK || job["state"] != "DONE" || job["packets"] != 3731.0 || job["progress"] != 1.0 {
+			t.Fatalf("%d %v", status, job)
+		}
+		return job["flagged"].(float64)
+	}
+	usual := flagged("/v1/analyze", "application/json", `{"path": "demo.pcapng", "wait_seconds": 60}`)
+	named := flagged("/v1/analyze", "application/json", `{"path": "demo.pcapng", "wait_seconds": 60, "hindsight": true}`)
+	sent := flagged("/v1/analyze?wait_seconds=60&hindsight=true", "application/octet-stream", string(demo))
+	if named <= usual || named != sent {
+		t.Errorf("%v packets are flagged, in hindsight %v, and %v of the one that was sent", usual, named, sent)
+	}
+}

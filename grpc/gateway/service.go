@@ -40,7 +40,7 @@ func (s *service) StartAnalysis(ctx context.Context, r *annotatorv1.AnalysisRequ
 	if err := checkWait(r.GetWaitSeconds()); err != nil {
 		return nil, err
 	}
-	j, err := s.cfg.Store.Analyze(r.GetPath(), analysis.Options{Threshold: r.Threshold, Comments: r.GetComments()})
+	j, err := s.cfg.Store.Analyze(r.GetPath(), analysis.Options{Threshold: r.Threshold, Comments: r.GetComments(), Hindsight: r.GetHindsight()})
 	if err != nil {
 		return nil, err
 	}

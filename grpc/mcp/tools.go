@@ -65,7 +65,7 @@ func (s *server) addTools(m *mcp.Server) {
 func (s *server) capture(ctx context.Context, name string) (*analysis.Job, error) {
 	j, err := s.cfg.Store.Job(name)
 	if err != nil {
-		if j, err = s.cfg.Store.Open(name); err != nil {
+		if j, err = s.cfg.Store.Open(name, false); err != nil {
 			return nil, plain(err)
 		}
 	}
@@ -82,7 +82,8 @@ func (s *server) capture(ctx context.Context, name string) (*analysis.Job, error
 const patience = 45 * time.Second
 
 type openArguments struct {
-	Path string `json:"path" jsonschema:"path of the capture file"`
+	Path      string `json:"path" jsonschema:"path of the capture file"`
+	Hindsight bool   `json:"hindsight,omitempty" jsonschema:"judge it twice, to mark packets of an incident from before it became visible, too"`
 }
 
 type overview struct {
@@ -112,7 +113,7 @@ const (
 )
 
 func (s *server) openCapture(ctx context.Context, r *mcp.CallToolRequest, a openArguments) (*mcp.CallToolResult, *overview, error) {
-	j, err := s.cfg.Store.Open(a.Path)
+	j, err := s.cfg.Store.Open(a.Path, a.Hindsight)
 	if err != nil {
 		return nil, nil, plain(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"ampulla/annotator/output"
+	"ampulla/annotator/packet"
 	"ampulla/annotator/pcapng"
 	"ampulla/annotator/rewrite"
 	"ampulla/annotator/verdict"
@@ -47,7 +49,7 @@ func (s *Server) Analyze(stream analyzeStream) error {
 	}
 	cfg := s.cfg.Engine
 	cfg.Workers = runtime.GOMAXPROCS(0) // somebody waits for it
-	cfg.Explain = options.GetExplain()
+	cfg.Explain, cfg.Hindsight = options.GetExplain(), options.GetHindsight()
 	session, err := s.newSession(stream.Context(), options.GetSession(), cfg)
 	if err != nil {
 		return err
@@ -64,6 +66,11 @@ func (s *Server) Analyze(stream analyzeStream) error {
 		}
 		defer file.Close()
 		a.input, a.total = file, size
+	}
+	if options.GetHindsight() {
+		if err := a.lookAhead(); err != nil {
+			return err
+		}
 	}
 	if err := a.run(); err != nil {
 		return err
@@ -99,6 +106,9 @@ func checkAnalysis(stream analyzeStream, options *annotatorv1.AnalyzeOptions) er
 		if !filepath.IsAbs(path) {
 			return status.Errorf(codes.InvalidArgument, "%s: %s is not an absolute path", name, path)
 		}
+	}
+	if options.GetHindsight() && options.GetPath() == "" && options.GetSize() == 0 {
+		return status.Error(codes.InvalidArgument, "size: hindsight needs to know it")
 	}
 	return nil
 }
@@ -166,6 +176,62 @@ type analysis struct {
 	failed  error             // of the stream
 }
 
+// lookAhead reads the file a first time, for an engine that knows how it goes on.
+func (a *analysis) lookAhead() error {
+	file, seeks := a.input.(io.Seeker)
+	once := io.LimitReader(a, int64(min(a.total, math.MaxInt64)))
+	a.total *= 2
+	_, err := rewrite.Annotate(a.stream.Context(), once, nil, rewrite.Config{
+		Engine: rehearsal{a.session}, MaxFrames: min(a.server.cfg.MaxPackets, rewrite.DefaultMaxFrames), MaxBytes: a.server.cfg.held(),
+	})
+	if err == nil || pcapng.IsBroken(err) { // the second reading reports it
+		_, err = io.Copy(io.Discard, once)
+	}
+	if err == nil && seeks {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return a.why(err)
+	}
+	if a.engine, err = a.engine.Again(); err != nil {
+		return status.Error(codes.Internal, err.Error())
+	}
+	return nil
+}
+
+// rehearsal is a session whose verdicts are nobody's: they are not counted.
+type rehearsal struct{ *session }
+
+// Process judges the next frames within the limits.
+func (r rehearsal) Process(frames []packet.Frame, out []verdict.Verdict) ([]verdict.Verdict, error) {
+	if err := r.prepare(); err != nil {
+		return nil, err
+	}
+	begin := time.Now()
+	out, err := r.engine.Process(frames, out)
+	if err != nil {
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	r.server.busy.Add(uint64(time.Since(begin)))
+	return out, nil
+}
+
+// why returns the error to answer with where reading the file has failed.
+func (a *analysis) why(err error) error {
+	switch {
+	case a.stream.Context().Err() != nil:
+		return status.FromContextError(a.stream.Context().Err()).Err()
+	case a.failed != nil:
+		return a.failed
+	case errors.Is(err, pcapng.ErrFormat):
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	return fileError(err)
+}
+
 // run judges the file and fills the summary in.
 func (a *analysis) run() error {
 	ctx := a.stream.Context()
@@ -175,6 +241,7 @@ func (a *analysis) run() error {
 		MaxFrames: min(a.server.cfg.MaxPackets, rewrite.DefaultMaxFrames), MaxBytes: a.server.cfg.held(),
 		Provenance: a.provenance(comments),
 	}
+	cfg.Provenance.Hindsight = a.options.GetHindsight()
 	var (
 		out *output.File
 		w   io.Writer
@@ -194,18 +261,8 @@ func (a *analysis) run() error {
 	if err == nil || pcapng.IsBroken(err) {
 		a.send()
 	}
-	switch {
-	case ctx.Err() != nil:
-		return status.FromContextError(ctx.Err()).Err()
-	case a.failed != nil:
-		return a.failed
-	case errors.Is(err, pcapng.ErrFormat):
-		return status.Error(codes.InvalidArgument, err.Error())
-	case err != nil && !pcapng.IsBroken(err):
-		if _, ok := status.FromError(err); ok {
-			return err
-		}
-		return fileError(err)
+	if ctx.Err() != nil || a.failed != nil || err != nil && !pcapng.IsBroken(err) {
+		return a.why(err)
 	}
 	a.summary.Flagged, a.summary.Uncommentable = counts.Flagged, counts.Uncommentable
 	a.summary.Incidents = a.incidents()

@@ -31,7 +31,7 @@ func (s *session) fill(m *annotatorv1.Verdict, v *verdict.Verdict) {
 	m.ConfidencePercent = uint32(math.Round(v.Confidence * 100))
 	m.ScorePermille = permille(v.Score)
 	m.Flagged = s.flagged(v)
-	m.Incident, m.IncidentFirst, m.Rule = v.Incident, v.IncidentFirst, v.Rule
+	m.Incident, m.IncidentFirst, m.Rule, m.Hindsight = v.Incident, v.IncidentFirst, v.Rule, v.Hindsight
 	m.Reason, m.CommunityId = "", ""
 	if v.Score > s.terseBelow || s.terseBelow == 0 {
 		m.Reason, m.CommunityId = v.Reason, v.CommunityID

@@ -838,7 +838,10 @@ type Verdict struct {
 	IncidentFirst uint64 `protobuf:"varint,12,opt,name=incident_first,json=incidentFirst,proto3" json:"incident_first,omitempty"`
 	// Number of the rule of feedback that changed the verdict, 0 if none did: the
 	// reason says which it is, and what was found without it. Since contract 3.
-	Rule          uint32 `protobuf:"varint,13,opt,name=rule,proto3" json:"rule,omitempty"`
+	Rule uint32 `protobuf:"varint,13,opt,name=rule,proto3" json:"rule,omitempty"`
+	// The frame was found in hindsight only, see AnalyzeOptions.hindsight. Since
+	// contract 3.
+	Hindsight     bool `protobuf:"varint,14,opt,name=hindsight,proto3" json:"hindsight,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -962,6 +965,13 @@ func (x *Verdict) GetRule() uint32 {
 		return x.Rule
 	}
 	return 0
+}
+
+func (x *Verdict) GetHindsight() bool {
+	if x != nil {
+		return x.Hindsight
+	}
+	return false
 }
 
 type IncidentsRequest struct {
@@ -1355,7 +1365,11 @@ type AnalyzeOptions struct {
 	// Number of a frame that AnalyzeSummary.explanation is to explain; none if 0.
 	// The analysis ends with it if nothing else is asked for, neither verdicts nor
 	// output. Since contract 2.
-	Explain       uint64 `protobuf:"varint,7,opt,name=explain,proto3" json:"explain,omitempty"`
+	Explain uint64 `protobuf:"varint,7,opt,name=explain,proto3" json:"explain,omitempty"`
+	// Read the capture twice, to mark frames of an incident from before it became
+	// visible, too, as "ampulla annotate --hindsight" does. A file in chunks is sent
+	// twice then, one right behind the other, and size is needed. Since contract 3.
+	Hindsight     bool `protobuf:"varint,8,opt,name=hindsight,proto3" json:"hindsight,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1437,6 +1451,13 @@ func (x *AnalyzeOptions) GetExplain() uint64 {
 		return x.Explain
 	}
 	return 0
+}
+
+func (x *AnalyzeOptions) GetHindsight() bool {
+	if x != nil {
+		return x.Hindsight
+	}
+	return false
 }
 
 type AnalyzeResponse struct {
@@ -3384,7 +3405,7 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\tthreshold\x18\x05 \x01(\x01R\tthreshold\x12'\n" +
 	"\x0fbaseline_sha256\x18\x06 \x01(\tR\x0ebaselineSha256\"I\n" +
 	"\fVerdictBatch\x129\n" +
-	"\bverdicts\x18\x01 \x03(\v2\x1d.ampulla.annotator.v1.VerdictR\bverdicts\"\x92\x03\n" +
+	"\bverdicts\x18\x01 \x03(\v2\x1d.ampulla.annotator.v1.VerdictR\bverdicts\"\xb0\x03\n" +
 	"\aVerdict\x12\x14\n" +
 	"\x05frame\x18\x01 \x01(\x04R\x05frame\x12\x14\n" +
 	"\x05class\x18\x02 \x01(\tR\x05class\x12-\n" +
@@ -3399,7 +3420,8 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	" \x01(\bR\aflagged\x12\x1a\n" +
 	"\bincident\x18\v \x01(\rR\bincident\x12%\n" +
 	"\x0eincident_first\x18\f \x01(\x04R\rincidentFirst\x12\x12\n" +
-	"\x04rule\x18\r \x01(\rR\x04rule\"\x12\n" +
+	"\x04rule\x18\r \x01(\rR\x04rule\x12\x1c\n" +
+	"\thindsight\x18\x0e \x01(\bR\thindsight\"\x12\n" +
 	"\x10IncidentsRequest\"g\n" +
 	"\fIncidentList\x12<\n" +
 	"\tincidents\x18\x01 \x03(\v2\x1e.ampulla.annotator.v1.IncidentR\tincidents\x12\x19\n" +
@@ -3430,7 +3452,7 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\x0eAnalyzeRequest\x12@\n" +
 	"\aoptions\x18\x01 \x01(\v2$.ampulla.annotator.v1.AnalyzeOptionsH\x00R\aoptions\x12\x16\n" +
 	"\x05chunk\x18\x02 \x01(\fH\x00R\x05chunkB\t\n" +
-	"\amessage\"\xa4\x02\n" +
+	"\amessage\"\xc2\x02\n" +
 	"\x0eAnalyzeOptions\x12>\n" +
 	"\asession\x18\x01 \x01(\v2$.ampulla.annotator.v1.SessionOptionsR\asession\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
@@ -3438,7 +3460,8 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\bverdicts\x18\x04 \x01(\x0e2\x1f.ampulla.annotator.v1.SelectionR\bverdicts\x12\x16\n" +
 	"\x06output\x18\x05 \x01(\tR\x06output\x12;\n" +
 	"\bcomments\x18\x06 \x01(\x0e2\x1f.ampulla.annotator.v1.SelectionR\bcomments\x12\x18\n" +
-	"\aexplain\x18\a \x01(\x04R\aexplain\"\xe5\x01\n" +
+	"\aexplain\x18\a \x01(\x04R\aexplain\x12\x1c\n" +
+	"\thindsight\x18\b \x01(\bR\thindsight\"\xe5\x01\n" +
 	"\x0fAnalyzeResponse\x12C\n" +
 	"\bprogress\x18\x01 \x01(\v2%.ampulla.annotator.v1.AnalyzeProgressH\x00R\bprogress\x12@\n" +
 	"\bverdicts\x18\x02 \x01(\v2\".ampulla.annotator.v1.VerdictBatchH\x00R\bverdicts\x12@\n" +

@@ -99,7 +99,10 @@ type AnalysisRequest struct {
 	// or "none".
 	Comments string `protobuf:"bytes,3,opt,name=comments,proto3" json:"comments,omitempty"`
 	// Wait for up to so many seconds for the end, 0 to 60.
-	WaitSeconds   uint32 `protobuf:"varint,4,opt,name=wait_seconds,json=waitSeconds,proto3" json:"wait_seconds,omitempty"`
+	WaitSeconds uint32 `protobuf:"varint,4,opt,name=wait_seconds,json=waitSeconds,proto3" json:"wait_seconds,omitempty"`
+	// Judge the capture twice, to mark packets of an incident from before it became
+	// visible, too.
+	Hindsight     bool `protobuf:"varint,5,opt,name=hindsight,proto3" json:"hindsight,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -160,6 +163,13 @@ func (x *AnalysisRequest) GetWaitSeconds() uint32 {
 		return x.WaitSeconds
 	}
 	return 0
+}
+
+func (x *AnalysisRequest) GetHindsight() bool {
+	if x != nil {
+		return x.Hindsight
+	}
+	return false
 }
 
 type RecordingRequest struct {
@@ -2174,12 +2184,13 @@ var File_annotator_v1_gateway_proto protoreflect.FileDescriptor
 
 const file_annotator_v1_gateway_proto_rawDesc = "" +
 	"\n" +
-	"\x1aannotator/v1/gateway.proto\x12\x14ampulla.annotator.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cannotator/v1/annotator.proto\"\x95\x01\n" +
+	"\x1aannotator/v1/gateway.proto\x12\x14ampulla.annotator.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cannotator/v1/annotator.proto\"\xb3\x01\n" +
 	"\x0fAnalysisRequest\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12!\n" +
 	"\tthreshold\x18\x02 \x01(\x01H\x00R\tthreshold\x88\x01\x01\x12\x1a\n" +
 	"\bcomments\x18\x03 \x01(\tR\bcomments\x12!\n" +
-	"\fwait_seconds\x18\x04 \x01(\rR\vwaitSecondsB\f\n" +
+	"\fwait_seconds\x18\x04 \x01(\rR\vwaitSeconds\x12\x1c\n" +
+	"\thindsight\x18\x05 \x01(\bR\thindsightB\f\n" +
 	"\n" +
 	"_threshold\"\xc2\x02\n" +
 	"\x10RecordingRequest\x12\x1e\n" +
