@@ -37,10 +37,13 @@ for ((i = 0; i < rounds; i++)); do
   each 0.1M "$mix/tenth.pcap"
   each 1.2M "$mix/mix.pcap"
   GOMAXPROCS=1 measure 'ampulla, one processor' 1.2M "$ampulla" annotate --comments flagged "$mix/mix.pcap" "$work/out.pcapng"
+  measure 'ampulla --hindsight' 1.2M "$ampulla" annotate --hindsight --comments flagged "$mix/mix.pcap" "$work/out.pcapng"
+  measure 'ampulla baseline learn' 1.2M "$ampulla" baseline learn "$mix/mix.pcap" -o "$work/mix.baseline"
   measure ampulla start "$ampulla" annotate "$mix/tiny.pcap" "$work/out.pcapng"
   [[ ! -x $root/bin/ampulla-extcap ]] || measure ampulla-extcap start "$root/bin/ampulla-extcap" --extcap-interfaces
 done
 each 9.7M "$mix/ten.pcapng"
+measure 'ampulla --hindsight' 9.7M "$ampulla" annotate --hindsight --comments flagged "$mix/ten.pcapng" "$work/out.pcapng"
 [[ -z $(command -v tshark) ]] || measure tshark 0.1M tshark -n -r "$mix/tenth.pcap" -T fields -e frame.number -e ip.src
 
 echo "$(nproc) processors, load average $(cut -d' ' -f1-3 /proc/loadavg), $rounds rounds, $("$ampulla" --version)"

@@ -9,20 +9,25 @@ import (
 // Capture collects the figures of one capture, frame by frame. The zero value
 // is ready for use.
 type Capture struct {
-	Attacks        map[string]*AttackFigures // by name of the attack
-	Benign         uint64                    // frames vouched for as benign
-	Alarms         uint64                    // of these, how many score above verdict.AnomalousScore
-	AlarmTypes     map[verdict.Type]uint64   // the alarms, by type
-	FirstAlarm     uint64                    // frame number of the first alarm; 0 if none
-	Responses      uint64                    // a victim's answers
-	ResponseAlarms uint64
-	Frames         uint64
-	Duration       int64 // nanoseconds, pauses of more than longPause left out
+	Attacks    map[string]*AttackFigures // by name of the attack
+	Benign     uint64                    // frames vouched for as benign
+	Alarms     uint64                    // of these, how many score above verdict.AnomalousScore
+	AlarmTypes map[verdict.Type]uint64   // the alarms, by type
+	FirstAlarm uint64                    // frame number of the first alarm; 0 if none
+	Others     [Ignore + 1]Others        // frames that are neither, by their truth
+	Frames     uint64
+	Duration   int64 // nanoseconds, pauses of more than longPause left out
 
 	last        int64                // time of the latest frame
 	benign      histogram            // scores of benign frames
 	benignPlain [baselines]histogram // what the baselines say of them
 	plain       [][baselines]float32 // what they say of every frame; empty if not measured
+}
+
+// Others are frames that count neither as false alarms nor as misses.
+type Others struct {
+	Frames  uint64
+	Flagged uint64 // of these, above verdict.AnomalousScore
 }
 
 // longPause is a time without frames, in nanoseconds, after which a capture is
@@ -57,17 +62,18 @@ func (c *Capture) Add(label Label, v *verdict.Verdict) {
 	switch label.Truth {
 	case Attack:
 		c.addAttack(label.Attack, v, flagged)
-	case Response:
-		c.Responses++
-		if flagged {
-			c.ResponseAlarms++
-		}
 	case Benign:
 		c.Benign++
 		c.benign.add(v.Score)
 		c.addPlain(&c.benignPlain)
 		if flagged {
 			c.addAlarm(v)
+		}
+	default:
+		others := &c.Others[label.Truth]
+		others.Frames++
+		if flagged {
+			others.Flagged++
 		}
 	}
 }

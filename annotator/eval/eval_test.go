@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,11 +54,13 @@ func TestCapture(t *testing.T) {
 	add(Attack, "port_scan", 0.8, verdict.PortScan)
 	add(Response, "port_scan", 0.9, verdict.PortScan)
 	add(Unknown, "", 1, verdict.Flood)
+	add(Ignore, "", 0.1, "")
 	if f := c.Attacks["port_scan"]; f.Frames != 3 || f.Flagged != 2 || f.Right != 1 {
 		t.Errorf("port_scan: %d frames, %d flagged, %d right", f.Frames, f.Flagged, f.Right)
 	}
-	if c.Alarms != 1 || c.FirstAlarm != 2 || c.Benign != 2 || c.ResponseAlarms != 1 || c.Frames != 7 {
-		t.Errorf("%d alarms, first %d, %d benign, %d response alarms, %d frames", c.Alarms, c.FirstAlarm, c.Benign, c.ResponseAlarms, c.Frames)
+	if c.Alarms != 1 || c.FirstAlarm != 2 || c.Benign != 2 || c.Frames != 8 ||
+		c.Others != [...]Others{Unknown: {1, 1}, Response: {1, 1}, Ignore: {1, 0}} {
+		t.Errorf("%d alarms, first %d, %d benign, others %v, %d frames", c.Alarms, c.FirstAlarm, c.Benign, c.Others, c.Frames)
 	}
 	// Pairs won: 0.9 beats 0.1 and ties 0.9 (1.5), 0.95 beats both (2), 0.8 beats one (1).
 	if auc, ok := c.AUC(); !ok || math.Abs(auc-4.5/6) > 1e-12 {
@@ -92,6 +95,9 @@ func TestSummarize(t *testing.T) {
 	}
 	if m := s.Means; len(m) != 4 || m[0] != (MeanAUC{"own benign frames", "laboratory", 1, 1}) {
 		t.Errorf("means: %v", m)
+	}
+	if want := []OtherSummary{{"response", 0, 0}, {"ignore", 0, 0}, {"unknown", 0, 0}}; !slices.Equal(s.Others, want) {
+		t.Errorf("others: %v", s.Others)
 	}
 	if b := s.Benign[len(s.Benign)-1]; b.Folder != "all" || b.Alarms != 1 || b.Alarmed != 1 || b.Frames != 4 || math.Abs(b.Hours-603.5/3600) > 1e-9 {
 		t.Errorf("benign: %+v", b)

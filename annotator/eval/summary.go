@@ -13,6 +13,7 @@ type Summary struct {
 	Attacks  []AttackSummary  `json:"attacks"`  // by kind and origin
 	Means    []MeanAUC        `json:"mean_auc"` // over attack captures, by origin
 	Benign   []BenignSummary  `json:"benign"`   // by folder, and of all
+	Others   []OtherSummary   `json:"others"`   // frames that are neither
 	Captures []CaptureSummary `json:"captures"` // that hold an attack, or raised an alarm on benign frames
 	// Hindsight is the summary of a second reading, nil if there was none.
 	Hindsight *Summary `json:"hindsight,omitempty"`
@@ -67,6 +68,14 @@ type BenignSummary struct {
 	Hours    float64 `json:"hours"` // that the captures last together, long pauses left out
 }
 
+// OtherSummary are the figures of frames that count neither as false alarms nor
+// as misses.
+type OtherSummary struct {
+	Label   string `json:"label"` // response, ignore or unknown
+	Frames  uint64 `json:"frames"`
+	Flagged uint64 `json:"flagged"` // above 0.8
+}
+
 // CaptureSummary are the figures of one capture.
 type CaptureSummary struct {
 	Name    string   `json:"name"`
@@ -101,7 +110,7 @@ func Summarize(results []Result) *Summary {
 			plain[b].merge(&results[i].benignPlain[b])
 		}
 	}
-	s := &Summary{Attacks: attacksOf(results), Benign: benignOf(results)}
+	s := &Summary{Attacks: attacksOf(results), Benign: benignOf(results), Others: othersOf(results)}
 	for i := range s.Attacks {
 		s.Attacks[i].finish(&benign, &plain)
 	}
@@ -225,6 +234,19 @@ func benignOf(results []Result) []BenignSummary {
 		total.add(c)
 	}
 	return append(rows, total)
+}
+
+func othersOf(results []Result) (rows []OtherSummary) {
+	for _, label := range [...]string{"response", "ignore", "unknown"} {
+		row := OtherSummary{Label: label}
+		for i := range results {
+			of := results[i].Others[truths[label]]
+			row.Frames += of.Frames
+			row.Flagged += of.Flagged
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 func (b *BenignSummary) add(r *Result) {
