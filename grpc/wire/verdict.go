@@ -20,6 +20,7 @@ type Verdict struct {
 	Incident          uint32
 	IncidentFirst     uint64
 	Rule              uint32
+	Hindsight         bool
 }
 
 // VerdictOf returns a verdict that generated code has read.
@@ -27,7 +28,7 @@ func VerdictOf(m *annotatorv1.Verdict) *Verdict {
 	return &Verdict{
 		Frame: m.GetFrame(), Class: []byte(m.GetClass()), ConfidencePercent: m.GetConfidencePercent(), ScorePermille: m.GetScorePermille(),
 		Level: m.GetLevel(), Type: []byte(m.GetType()), Reason: []byte(m.GetReason()), Flow: m.GetFlow(), CommunityID: []byte(m.GetCommunityId()),
-		Flagged: m.GetFlagged(), Incident: m.GetIncident(), IncidentFirst: m.GetIncidentFirst(), Rule: m.GetRule(),
+		Flagged: m.GetFlagged(), Incident: m.GetIncident(), IncidentFirst: m.GetIncidentFirst(), Rule: m.GetRule(), Hindsight: m.GetHindsight(),
 	}
 }
 
@@ -46,6 +47,7 @@ const (
 	verdictIncident
 	verdictIncidentFirst
 	verdictRule
+	verdictHindsight
 )
 
 // AddVerdict adds a verdict to a batch of verdicts.
@@ -65,7 +67,11 @@ func (b *Batch) AddVerdict(v *annotatorv1.Verdict) {
 		}
 		out = appendNumber(out, verdictIncident, uint64(v.Incident))
 		out = appendNumber(out, verdictIncidentFirst, v.IncidentFirst)
-		return appendNumber(out, verdictRule, uint64(v.Rule))
+		out = appendNumber(out, verdictRule, uint64(v.Rule))
+		if v.Hindsight {
+			out = appendNumber(out, verdictHindsight, 1)
+		}
+		return out
 	})
 }
 
@@ -134,5 +140,7 @@ func (v *Verdict) setNumber(number protowire.Number, n uint64) {
 		v.IncidentFirst = n
 	case verdictRule:
 		v.Rule = uint32(n)
+	case verdictHindsight:
+		v.Hindsight = n != 0
 	}
 }

@@ -184,7 +184,7 @@ func compareVerdicts(t *testing.T, message []byte) {
 		got = append(got, &annotatorv1.Verdict{
 			Frame: v.Frame, Class: string(v.Class), ConfidencePercent: v.ConfidencePercent, ScorePermille: v.ScorePermille, Level: v.Level,
 			Type: string(v.Type), Reason: string(v.Reason), Flow: v.Flow, CommunityId: string(v.CommunityID), Flagged: v.Flagged,
-			Incident: v.Incident, IncidentFirst: v.IncidentFirst, Rule: v.Rule,
+			Incident: v.Incident, IncidentFirst: v.IncidentFirst, Rule: v.Rule, Hindsight: v.Hindsight,
 		})
 		return nil
 	})
