@@ -242,8 +242,11 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opin
 	best := detect.Finding{}
 	for _, d := range e.detectors {
 		f := d.Observe(o)
-		e.cfg.Learner.Finding(d.Name(), f)
-		if f = e.local.Finding(o, d.Name(), f); f.Score > best.Score {
+		if f.Score >= verdict.SuspiciousScore { // seldom
+			e.cfg.Learner.Finding(d.Name(), f)
+			f = e.local.Finding(o, d.Name(), f)
+		}
+		if f.Score > best.Score {
 			best = f
 		}
 	}

@@ -41,8 +41,12 @@ func (m *memo) add(o *feature.Opening, class score.Class) {
 }
 
 func (m *memo) put(o *feature.Opening, class score.Class) {
-	if m.young == nil || len(m.young) >= memoLen {
-		m.young, m.old = make(map[feature.Opening]score.Class), m.young
+	if len(m.young) >= memoLen {
+		m.young, m.old = m.old, m.young
+		clear(m.young)
+	}
+	if m.young == nil {
+		m.young = make(map[feature.Opening]score.Class)
 	}
 	m.young[*o] = class
 }

@@ -131,7 +131,7 @@ func FuzzEdit(f *testing.F) {
 			b := &blocks[i]
 			if !b.HasOptions() {
 				edited = append(edited, b.Raw...)
-			} else if edited, _, err = b.AppendEdited(edited, ours, text[:len(text)-i%4]+strings.Repeat("!", i%4)); err != nil {
+			} else if edited, _, err = b.AppendEdited(edited, ours, []byte(text[:len(text)-i%4]+strings.Repeat("!", i%4))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -151,7 +151,7 @@ func FuzzEdit(f *testing.F) {
 			if !b.HasOptions() {
 				continue
 			}
-			restored, dropped, err := b.AppendEdited(nil, ours, "")
+			restored, dropped, err := b.AppendEdited(nil, ours, nil)
 			if err != nil || dropped != 1 || !bytes.Equal(restored, blocks[i].Raw) {
 				t.Fatalf("block %d: %d dropped, error %v\nhad  %x\ngave %x", b.Index, dropped, err, blocks[i].Raw, restored)
 			}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // Options common to all blocks (draft-ietf-opsawg-pcapng, section 3.5).
@@ -88,11 +87,11 @@ func (b *Block) HasOptions() bool { return b.options != 0 }
 // that end add may come to lie in the block with EndMark behind it; drop gets
 // to see it like that. It fails with ErrNoOptions where [Block.HasOptions] is
 // false, and if add ends with EndMark or is longer than MaxComment less that.
-func (b *Block) AppendEdited(dst []byte, drop func(comment []byte) bool, add string) (out []byte, dropped int, err error) {
+func (b *Block) AppendEdited(dst []byte, drop func(comment []byte) bool, add []byte) (out []byte, dropped int, err error) {
 	if b.options == 0 {
 		return dst, 0, ErrNoOptions
 	}
-	if strings.HasSuffix(add, EndMark) {
+	if bytes.HasSuffix(add, []byte(EndMark)) {
 		return dst, 0, fmt.Errorf("comment ends with %q", EndMark)
 	}
 	if len(add) > MaxComment-len(EndMark) {
@@ -124,7 +123,7 @@ func (b *Block) AppendEdited(dst []byte, drop func(comment []byte) bool, add str
 	if dropped > 0 && empty && !marked && isBareEnd(rest) {
 		rest = nil // it came with the comment
 	}
-	if add != "" {
+	if len(add) > 0 {
 		mark := ""
 		if empty && isBareEnd(rest) {
 			mark = EndMark
@@ -140,7 +139,7 @@ func (b *Block) AppendEdited(dst []byte, drop func(comment []byte) bool, add str
 	return dst, dropped, nil
 }
 
-func (b *Block) appendComment(dst []byte, text, mark string) []byte {
+func (b *Block) appendComment(dst, text []byte, mark string) []byte {
 	n := len(text) + len(mark)
 	dst = b.order().AppendUint16(dst, OptComment)
 	dst = b.order().AppendUint16(dst, uint16(n))

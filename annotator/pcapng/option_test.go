@@ -67,7 +67,7 @@ func TestAppendEdited(t *testing.T) {
 			in := little.packet(0, 7, "abc", tt.before)
 			want := little.packet(0, 7, "abc", tt.with)
 			b := mustReadAll(t, join(head, in))[2]
-			got, dropped, err := b.AppendEdited([]byte("prefix"), nil, "hello")
+			got, dropped, err := b.AppendEdited([]byte("prefix"), nil, []byte("hello"))
 			if err != nil || dropped != 0 {
 				t.Fatalf("%d dropped, error %v", dropped, err)
 			}
@@ -75,11 +75,11 @@ func TestAppendEdited(t *testing.T) {
 				t.Errorf("with comment (-want +got):\n%s", diff)
 			}
 			b = mustReadAll(t, join(head, want))[2]
-			again, dropped, err := b.AppendEdited(nil, isHello, "hello")
+			again, dropped, err := b.AppendEdited(nil, isHello, []byte("hello"))
 			if err != nil || dropped != 1 || !bytes.Equal(again, want) {
 				t.Errorf("replaced: %d dropped, error %v\n%s", dropped, err, cmp.Diff(want, again))
 			}
-			without, dropped, err := b.AppendEdited(nil, isHello, "")
+			without, dropped, err := b.AppendEdited(nil, isHello, nil)
 			if err != nil || dropped != 1 {
 				t.Fatalf("%d dropped, error %v", dropped, err)
 			}
@@ -120,7 +120,7 @@ func TestAppendEditedBlocks(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			blocks := mustReadAll(t, join(tt.before, tt.in))
-			edited, _, err := blocks[len(blocks)-1].AppendEdited(nil, nil, "hello")
+			edited, _, err := blocks[len(blocks)-1].AppendEdited(nil, nil, []byte("hello"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -128,7 +128,7 @@ func TestAppendEditedBlocks(t *testing.T) {
 				t.Errorf("with comment (-want +got):\n%s", diff)
 			}
 			blocks = mustReadAll(t, join(tt.before, tt.edited))
-			without, _, err := blocks[len(blocks)-1].AppendEdited(nil, isHello, "")
+			without, _, err := blocks[len(blocks)-1].AppendEdited(nil, isHello, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +147,7 @@ func TestAppendEditedErrors(t *testing.T) {
 		"name resolution": little.block(TypeNameResolution, make([]byte, 4)),
 	} {
 		b := mustReadAll(t, join(head, in))[2]
-		if out, _, err := b.AppendEdited([]byte("x"), nil, "hello"); !errors.Is(err, ErrNoOptions) || string(out) != "x" {
+		if out, _, err := b.AppendEdited([]byte("x"), nil, []byte("hello")); !errors.Is(err, ErrNoOptions) || string(out) != "x" {
 			t.Errorf("%s: error %v, output %q", name, err, out)
 		}
 		if b.HasOptions() {
@@ -156,12 +156,12 @@ func TestAppendEditedErrors(t *testing.T) {
 	}
 	b := mustReadAll(t, unhex(sectionLE, netifLE, packetLE))[2]
 	for _, text := range []string{"hello" + EndMark, strings.Repeat("x", MaxComment-len(EndMark)+1)} {
-		if _, _, err := b.AppendEdited(nil, nil, text); err == nil {
+		if _, _, err := b.AppendEdited(nil, nil, []byte(text)); err == nil {
 			t.Errorf("no error for a comment of %d bytes", len(text))
 		}
 	}
 	longest := strings.Repeat("x", MaxComment-len(EndMark))
-	edited, _, err := b.AppendEdited(nil, nil, longest)
+	edited, _, err := b.AppendEdited(nil, nil, []byte(longest))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestAppendEditedDoesNotAllocate(t *testing.T) {
 	b := mustReadAll(t, unhex(sectionLE, netifLE, packetLE))[2]
 	buf := make([]byte, 0, 1024)
 	if n := testing.AllocsPerRun(1000, func() {
-		if _, _, err := b.AppendEdited(buf, isHello, "hello"); err != nil {
+		if _, _, err := b.AppendEdited(buf, isHello, []byte("hello")); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {
@@ -205,6 +205,6 @@ func BenchmarkAppendEdited(b *testing.B) {
 	b.SetBytes(int64(len(block.Raw)))
 	b.ReportAllocs()
 	for b.Loop() {
-		buf, _, _ = block.AppendEdited(buf[:0], isHello, comment)
+		buf, _, _ = block.AppendEdited(buf[:0], isHello, []byte(comment))
 	}
 }

@@ -41,7 +41,7 @@ func (r *Reader) AppendStatistics(dst []byte, s Statistics) (out []byte, ok bool
 	dst = b.order().AppendUint32(dst, uint32(stamp>>32))
 	dst = b.order().AppendUint32(dst, uint32(stamp))
 	if s.Comment != "" {
-		dst = b.appendComment(dst, s.Comment[:min(len(s.Comment), MaxComment)], "")
+		dst = b.appendComment(dst, []byte(s.Comment[:min(len(s.Comment), MaxComment)]), "")
 	}
 	dst = appendCount(dst, b.order(), optReceived, s.Received)
 	dst = appendCount(dst, b.order(), optDelivered, s.Delivered)

@@ -19,9 +19,10 @@ type annotator struct {
 	Config
 	batches batches
 
-	w      *bufio.Writer // nil for verdicts only
-	counts Counts
-	edited []byte
+	w       *bufio.Writer // nil for verdicts only
+	counts  Counts
+	comment []byte
+	edited  []byte
 
 	nearby  nearby
 	time    int64             // of the last frame
@@ -162,14 +163,14 @@ func (a *annotator) comments(v *verdict.Verdict) bool {
 
 // write writes one block; v is nil unless it is a frame.
 func (a *annotator) write(b *pcapng.Block, v *verdict.Verdict) error {
-	comment := ""
+	a.comment = a.comment[:0]
 	switch {
 	case b.Type == pcapng.TypeSection:
-		comment = a.provenance(b)
+		a.comment = append(a.comment, a.provenance(b)...)
 	case v != nil && a.comments(v):
-		comment = v.Comment()
+		a.comment = v.AppendComment(a.comment)
 	}
-	raw, err := a.edit(b, comment)
+	raw, err := a.edit(b, a.comment)
 	if err != nil {
 		return fmt.Errorf("block %d at offset %d: %w", b.Index, b.Offset, err)
 	}
@@ -227,17 +228,17 @@ func (a *annotator) provenance(b *pcapng.Block) string {
 
 // edit returns the bytes of b with comment, unless it is empty, in place of all
 // comments of ours.
-func (a *annotator) edit(b *pcapng.Block, comment string) ([]byte, error) {
-	if comment != "" && !b.HasOptions() {
+func (a *annotator) edit(b *pcapng.Block, comment []byte) ([]byte, error) {
+	if len(comment) > 0 && !b.HasOptions() {
 		a.counts.Uncommentable++
 		return b.Raw, nil
 	}
-	if comment == "" && !hasOurs(b) {
+	if len(comment) == 0 && !hasOurs(b) {
 		return b.Raw, nil
 	}
 	edited, removed, err := b.AppendEdited(a.edited[:0], isOurs, comment)
-	if err == nil && comment != "" && len(edited) > a.MaxBlock && b.IsFrame() {
-		comment = ""
+	if err == nil && len(comment) > 0 && len(edited) > a.MaxBlock && b.IsFrame() {
+		comment = nil
 		a.counts.Uncommentable++
 		edited, removed, err = b.AppendEdited(edited[:0], isOurs, comment)
 	}
@@ -246,7 +247,7 @@ func (a *annotator) edit(b *pcapng.Block, comment string) ([]byte, error) {
 	}
 	a.edited = edited
 	a.counts.Removed += uint64(removed)
-	if comment != "" && b.IsFrame() {
+	if len(comment) > 0 && b.IsFrame() {
 		a.counts.Commented++
 	}
 	return edited, nil

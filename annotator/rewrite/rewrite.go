@@ -186,7 +186,7 @@ func Strip(ctx context.Context, r io.Reader, w io.Writer) (Counts, error) {
 					b.SetSectionLength(length)
 				}
 			}
-			if edited, removed, err = b.AppendEdited(edited[:0], isOurs, ""); err != nil {
+			if edited, removed, err = b.AppendEdited(edited[:0], isOurs, nil); err != nil {
 				return counts, fmt.Errorf("block %d: %w", b.Index, err)
 			}
 			counts.Removed += uint64(removed)

@@ -354,7 +354,7 @@ func TestPausingInput(t *testing.T) {
 				t.Fatal(err)
 			}
 			var edited []byte
-			edited, _, err = b.AppendEdited(nil, func(c []byte) bool { return verdict.IsOurs(string(c)) }, "")
+			edited, _, err = b.AppendEdited(nil, func(c []byte) bool { return verdict.IsOurs(string(c)) }, nil)
 			if errors.Is(err, pcapng.ErrNoOptions) {
 				edited = b.Raw
 			}

@@ -41,8 +41,11 @@ func IsOurs(comment string) bool {
 }
 
 // Comment returns v as the text of a pcapng comment.
-func (v *Verdict) Comment() string {
-	b := append(make([]byte, 0, 512), sentencePrefix...)
+func (v *Verdict) Comment() string { return string(v.AppendComment(make([]byte, 0, 512))) }
+
+// AppendComment appends what Comment returns to b.
+func (v *Verdict) AppendComment(b []byte) []byte {
+	b = append(b, sentencePrefix...)
 	what := v.Class
 	switch {
 	case v.Type != "":
@@ -92,7 +95,7 @@ func (v *Verdict) Comment() string {
 		b = append(b, " model="...)
 		b = appendEscaped(b, v.Model)
 	}
-	return string(b)
+	return b
 }
 
 // Words returns the type as people write it, "port scan".
