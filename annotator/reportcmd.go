@@ -69,6 +69,7 @@ func runReport(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	r.baseline, r.rules = engineCfg.Baseline.Hash(), e.Rules()
 	defer r.close()
 	if err := r.start(c.Context); err != nil {
 		return err

@@ -31,6 +31,8 @@ type reporting struct {
 	keyLog    string
 	threshold float64
 	hindsight bool
+	baseline  string // hash of what it is measured against; empty for nothing
+	rules     int    // of feedback
 	stdout    io.Writer
 	settings  *config.Settings
 
@@ -148,7 +150,7 @@ func (r *reporting) result(models string, incidents []verdict.Incident, broken e
 	out.Made = report.Made{
 		Version: version, Models: models, Threshold: r.threshold, Thresholds: string(thresholds),
 		Tshark: r.reader != nil, KeyLog: r.keyLog != "",
-		Hindsight: r.hindsight,
+		Hindsight: r.hindsight, Baseline: verdict.Short(r.baseline), Rules: r.rules,
 	}
 	out.Capture.Name = filepath.Base(r.in)
 	if r.in == "-" {

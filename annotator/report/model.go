@@ -51,6 +51,10 @@ type Made struct {
 	// Hindsight tells that the capture was read twice, to find what belongs to an
 	// incident from before it became visible.
 	Hindsight bool `json:"hindsight"`
+	// Baseline tells from others the one that the capture was measured against; empty
+	// for none.
+	Baseline string `json:"baseline"`
+	Rules    int    `json:"rules"` // of feedback that were in force
 }
 
 // Capture describes the file.

@@ -37,7 +37,7 @@ func full(text string) *report.Report {
 	}
 	r := &report.Report{
 		Schema:  report.SchemaID,
-		Made:    report.Made{Version: "1.0", Models: "2026.11", Threshold: 0.8, Thresholds: "web: {}\n", Tshark: true, KeyLog: true},
+		Made:    report.Made{Version: "1.0", Models: "2026.11", Threshold: 0.8, Thresholds: "web: {}\n", Tshark: true, KeyLog: true, Baseline: "0123456789abcdef", Rules: 3},
 		Capture: report.Capture{Name: text, First: at, Last: at.Add(time.Hour), Seconds: 3600, Frames: 1234, Bytes: 1e6, Flows: 12, Flagged: 1, Cut: 3, Broken: text},
 		Notes:   []string{text},
 		Scans:   report.Risk{Detected: true, Packets: 5, Score: 1, First: at, Last: at, Sources: []string{text}, Reason: text, Frames: []uint64{1}, Incidents: []uint32{1}},

@@ -34,12 +34,12 @@ func (p *Provenance) Comment() string {
 		how += ", in hindsight"
 	}
 	if p.Baseline != "" {
-		how += ", measured against the baseline " + escape(short(p.Baseline))
+		how += ", measured against the baseline " + escape(Short(p.Baseline))
 	}
 	fmt.Fprintf(&b, "%sannotated by Ampulla %s with models %s, threshold %.2f, comments on %s frames%s\n",
 		sentencePrefix, p.Version, p.Model, p.Threshold, p.Comments, how)
 	fmt.Fprintf(&b, "%s provenance=ampulla version=%s model=%s classifier=%s anomaly=%s threshold=%.3f comments=%s",
-		machineToken, escape(p.Version), escape(p.Model), escape(short(p.Classifier)), escape(short(p.Anomaly)),
+		machineToken, escape(p.Version), escape(p.Model), escape(Short(p.Classifier)), escape(Short(p.Anomaly)),
 		p.Threshold, escape(p.Comments))
 	if p.Rules > 0 {
 		b.WriteString(" rules=" + strconv.Itoa(p.Rules))
@@ -48,7 +48,7 @@ func (p *Provenance) Comment() string {
 		b.WriteString(" hindsight=1")
 	}
 	if p.Baseline != "" {
-		b.WriteString(" baseline=" + escape(short(p.Baseline)))
+		b.WriteString(" baseline=" + escape(Short(p.Baseline)))
 	}
 	if p.SectionLength != nil {
 		b.WriteString(" section_length=" + strconv.FormatInt(*p.SectionLength, 10))
@@ -56,8 +56,9 @@ func (p *Provenance) Comment() string {
 	return b.String()
 }
 
-// short keeps the first 16 digits of a hash: enough to tell models apart.
-func short(hash string) string { return hash[:min(len(hash), 16)] }
+// Short keeps the first 16 digits of a hash: enough to tell models, and baselines,
+// apart.
+func Short(hash string) string { return hash[:min(len(hash), 16)] }
 
 // SectionLength reads the original section length back from a provenance
 // comment; ok is false when it names none.
