@@ -85,4 +85,7 @@ func TestDrift(t *testing.T) {
 			t.Errorf("no %+v in %s", want, out)
 		}
 	}
+	if _, job := ask(http.MethodPost, "/v1/analyze?wait_seconds=60&alarms_per_hour=1000", "application/octet-stream", bytes.NewReader(capture)); !strings.Contains(job, `"threshold":0.5}`) {
+		t.Error(job) // nothing was found once only, so nothing new is to be expected
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"time"
 
@@ -21,6 +22,8 @@ import (
 type Options struct {
 	// Threshold is the score above which packets are flagged; nil for the usual.
 	Threshold *float64
+	// AlarmsPerHour, if not 0, has the annotator's baseline choose the threshold.
+	AlarmsPerHour float64
 	// Comments are which packets get a comment in the annotated file: "flagged",
 	// also if empty, "all" or "none".
 	Comments string
@@ -45,11 +48,14 @@ func (o *Options) check() error {
 	if o.Threshold != nil && !(*o.Threshold >= 0 && *o.Threshold <= 1) {
 		return status.Errorf(codes.InvalidArgument, "threshold: %v is not between 0 and 1", *o.Threshold)
 	}
+	if n := o.AlarmsPerHour; !(n >= 0) || math.IsInf(n, 0) || n > 0 && o.Threshold != nil {
+		return status.Errorf(codes.InvalidArgument, "alarms_per_hour: %v is not more than 0, or there is a threshold as well", n)
+	}
 	return nil
 }
 
 func (s *Store) session(o Options) *annotatorv1.SessionOptions {
-	return &annotatorv1.SessionOptions{Client: s.cfg.Client, Threshold: o.Threshold}
+	return &annotatorv1.SessionOptions{Client: s.cfg.Client, Threshold: o.Threshold, AlarmsPerHour: o.AlarmsPerHour}
 }
 
 // Upload judges a capture that is sent. It returns when the capture has arrived.
@@ -196,6 +202,7 @@ func describe(s *annotatorv1.Job, sum *annotatorv1.AnalyzeSummary, index *index)
 		s.Classes[name] = uint32(n)
 	}
 	s.Incidents = uint32(len(sum.GetIncidents().GetIncidents())) + uint32(sum.GetIncidents().GetLeftOut())
+	s.Threshold = sum.GetThreshold()
 	s.Bytes, s.LeftOut = index.bytes, index.leftOut
 	if s.Packets > 0 {
 		s.First, s.Last = stamp(sum.GetFirstNs()), stamp(sum.GetLastNs())

@@ -277,6 +277,8 @@ func TestRefusals(t *testing.T) {
 		{name: "comments", body: `{"path": "dns.pcapng", "comments": "many"}`, want: 400},
 		{name: "threshold", body: `{"path": "dns.pcapng", "threshold": 1.5}`, want: 400},
 		{name: "threshold NaN", body: `{"path": "dns.pcapng", "threshold": "NaN"}`, want: 400},
+		{name: "no alarms", body: `{"path": "dns.pcapng", "alarms_per_hour": -1}`, want: 400},
+		{name: "alarms and threshold", body: `{"path": "dns.pcapng", "alarms_per_hour": 1, "threshold": 0.8}`, want: 400},
 		{name: "wait", body: `{"path": "dns.pcapng", "wait_seconds": 61}`, want: 400},
 		{name: "huge JSON", body: `{"path": "` + strings.Repeat("a", 1<<17) + `"}`, want: 400},
 		{name: "no type", method: "POST", path: "/v1/analyze", body: "x", want: 415},

@@ -40,7 +40,7 @@ func (s *service) StartAnalysis(ctx context.Context, r *annotatorv1.AnalysisRequ
 	if err := checkWait(r.GetWaitSeconds()); err != nil {
 		return nil, err
 	}
-	j, err := s.cfg.Store.Analyze(r.GetPath(), analysis.Options{Threshold: r.Threshold, Comments: r.GetComments(), Hindsight: r.GetHindsight()})
+	j, err := s.cfg.Store.Analyze(r.GetPath(), analysis.Options{Threshold: r.Threshold, Comments: r.GetComments(), Hindsight: r.GetHindsight(), AlarmsPerHour: r.GetAlarmsPerHour()})
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (s *service) StartRecording(ctx context.Context, r *annotatorv1.RecordingRe
 		return nil, err
 	}
 	j, err := s.cfg.Store.Record(analysis.Recording{
-		Options:    analysis.Options{Threshold: r.Threshold, Comments: r.GetComments()},
+		Options:    analysis.Options{Threshold: r.Threshold, Comments: r.GetComments(), AlarmsPerHour: r.GetAlarmsPerHour()},
 		Interfaces: r.GetInterfaces(), Filter: r.GetFilter(), SnapLength: r.GetSnapLength(),
 		MaxPackets: r.GetMaxPackets(), MaxMegabytes: r.GetMaxMegabytes(), MaxSeconds: r.GetMaxSeconds(),
 	})

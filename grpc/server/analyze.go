@@ -57,7 +57,7 @@ func (s *Server) Analyze(stream analyzeStream) error {
 	defer session.close()
 	a := &analysis{
 		session: session, stream: stream, options: options, input: &chunks{stream: stream}, total: options.GetSize(),
-		summary: &annotatorv1.AnalyzeSummary{FlaggedByType: map[string]uint64{}, FramesByClass: map[string]uint64{}},
+		summary: &annotatorv1.AnalyzeSummary{Threshold: session.threshold, FlaggedByType: map[string]uint64{}, FramesByClass: map[string]uint64{}},
 	}
 	if options.GetPath() != "" {
 		file, size, err := openFile(options.GetPath())

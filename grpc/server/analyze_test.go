@@ -176,7 +176,7 @@ func TestAnalyze(t *testing.T) {
 func summaryOf(verdicts []verdict.Verdict, threshold float64) *annotatorv1.AnalyzeSummary {
 	sum := &annotatorv1.AnalyzeSummary{
 		Frames: uint64(len(verdicts)), FlaggedByType: map[string]uint64{}, FramesByClass: map[string]uint64{},
-		FirstNs: verdicts[0].Time, LastNs: verdicts[0].Time,
+		FirstNs: verdicts[0].Time, LastNs: verdicts[0].Time, Threshold: threshold,
 	}
 	for _, v := range verdicts {
 		sum.FirstNs, sum.LastNs = min(sum.FirstNs, v.Time), max(sum.LastNs, v.Time)
@@ -344,7 +344,7 @@ func TestAnalyzeWithoutOptions(t *testing.T) {
 func TestAnalyzeEmptyFile(t *testing.T) {
 	got, err := analyze(t, serve(t, nil), &annotatorv1.AnalyzeOptions{}, nil)
 	want := &annotatorv1.AnalyzeSummary{
-		Broken: &annotatorv1.Break{Block: 1, Cause: "input is empty"}, Incidents: &annotatorv1.IncidentList{},
+		Broken: &annotatorv1.Break{Block: 1, Cause: "input is empty"}, Incidents: &annotatorv1.IncidentList{}, Threshold: verdict.AnomalousScore,
 	}
 	if err != nil || !proto.Equal(got.summary, want) {
 		t.Errorf("%v, %v", got.summary, err)

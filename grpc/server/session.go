@@ -91,7 +91,7 @@ func (s *Server) newSession(ctx context.Context, options *annotatorv1.SessionOpt
 		return nil, err
 	}
 	cfg.Rules, cfg.Baseline = s.rules(options.GetRules()), normal
-	if normal != nil && hash == s.normal {
+	if normal != nil && hash == s.normal && cfg.Explain == 0 { // what is explained was seen before
 		cfg.Learner = baseline.NewLearner(normal.Identity())
 	}
 	e, err := engine.New(cfg, s.cfg.Scorer)

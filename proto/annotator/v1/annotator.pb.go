@@ -1650,7 +1650,9 @@ type AnalyzeSummary struct {
 	Incidents *IncidentList `protobuf:"bytes,11,opt,name=incidents,proto3" json:"incidents,omitempty"`
 	// What AnalyzeOptions.explain asks for; absent without it, or if there is no
 	// such frame.
-	Explanation   *Explanation `protobuf:"bytes,12,opt,name=explanation,proto3" json:"explanation,omitempty"`
+	Explanation *Explanation `protobuf:"bytes,12,opt,name=explanation,proto3" json:"explanation,omitempty"`
+	// Frames that score above it are flagged. Since contract 3.
+	Threshold     float64 `protobuf:"fixed64,13,opt,name=threshold,proto3" json:"threshold,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1767,6 +1769,13 @@ func (x *AnalyzeSummary) GetExplanation() *Explanation {
 		return x.Explanation
 	}
 	return nil
+}
+
+func (x *AnalyzeSummary) GetThreshold() float64 {
+	if x != nil {
+		return x.Threshold
+	}
+	return 0
 }
 
 // Explanation says where the anomaly model's score of a frame comes from.
@@ -3473,7 +3482,7 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\vbytes_total\x18\x02 \x01(\x04R\n" +
 	"bytesTotal\x12\x16\n" +
 	"\x06frames\x18\x03 \x01(\x04R\x06frames\x12\x18\n" +
-	"\aflagged\x18\x04 \x01(\x04R\aflagged\"\xcc\x05\n" +
+	"\aflagged\x18\x04 \x01(\x04R\aflagged\"\xea\x05\n" +
 	"\x0eAnalyzeSummary\x12\x16\n" +
 	"\x06frames\x18\x01 \x01(\x04R\x06frames\x12\x18\n" +
 	"\aflagged\x18\x02 \x01(\x04R\aflagged\x12_\n" +
@@ -3487,7 +3496,8 @@ const file_annotator_v1_annotator_proto_rawDesc = "" +
 	"\runcommentable\x18\n" +
 	" \x01(\x04R\runcommentable\x12@\n" +
 	"\tincidents\x18\v \x01(\v2\".ampulla.annotator.v1.IncidentListR\tincidents\x12C\n" +
-	"\vexplanation\x18\f \x01(\v2!.ampulla.annotator.v1.ExplanationR\vexplanation\x1a@\n" +
+	"\vexplanation\x18\f \x01(\v2!.ampulla.annotator.v1.ExplanationR\vexplanation\x12\x1c\n" +
+	"\tthreshold\x18\r \x01(\x01R\tthreshold\x1a@\n" +
 	"\x12FlaggedByTypeEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\x1a@\n" +

@@ -102,7 +102,10 @@ type AnalysisRequest struct {
 	WaitSeconds uint32 `protobuf:"varint,4,opt,name=wait_seconds,json=waitSeconds,proto3" json:"wait_seconds,omitempty"`
 	// Judge the capture twice, to mark packets of an incident from before it became
 	// visible, too.
-	Hindsight     bool `protobuf:"varint,5,opt,name=hindsight,proto3" json:"hindsight,omitempty"`
+	Hindsight bool `protobuf:"varint,5,opt,name=hindsight,proto3" json:"hindsight,omitempty"`
+	// Instead of threshold: above it so many new incidents an hour are to be
+	// expected, as the server's baseline tells; more than 0.
+	AlarmsPerHour float64 `protobuf:"fixed64,6,opt,name=alarms_per_hour,json=alarmsPerHour,proto3" json:"alarms_per_hour,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -172,6 +175,13 @@ func (x *AnalysisRequest) GetHindsight() bool {
 	return false
 }
 
+func (x *AnalysisRequest) GetAlarmsPerHour() float64 {
+	if x != nil {
+		return x.AlarmsPerHour
+	}
+	return 0
+}
+
 type RecordingRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Names of the interfaces to capture from, 1 to 16; see /v1/interfaces.
@@ -189,6 +199,7 @@ type RecordingRequest struct {
 	Threshold     *float64 `protobuf:"fixed64,7,opt,name=threshold,proto3,oneof" json:"threshold,omitempty"`
 	Comments      string   `protobuf:"bytes,8,opt,name=comments,proto3" json:"comments,omitempty"`
 	WaitSeconds   uint32   `protobuf:"varint,9,opt,name=wait_seconds,json=waitSeconds,proto3" json:"wait_seconds,omitempty"`
+	AlarmsPerHour float64  `protobuf:"fixed64,10,opt,name=alarms_per_hour,json=alarmsPerHour,proto3" json:"alarms_per_hour,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -286,6 +297,13 @@ func (x *RecordingRequest) GetWaitSeconds() uint32 {
 	return 0
 }
 
+func (x *RecordingRequest) GetAlarmsPerHour() float64 {
+	if x != nil {
+		return x.AlarmsPerHour
+	}
+	return 0
+}
+
 // Job is one analysis or capture.
 type Job struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -319,7 +337,9 @@ type Job struct {
 	// file.
 	DisplayFilter string `protobuf:"bytes,20,opt,name=display_filter,json=displayFilter,proto3" json:"display_filter,omitempty"`
 	// Path of the annotated file at this server; empty while there is none.
-	File          string `protobuf:"bytes,21,opt,name=file,proto3" json:"file,omitempty"`
+	File string `protobuf:"bytes,21,opt,name=file,proto3" json:"file,omitempty"`
+	// Packets that score above it are flagged; of an analysis that is done.
+	Threshold     float64 `protobuf:"fixed64,22,opt,name=threshold,proto3" json:"threshold,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -499,6 +519,13 @@ func (x *Job) GetFile() string {
 		return x.File
 	}
 	return ""
+}
+
+func (x *Job) GetThreshold() float64 {
+	if x != nil {
+		return x.Threshold
+	}
+	return 0
 }
 
 type ListJobsRequest struct {
@@ -2184,15 +2211,16 @@ var File_annotator_v1_gateway_proto protoreflect.FileDescriptor
 
 const file_annotator_v1_gateway_proto_rawDesc = "" +
 	"\n" +
-	"\x1aannotator/v1/gateway.proto\x12\x14ampulla.annotator.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cannotator/v1/annotator.proto\"\xb3\x01\n" +
+	"\x1aannotator/v1/gateway.proto\x12\x14ampulla.annotator.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cannotator/v1/annotator.proto\"\xdb\x01\n" +
 	"\x0fAnalysisRequest\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12!\n" +
 	"\tthreshold\x18\x02 \x01(\x01H\x00R\tthreshold\x88\x01\x01\x12\x1a\n" +
 	"\bcomments\x18\x03 \x01(\tR\bcomments\x12!\n" +
 	"\fwait_seconds\x18\x04 \x01(\rR\vwaitSeconds\x12\x1c\n" +
-	"\thindsight\x18\x05 \x01(\bR\thindsightB\f\n" +
+	"\thindsight\x18\x05 \x01(\bR\thindsight\x12&\n" +
+	"\x0falarms_per_hour\x18\x06 \x01(\x01R\ralarmsPerHourB\f\n" +
 	"\n" +
-	"_threshold\"\xc2\x02\n" +
+	"_threshold\"\xea\x02\n" +
 	"\x10RecordingRequest\x12\x1e\n" +
 	"\n" +
 	"interfaces\x18\x01 \x03(\tR\n" +
@@ -2207,9 +2235,11 @@ const file_annotator_v1_gateway_proto_rawDesc = "" +
 	"maxSeconds\x12!\n" +
 	"\tthreshold\x18\a \x01(\x01H\x00R\tthreshold\x88\x01\x01\x12\x1a\n" +
 	"\bcomments\x18\b \x01(\tR\bcomments\x12!\n" +
-	"\fwait_seconds\x18\t \x01(\rR\vwaitSecondsB\f\n" +
+	"\fwait_seconds\x18\t \x01(\rR\vwaitSeconds\x12&\n" +
+	"\x0falarms_per_hour\x18\n" +
+	" \x01(\x01R\ralarmsPerHourB\f\n" +
 	"\n" +
-	"_threshold\"\xe9\a\n" +
+	"_threshold\"\x87\b\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x125\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1f.ampulla.annotator.v1.Job.StateR\x05state\x12\x14\n" +
@@ -2232,7 +2262,8 @@ const file_annotator_v1_gateway_proto_rawDesc = "" +
 	"\bleft_out\x18\x12 \x01(\rR\aleftOut\x12\x1a\n" +
 	"\bunjudged\x18\x13 \x01(\rR\bunjudged\x12%\n" +
 	"\x0edisplay_filter\x18\x14 \x01(\tR\rdisplayFilter\x12\x12\n" +
-	"\x04file\x18\x15 \x01(\tR\x04file\x1a8\n" +
+	"\x04file\x18\x15 \x01(\tR\x04file\x12\x1c\n" +
+	"\tthreshold\x18\x16 \x01(\x01R\tthreshold\x1a8\n" +
 	"\n" +
 	"TypesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
