@@ -6,14 +6,19 @@
 # usage: annotator/bench.sh [ROUNDS]     5 if not said
 #
 # AMPULLA names the program (default: bin/ampulla). The captures are those of
-# testdata/mix.sh; what is not installed is left out (Debian: libndpi-bin,
-# tshark). Times are wall clock; "processor" is the time of all processors
+# testdata/mix.sh and, once each, the labelled ones (AMPULLA_DATA) of 2 MB or
+# more; what is not installed is left out, and named. Times are wall clock; "processor" is the time of all processors
 # together, which is what remains comparable on a machine that has other work.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 rounds=${1:-5}
 ampulla=${AMPULLA:-$root/bin/ampulla}
 mix=$("$root/testdata/mix.sh")
+data=${AMPULLA_DATA:-$("$root/../shared/data/unpack")}
+for tool in ndpiReader:libndpi-bin editcap:wireshark-common tshark:tshark; do
+  [[ -n $(command -v "${tool%%:*}") ]] ||
+    echo "bench: ${tool%%:*} is not installed and left out; as root, run: apt-get install ${tool#*:}" >&2
+done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -43,6 +48,10 @@ for ((i = 0; i < rounds; i++)); do
   [[ ! -x $root/bin/ampulla-extcap ]] || measure ampulla-extcap start "$root/bin/ampulla-extcap" --extcap-interfaces
 done
 each 9.7M "$mix/ten.pcapng"
+while read -r file; do
+  name=$(basename "$file")
+  each "${name// /_}" "$file"
+done < <(find "$data" -type f \( -name '*cap' -o -name '*capng' \) -size +2M | sort)
 measure 'ampulla --hindsight' 9.7M "$ampulla" annotate --hindsight --comments flagged "$mix/ten.pcapng" "$work/out.pcapng"
 [[ -z $(command -v tshark) ]] || measure tshark 0.1M tshark -n -r "$mix/tenth.pcap" -T fields -e frame.number -e ip.src
 
