@@ -55,6 +55,7 @@ func Open(cfg Config, models fs.FS) (*Scorer, error) {
 	if err := group.Wait(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	trim()
 	return s, nil
 }
 
