@@ -83,6 +83,19 @@ func (g *gui) menu(item int) {
 	g.keys("Return")
 }
 
+// packetMenu chooses an item of AI in the menu of the packet under the mouse, where
+// there is one.
+func (g *gui) packetMenu(item int) {
+	g.Helper()
+	g.run("mousemove", "100", "200", "click", "3")
+	g.keys("Down", "Down", "Down", "Down", "Down", "Down", "Right")
+	g.picture("packet menu")
+	for range item {
+		g.keys("Down")
+	}
+	g.keys("Return")
+}
+
 // titled waits for a window of ours with a title, keeps a picture and returns
 // where it is.
 func (g *gui) titled(title, name string) place {
@@ -181,7 +194,7 @@ func TestGUIMenus(t *testing.T) {
 }
 
 // walkFeedback says that a scan is normal, sees that it is not flagged any more,
-// and takes that back; then it says that what is left of a host is bad.
+// and takes that back; then it says, by the menu of a packet, that it is bad.
 func walkFeedback(g *gui, rules string) {
 	g.window("demo.pcapng")
 	g.filter(`ai.anomaly.type == "port_scan"`)
@@ -210,6 +223,21 @@ func walkFeedback(g *gui, rules string) {
 	g.press(undone, 1)
 	g.blank("judged as before", true)
 	g.close(undone)
+	g.close(said)
+	g.window("demo.pcapng")
+	g.filter(`ai.anomaly.type == "port_scan"`)
+	g.click(100, 200)
+	if g.shark.version == "4.0" {
+		g.menu(itemBad)
+	} else {
+		g.packetMenu(3)
+	}
+	g.picture("asked what is bad")
+	g.click(700, 455) // OK
+	said = g.titled("This is bad", "said what is bad")
+	if text, err := os.ReadFile(rules); err != nil || !strings.Contains(string(text), "- id: 2\n  says: bad\n  hosts: [\"192.168.40.66\", \"192.168.40.10\"]\n  type: port_scan\n") {
+		g.Errorf("%v: %s", err, text)
+	}
 	g.close(said)
 	g.window("demo.pcapng")
 }
