@@ -16,7 +16,6 @@ import (
 	"github.com/urfave/cli/v2"
 	"google.golang.org/grpc/credentials"
 
-	"ampulla/annotator/baseline"
 	"ampulla/annotator/config"
 	"ampulla/grpc/server"
 	"ampulla/grpc/socket"
@@ -85,10 +84,8 @@ func runServe(c *cli.Context) error {
 	if cfg.Engine, err = engineConfig(set, 1); err != nil {
 		return err
 	}
-	cfg.SocketKept, cfg.BaselineFile = len(passed) > 0, set.Baseline
-	cfg.Changed = func(change baseline.Change) {
-		fmt.Fprintf(c.App.ErrWriter, "ampulla: warning: not as %s has learned: %s\n", set.Baseline, change.Text)
-	}
+	cfg.SocketKept = len(passed) > 0
+	followBaseline(&cfg, set.Baseline, c.App.ErrWriter)
 	if !c.Bool("no-feedback") {
 		cfg.Feedback = userFeedback(c.App.ErrWriter)
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -13,33 +14,63 @@ import (
 	annotatorv1 "ampulla/proto/annotator/v1"
 )
 
-// baseline returns what a session is measured against, nil for nothing, and its
-// hash: what its client names, or the server's own.
-func (s *Server) baseline(ctx context.Context, options *annotatorv1.SessionOptions) (b *baseline.Baseline, hash string, err error) {
+// normal is a baseline, and what was seen beside it.
+type normal struct {
+	*baseline.Baseline // nil for nothing
+	hash               string
+	watch              *baseline.Watch // nil unless it is the server's own
+}
+
+// ownBaseline is what sessions are measured against that name nothing else.
+type ownBaseline struct {
+	mu     sync.Mutex
+	normal normal
+}
+
+// normal returns the server's own baseline as it is now. Of a new one nothing was
+// seen yet.
+func (s *Server) normal() normal {
+	b := s.cfg.Engine.Baseline
+	if s.cfg.Baseline != nil {
+		b = s.cfg.Baseline()
+	}
+	s.own.mu.Lock()
+	defer s.own.mu.Unlock()
+	if s.own.normal.Baseline != b {
+		s.own.normal = normal{b, b.Hash(), baseline.NewWatch(b)}
+	}
+	return s.own.normal
+}
+
+// baseline returns what a session is measured against: what its client names, or
+// the server's own.
+func (s *Server) baseline(ctx context.Context, options *annotatorv1.SessionOptions) (normal, error) {
 	path := options.GetBaseline()
 	if path == "" {
-		return s.cfg.Engine.Baseline, s.normal, nil
+		return s.normal(), nil
 	}
 	if err := checkLocal(ctx, "baseline"); err != nil {
-		return nil, "", err
+		return normal{}, err
 	}
 	if !filepath.IsAbs(path) {
-		return nil, "", status.Errorf(codes.InvalidArgument, "baseline: %s is not an absolute path", path)
+		return normal{}, status.Errorf(codes.InvalidArgument, "baseline: %s is not an absolute path", path)
 	}
 	file, _, err := openFile(path)
 	if err != nil {
-		return nil, "", err
+		return normal{}, err
 	}
 	defer file.Close()
-	if b, err = baseline.Read(file); err != nil {
-		return nil, "", status.Errorf(codes.FailedPrecondition, "%s: %s", path, valid(err.Error()))
+	b, err := baseline.Read(file)
+	if err != nil {
+		return normal{}, status.Errorf(codes.FailedPrecondition, "%s: %s", path, valid(err.Error()))
 	}
-	return b, b.Hash(), nil
+	return normal{Baseline: b, hash: b.Hash()}, nil
 }
 
 // watcher has what a session shows compared with the server's baseline.
 type watcher struct {
 	server  *Server
+	watch   *baseline.Watch
 	learner *baseline.Learner // nil if the session is measured against another, or nothing
 	frames  int               // that it has learned from
 	taken   time.Time         // when what it had learned was taken
@@ -64,36 +95,36 @@ func (w *watcher) due() bool {
 func (w *watcher) compare() {
 	if w.due() {
 		w.frames, w.taken = 0, time.Now()
-		w.server.saw(w.learner.Take(), w.taken)
+		w.add(w.learner.Take())
 	}
 }
 
 // close takes the last of it. More than once is once.
 func (w *watcher) close() {
 	if w.learner != nil {
-		w.server.saw(w.learner.Baseline(), time.Now())
+		w.add(w.learner.Baseline())
 		w.learner = nil
 	}
 }
 
-// saw compares what a session has shown.
-func (s *Server) saw(seen *baseline.Baseline, now time.Time) {
-	for _, change := range s.watch.Add(seen, now.UnixNano()) {
-		if s.cfg.Changed != nil {
-			s.cfg.Changed(change)
+// add compares what the session has shown.
+func (w *watcher) add(seen *baseline.Baseline) {
+	for _, change := range w.watch.Add(seen, time.Now().UnixNano()) {
+		if w.server.cfg.Changed != nil {
+			w.server.cfg.Changed(change)
 		}
 	}
 }
 
 // baselineInfo tells of the server's baseline; nil if it has none.
 func (s *Server) baselineInfo() *annotatorv1.Baseline {
-	b := s.cfg.Engine.Baseline
-	if b == nil {
+	own := s.normal()
+	if own.Baseline == nil {
 		return nil
 	}
-	totals := b.Totals()
-	info := &annotatorv1.Baseline{Sha256: s.normal, File: valid(s.cfg.BaselineFile), Hours: totals.Hours()}
-	frames, changes := s.watch.Changes(time.Now().UnixNano())
+	totals := own.Totals()
+	info := &annotatorv1.Baseline{Sha256: own.hash, File: valid(s.cfg.BaselineFile), Hours: totals.Hours()}
+	frames, changes := own.watch.Changes(time.Now().UnixNano())
 	info.Frames = frames
 	for _, c := range changes {
 		info.Changes = append(info.Changes, &annotatorv1.Change{What: c.What, Value: c.Value, Text: c.Text})

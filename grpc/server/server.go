@@ -38,7 +38,11 @@ type Config struct {
 	// Engine and Scorer make the engine of each session.
 	Engine engine.Config
 	Scorer score.Scorer
-	// BaselineFile is where Engine.Baseline was read from, for people.
+	// Baseline, if set, is asked at the beginning of each session for what it is
+	// measured against, in the place of Engine.Baseline and of the same models. It is
+	// called concurrently.
+	Baseline func() *baseline.Baseline
+	// BaselineFile is where that was read from, for people.
 	BaselineFile string
 	// Changed, if set, is told when the network begins to differ from the baseline,
 	// once for each kind of change and again when there is twice as much of it. It
@@ -103,11 +107,10 @@ func Default() Config {
 type Server struct {
 	annotatorv1.UnimplementedAnnotatorServer
 	cfg     Config
-	normal  string // hash of Config.Engine.Baseline
-	watch   *baseline.Watch
 	started time.Time
 	counters
 	captures captures
+	own      ownBaseline
 
 	mu        sync.Mutex
 	active    int               // calls under way
@@ -134,7 +137,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	now := time.Now()
-	return &Server{cfg: cfg, normal: cfg.Engine.Baseline.Hash(), watch: baseline.NewWatch(cfg.Engine.Baseline), started: now, since: now, clients: map[string]uint32{}, vacant: make(chan struct{})}, nil
+	return &Server{cfg: cfg, started: now, since: now, clients: map[string]uint32{}, vacant: make(chan struct{})}, nil
 }
 
 // Stranger counts a connection that was refused because another user made it;

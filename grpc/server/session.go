@@ -78,11 +78,11 @@ func (s *Server) newSession(ctx context.Context, options *annotatorv1.SessionOpt
 	if err := s.checkOptions(options); err != nil {
 		return nil, err
 	}
-	normal, hash, err := s.baseline(ctx, options)
+	normal, err := s.baseline(ctx, options)
 	if err != nil {
 		return nil, err
 	}
-	threshold, err := threshold(options, normal)
+	threshold, err := threshold(options, normal.Baseline)
 	if err != nil {
 		return nil, err
 	}
@@ -90,8 +90,8 @@ func (s *Server) newSession(ctx context.Context, options *annotatorv1.SessionOpt
 	if err != nil {
 		return nil, err
 	}
-	cfg.Rules, cfg.Baseline = s.rules(options.GetRules()), normal
-	if normal != nil && hash == s.normal && cfg.Explain == 0 { // what is explained was seen before
+	cfg.Rules, cfg.Baseline = s.rules(options.GetRules()), normal.Baseline
+	if normal.watch != nil && cfg.Explain == 0 { // what is explained was seen before
 		cfg.Learner = baseline.NewLearner(normal.Identity())
 	}
 	e, err := engine.New(cfg, s.cfg.Scorer)
@@ -99,8 +99,8 @@ func (s *Server) newSession(ctx context.Context, options *annotatorv1.SessionOpt
 		leave()
 		return nil, status.Error(codes.FailedPrecondition, err.Error()) // New has checked the rest
 	}
-	return &session{server: s, leave: leave, engine: e, watcher: watcher{s, cfg.Learner, 0, time.Now()},
-		rules: options.GetRules(), terseBelow: options.GetTerseBelow(), threshold: threshold, baseline: hash}, nil
+	return &session{server: s, leave: leave, engine: e, watcher: watcher{s, normal.watch, cfg.Learner, 0, time.Now()},
+		rules: options.GetRules(), terseBelow: options.GetTerseBelow(), threshold: threshold, baseline: normal.hash}, nil
 }
 
 // close ends the session. Nothing may use it any more.

@@ -823,7 +823,7 @@ type Verdict struct {
 	// unless level is suspicious or anomalous.
 	Type string `protobuf:"bytes,6,opt,name=type,proto3" json:"type,omitempty"`
 	// One sentence with the evidence in numbers; empty when type is, unless rule is
-	// not 0.
+	// not 0, or level is learning since the baseline knows too little.
 	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Number of the flow within the session, from 1; 0 for none.
 	Flow uint32 `protobuf:"varint,8,opt,name=flow,proto3" json:"flow,omitempty"`
