@@ -78,6 +78,9 @@ func runLearn(c *cli.Context) error {
 	if len(in) == 0 || out == "" {
 		return usage("captures and an output are needed", "ampulla baseline learn IN... -o OUT")
 	}
+	if err := checkOutput(out); err != nil {
+		return err
+	}
 	var without []verdict.Type
 	for _, t := range c.StringSlice("without") {
 		if !slices.Contains(verdict.Types, verdict.Type(t)) {
@@ -181,6 +184,9 @@ func mergeCommand() *cli.Command {
 		Action: func(c *cli.Context) error {
 			if !c.Args().Present() || c.String("output") == "" {
 				return usage("baselines and an output are needed", "ampulla baseline merge IN... -o OUT")
+			}
+			if err := checkOutput(c.String("output")); err != nil {
+				return err
 			}
 			merged, err := readBaseline(c.Args().First())
 			if err != nil {
@@ -313,14 +319,24 @@ func oneBaseline(c *cli.Context, example string) (*baseline.Baseline, error) {
 func readBaseline(path string) (*baseline.Baseline, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("baseline: %w", err)
 	}
 	defer file.Close()
 	b, err := baseline.Read(file)
 	if err != nil {
-		return nil, hintError{fmt.Errorf("%s: %w", path, err), "ampulla baseline learn IN... -o " + path}
+		return nil, hintError{fmt.Errorf("%s: %w", path, err), "learn it again: ampulla baseline learn IN... -o FILE"}
 	}
 	return b, nil
+}
+
+// checkOutput returns an error if a baseline would replace something else.
+func checkOutput(path string) error {
+	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+		if _, err := readBaseline(path); errors.Is(err, baseline.ErrNotBaseline) {
+			return fmt.Errorf("%s is there and no baseline: it stays as it is", path)
+		}
+	}
+	return nil
 }
 
 // writeBaseline puts a file in place.

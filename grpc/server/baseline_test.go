@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -264,6 +265,57 @@ func TestDrift(t *testing.T) {
 	if c := got.GetChanges()[0]; c.GetWhat() != "hosts" || !strings.HasPrefix(c.GetText(), "1 new host: 192.168.40.66") {
 		t.Errorf("%v", c)
 	}
+}
+
+// TestNewBaseline: a baseline that was learned meanwhile is that of the sessions
+// that begin from then on, and nothing was seen beside it yet.
+func TestNewBaseline(t *testing.T) {
+	frames := shifted(captureFrames(t, "demo.pcapng", 1000), time.Now().Add(-10*time.Minute))
+	first, _ := learned(t, frames)
+	second, _ := learned(t, frames[:500])
+	var current atomic.Pointer[baseline.Baseline]
+	current.Store(first)
+	client := serve(t, func(c *server.Config) { c.Engine.Baseline, c.Baseline = first, current.Load })
+	check := func(b *baseline.Baseline, seen uint64) {
+		t.Helper()
+		info, err := client.GetInfo(t.Context(), &annotatorv1.GetInfoRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.GetBaseline(); got.GetSha256() != b.Hash() || got.GetFrames() != seen {
+			t.Errorf("%v, want %s and %d frames", got, b.Hash(), seen)
+		}
+	}
+	begin := func(b *baseline.Baseline) session {
+		t.Helper()
+		calls, started, err := open(t, client, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if started.GetBaselineSha256() != b.Hash() {
+			t.Errorf("%v, want %s", started, b.Hash())
+		}
+		if _, err := ask(calls, frames...); err != nil {
+			t.Fatal(err)
+		}
+		return calls
+	}
+	end := func(calls session) {
+		t.Helper()
+		_ = calls.CloseSend()
+		if _, err := calls.Recv(); !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+	}
+	end(begin(first))
+	check(first, 1000)
+	earlier := begin(first)
+	current.Store(second)
+	check(second, 0)
+	end(earlier) // stays with what it began with
+	check(second, 0)
+	end(begin(second))
+	check(second, 1000)
 }
 
 // TestDriftMeanwhile: a session that does not end is compared, too.
