@@ -44,9 +44,9 @@ type Streamer interface {
 	Stream(next func(stop <-chan struct{}) ([]packet.Frame, error), emit func([]verdict.Verdict) error) error
 }
 
-// Defaults of [Config].
+// Defaults of [Config]. Twice as many frames take 5 MB more, and no less time.
 const (
-	DefaultMaxFrames = 1024
+	DefaultMaxFrames = 512
 	DefaultMaxBytes  = 32 << 20
 )
 
