@@ -21,7 +21,8 @@ python3 -m venv "$dir/venv"
 HOME=$dir "$dir/venv/bin/pip" install -q schemathesis==4.32.5 openapi-python-client==0.29.1
 
 port=$((20000 + RANDOM % 20000))
-./bin/ampulla serve --http "127.0.0.1:$port" --metrics --folder testdata/captures 2>"$dir/log" &
+./bin/ampulla baseline learn testdata/captures/benign_*.pcapng -o "$dir/office.baseline" >/dev/null
+./bin/ampulla serve --http "127.0.0.1:$port" --metrics --baseline "$dir/office.baseline" --folder testdata/captures 2>"$dir/log" &
 service=$!
 url=http://127.0.0.1:$port
 for ((i = 0; i < 300; i++)); do
