@@ -62,7 +62,8 @@ func BenchmarkDaemon(b *testing.B) {
 	frames := framesOf(b, benchCapture())
 	for _, sessions := range []int{1, 10, 100} {
 		b.Run(fmt.Sprintf("sessions=%d", sessions), func(b *testing.B) {
-			command, path := startServe(b, "--max-sessions", strconv.Itoa(sessions))
+			// The annotator may still be closing those of the round before.
+			command, path := startServe(b, "--max-sessions", strconv.Itoa(2*sessions))
 			conn := dial(b, client.Config{Address: "unix:" + path, Program: client.NoStart})
 			for b.Loop() {
 				var group sync.WaitGroup
