@@ -40,7 +40,7 @@ func settings(c *cli.Context) (*config.Settings, error) {
 	if c.String("config") == "" {
 		s, err := config.Find()
 		if err != nil {
-			return nil, err
+			return nil, hintError{err, "put that right, or take the file away"}
 		}
 		return s, applyFlags(c, s)
 	}

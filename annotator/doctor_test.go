@@ -210,6 +210,7 @@ func (p *patient) breakAndMend(t *testing.T, build string) {
 			{"missing", "1.24", func(*testing.T) {}},
 			{"failed", "/nowhere.so", func(*testing.T) {}},
 		}},
+		{"XDG_CONFIG_HOME=" + mistaken(t), []ailment{{"failed", "no whole number; put that right", func(*testing.T) {}}}},
 		{"AMPULLA=/bin/false", []ailment{{"broken", "does not run", func(*testing.T) {}}}},
 	} {
 		for _, ailment := range round.ailments {
@@ -218,7 +219,7 @@ func (p *patient) breakAndMend(t *testing.T, build string) {
 		wrong := p.examine(t, p.few, round.env)
 		for _, ailment := range round.ailments {
 			if !slices.ContainsFunc(wrong, func(f doctor.Finding) bool {
-				return f.State == ailment.state && strings.Contains(f.Detail, ailment.detail)
+				return f.State == ailment.state && strings.Contains(f.Detail+"; "+f.Mend, ailment.detail)
 			}) {
 				t.Errorf("%s, %s: not in %+v", ailment.state, ailment.detail, wrong)
 			}
@@ -230,6 +231,19 @@ func (p *patient) breakAndMend(t *testing.T, build string) {
 			}
 		}
 	}
+}
+
+// mistaken returns a folder with a configuration that cannot be.
+func mistaken(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(folder, "ampulla"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "ampulla", "config.yaml"), []byte("limits: {max_packets: many}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return folder
 }
 
 // mend runs the commands that the doctor names, each once.

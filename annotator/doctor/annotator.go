@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ func annotatorSection(ctx context.Context, cfg Config) (Section, *trial) {
 	}
 	trial, info := begin(ctx, program)
 	if trial.err != nil {
-		add(Finding{"failed", program + " serve", trial.err.Error(), reinstall(program)})
+		add(Finding{"failed", program + " serve", trial.err.Error(), cmp.Or(trial.hint, reinstall(program))})
 	} else {
 		add(Finding{"ok", program + " serve", "version " + info.GetVersion() + " answers, with models " + info.GetModel(), ""})
 	}

@@ -25,7 +25,8 @@ type trial struct {
 	folder string
 	server *exec.Cmd
 	said   bytes.Buffer
-	err    error // why it did not start
+	err    error  // why it did not start
+	hint   string // what it says about that
 }
 
 // startPatience is how long the annotator may take to start, and patience how long
@@ -72,7 +73,9 @@ func (t *trial) await(ctx context.Context) (*annotatorv1.Info, error) {
 		select {
 		case <-ended:
 			t.server = nil
-			return nil, errors.New(complaint(t.said.String()))
+			var said string
+			said, t.hint = complaint(t.said.String())
+			return nil, errors.New(said)
 		case <-ctx.Done():
 			return nil, fmt.Errorf("it was started and does not answer: %w", err)
 		case <-time.After(20 * time.Millisecond):
@@ -90,13 +93,17 @@ func (t *trial) ask(ctx context.Context) (*annotatorv1.Info, error) {
 	return client.Info(ctx, conn)
 }
 
-// complaint returns what a program of ours complained of, without its name.
-func complaint(said string) string {
-	first, _, _ := strings.Cut(said, "\n")
+// complaint returns what a program of ours complained of, without its name, and
+// its hint, if it has one.
+func complaint(said string) (first, hint string) {
+	first, rest, _ := strings.Cut(said, "\n")
 	if first == "" {
-		return "it ended without a word"
+		return "it ended without a word", ""
 	}
-	return strings.TrimPrefix(strings.TrimPrefix(first, "ampulla: "), "error: ")
+	if _, hint, _ = strings.Cut(rest, "ampulla: hint: "); hint != "" {
+		hint, _, _ = strings.Cut(hint, "\n")
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(first, "ampulla: "), "error: "), hint
 }
 
 func (t *trial) socket() string  { return filepath.Join(t.folder, "annotator.sock") }
