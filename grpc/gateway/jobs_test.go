@@ -169,16 +169,27 @@ func TestKept(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	arriving, send := io.Pipe()
-	first := make(chan int)
-	go func() {
-		status, _ := r.do(t, http.MethodPost, "/v1/analyze?wait_seconds=60", "application/octet-stream", arriving)
-		first <- status
-	}()
-	if _, err := send.Write(data[:100]); err != nil {
-		t.Fatal(err)
+	first := make(chan int, 1)
+	begin := func() *io.PipeWriter {
+		arriving, send := io.Pipe()
+		go func() {
+			status, _ := r.do(t, http.MethodPost, "/v1/analyze?wait_seconds=60", "application/octet-stream", arriving)
+			_ = arriving.Close()
+			first <- status
+		}()
+		_, _ = send.Write(data[:100])
+		return send
 	}
+	send := begin()
 	for status := 0; status != http.StatusTooManyRequests; {
+		select {
+		case status := <-first: // the other one was there before it
+			if status != http.StatusTooManyRequests {
+				t.Fatalf("the first upload, unfinished: %d", status)
+			}
+			send = begin()
+		default:
+		}
 		status, _ = r.do(t, http.MethodPost, "/v1/analyze", "application/octet-stream", bytes.NewReader(data))
 	}
 	_, _ = send.Write(data[100:])
