@@ -45,8 +45,12 @@ func TestDrift(t *testing.T) {
 		t.Fatal(job)
 	}
 	const change = "1 new host: 192.168.40.66"
-	if said := fmt.Sprint(command.Stderr); !strings.Contains(said, "ampulla: warning: not as "+office+" has learned: "+change+"\n") {
-		t.Errorf("said %q", said)
+	warning := "ampulla: warning: not as " + office + " has learned: " + change + "\n"
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(fmt.Sprint(command.Stderr), warning); {
+		if time.Now().After(deadline) { // it comes through a pipe
+			t.Fatalf("said %q", command.Stderr)
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 	if _, text := ask(http.MethodGet, "/metrics", "", nil); !regexp.MustCompile(`(?s)ampulla_baseline_change\{what="hosts"\} 1\n.*ampulla_baseline_compared_frames 3\d\d\d\n`).MatchString(text) {
 		t.Error(text)
