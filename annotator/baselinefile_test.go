@@ -46,7 +46,7 @@ func TestBaselineFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stderr bytes.Buffer
-	f := newBaselineFile(path, b, &stderr)
+	f := followedBaseline(path, b, &stderr)
 	for _, tt := range []struct {
 		name     string
 		change   func()
@@ -63,7 +63,7 @@ func TestBaselineFile(t *testing.T) {
 		tt.change()
 		for _, said := range []string{tt.said, ""} { // and then no more
 			stderr.Reset()
-			if got := f.baseline().Totals().Captures; got != tt.captures {
+			if got := f.Value().Totals().Captures; got != tt.captures {
 				t.Errorf("%s: %d captures, want %d", tt.name, got, tt.captures)
 			}
 			if got := stderr.String(); (got == "") != (said == "") || !strings.Contains(got, said) {

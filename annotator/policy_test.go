@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"annotator/packet":          {},
 	"annotator/pcapng":          {"annotator/packet"}, // hands out packet.Frame
 	"annotator/lru":             {},
+	"annotator/reread":          {},
 	"annotator/flow":            {"annotator/packet", "annotator/lru"},
 	"annotator/signature":       {"annotator/packet"},
 	"annotator/feature":         {"annotator/packet", "annotator/flow", "annotator/signature"},
@@ -48,7 +49,7 @@ var mayImport = map[string][]string{
 	"annotator/engine": {"annotator/packet", "annotator/flow", "annotator/feature", "annotator/score",
 		"annotator/detect", "annotator/baseline", "annotator/incident", "annotator/rule", "annotator/verdict"},
 	"annotator/output":   {"annotator/pcapng"},
-	"annotator/feedback": {"annotator/output", "annotator/rule", "annotator/verdict"}, // the rules in a file
+	"annotator/feedback": {"annotator/output", "annotator/reread", "annotator/rule", "annotator/verdict"}, // the rules in a file
 	"annotator/rewrite":  {"annotator/pcapng", "annotator/packet", "annotator/engine", "annotator/verdict"},
 	"annotator/config":   {"annotator/detect", "annotator/engine", "annotator/rewrite", "annotator/web"},
 	"annotator/eval": {"annotator/pcapng", "annotator/packet", "annotator/flow", "annotator/feature",
@@ -72,7 +73,7 @@ var mayImport = map[string][]string{
 		"annotator/baseline", "annotator/rule", "annotator/feedback", "annotator/verdict", "annotator/output", "annotator/rewrite",
 		"annotator/dumpcap", "annotator/backlog", "grpc/wire", "proto/annotator/v1"},
 	// Jobs for people and programs, by asking the server as any client does.
-	"grpc/analysis": {"annotator/pcapng", "annotator/packet", "annotator/rewrite", "annotator/verdict", "proto/annotator/v1"},
+	"grpc/analysis": {"annotator/pcapng", "annotator/packet", "annotator/reread", "annotator/rewrite", "annotator/verdict", "proto/annotator/v1"},
 	"grpc/gateway":  {"grpc/analysis", "proto/annotator/v1"},
 	"grpc/metrics":  {"annotator/baseline", "annotator/score", "grpc/analysis", "proto/annotator/v1"},
 	"grpc/mcp":      {"grpc/analysis", "proto/annotator/v1"},

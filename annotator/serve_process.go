@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"ampulla/annotator/reread"
 )
 
 // closeInherited closes the descriptors that the program was started with,
@@ -52,6 +54,6 @@ func programReplaced() func() bool {
 	}
 	return func() bool {
 		now, err := os.Stat(path)
-		return err == nil && (!os.SameFile(before, now) || !now.ModTime().Equal(before.ModTime()) || now.Size() != before.Size())
+		return err == nil && !reread.Same(before, now)
 	}
 }

@@ -2,10 +2,8 @@ package feedback
 
 import (
 	"errors"
-	"io/fs"
-	"os"
-	"sync"
 
+	"ampulla/annotator/reread"
 	"ampulla/annotator/rule"
 )
 
@@ -13,43 +11,27 @@ import (
 // when it has changed, by whomever. It is safe for concurrent use.
 type File struct {
 	path string
-	warn func(error)
-
-	mu   sync.Mutex
-	info fs.FileInfo // of what was read last; nil for none
-	set  *rule.Set
+	set  *reread.File[*rule.Set]
 }
 
 // NewFile returns the file at a path, which need not be there yet. Where the path
 // is empty nobody has said anything, nor can. What is wrong with the file while
 // rules are asked for is told to warn, once.
-func NewFile(path string, warn func(error)) *File { return &File{path: path, warn: warn} }
+func NewFile(path string, warn func(error)) *File {
+	return &File{path: path, set: reread.New(path, loadSet, warn)}
+}
+
+func loadSet(path string) (*rule.Set, error) {
+	log, err := Load(path)
+	if err != nil {
+		return nil, err
+	}
+	return log.Set()
+}
 
 // Rules returns the rules in force; nil for none. While the file cannot be read,
 // they are those that it had.
-func (f *File) Rules() *rule.Set {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	info, err := os.Stat(f.path)
-	switch {
-	case f.path == "" || os.IsNotExist(err):
-		f.info, f.set = nil, nil
-		return nil
-	case err == nil && f.info != nil && os.SameFile(info, f.info) && info.Size() == f.info.Size() && info.ModTime().Equal(f.info.ModTime()):
-		return f.set
-	}
-	f.info = info
-	log, err := Load(f.path)
-	if err == nil {
-		var set *rule.Set
-		if set, err = log.Set(); err == nil {
-			f.set = set
-			return set
-		}
-	}
-	f.warn(err)
-	return f.set
-}
+func (f *File) Rules() *rule.Set { return f.set.Value() }
 
 // errNowhere is the error of who has no folder for the file.
 var errNowhere = errors.New("feedback: there is no configuration folder to keep it in")

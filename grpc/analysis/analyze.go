@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"ampulla/annotator/pcapng"
+	"ampulla/annotator/reread"
 	"ampulla/annotator/rewrite"
 	annotatorv1 "ampulla/proto/annotator/v1"
 )
@@ -133,7 +134,7 @@ func (s *Store) Open(path string, hindsight bool) (*Job, error) {
 func (j *Job) isOf(info os.FileInfo) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.file != nil && os.SameFile(j.file, info) && j.file.Size() == info.Size() && j.file.ModTime().Equal(info.ModTime()) &&
+	return j.file != nil && reread.Same(j.file, info) &&
 		j.usual && !j.evicted && j.state.State != annotatorv1.Job_FAILED && j.state.State != annotatorv1.Job_CANCELLED
 }
 
