@@ -40,11 +40,18 @@ func (s *service) StartAnalysis(ctx context.Context, r *annotatorv1.AnalysisRequ
 	if err := checkWait(r.GetWaitSeconds()); err != nil {
 		return nil, err
 	}
-	j, err := s.cfg.Store.Analyze(r.GetPath(), analysis.Options{Threshold: r.Threshold, Comments: r.GetComments(), Hindsight: r.GetHindsight(), AlarmsPerHour: r.GetAlarmsPerHour()})
+	j, err := s.cfg.Store.Analyze(r.GetPath(), optionsOf(r))
 	if err != nil {
 		return nil, err
 	}
 	return waitFor(ctx, j, r.GetWaitSeconds()), nil
+}
+
+// optionsOf returns how a request wants a capture judged.
+func optionsOf(r *annotatorv1.AnalysisRequest) analysis.Options {
+	return analysis.Options{
+		Threshold: r.Threshold, AlarmsPerHour: r.GetAlarmsPerHour(), Comments: r.GetComments(), Hindsight: r.GetHindsight(),
+	}
 }
 
 // StartRecording captures. What is wrong from the beginning is an error, and

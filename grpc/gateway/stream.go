@@ -69,7 +69,7 @@ func (g *gateway) analyzeUpload(w http.ResponseWriter, r *http.Request) (*annota
 	if err != nil {
 		return nil, err
 	}
-	j, err := g.cfg.Store.Upload(body, analysis.Options{Threshold: options.Threshold, Comments: options.GetComments(), Hindsight: options.GetHindsight(), AlarmsPerHour: options.GetAlarmsPerHour()})
+	j, err := g.cfg.Store.Upload(body, optionsOf(options))
 	if err != nil {
 		return nil, err
 	}
