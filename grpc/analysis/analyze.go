@@ -81,7 +81,7 @@ func (s *Store) Upload(body io.Reader, options Options) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.analyze(file, "upload", options)
+	return s.analyze(file, "upload", options, "") // which nobody opens by its name
 }
 
 // Analyze judges the capture at path, which must be below an allowed folder.
@@ -101,7 +101,7 @@ func (s *Store) Analyze(path string, options Options) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.analyze(file, path, options)
+	return s.analyze(file, path, options, s.rules())
 }
 
 // Open returns the latest analysis of the capture at path, as long as the file
@@ -127,7 +127,7 @@ func (s *Store) Open(path string, hindsight bool) (*Job, error) {
 			return j, file.Close()
 		}
 	}
-	return s.analyze(file, path, Options{Hindsight: hindsight})
+	return s.analyze(file, path, Options{Hindsight: hindsight}, rules)
 }
 
 // isOf tells whether a job's packets are those of a file, or will be.
@@ -138,14 +138,15 @@ func (j *Job) isOf(info os.FileInfo) bool {
 		j.usual && !j.evicted && j.state.State != annotatorv1.Job_FAILED && j.state.State != annotatorv1.Job_CANCELLED
 }
 
-// analyze starts the analysis of an open file, which it closes.
-func (s *Store) analyze(file *os.File, source string, options Options) (*Job, error) {
+// analyze starts the analysis of an open file, which it closes. rules are those of
+// Store.rules.
+func (s *Store) analyze(file *os.File, source string, options Options, rules string) (*Job, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	j := &Job{
-		file: info, usual: options == Options{Hindsight: options.Hindsight}, hindsight: options.Hindsight, rules: s.rules(),
+		file: info, usual: options == Options{Hindsight: options.Hindsight}, hindsight: options.Hindsight, rules: rules,
 		state: annotatorv1.Job{Source: source, Started: timestamppb.Now()},
 	}
 	started, err := s.start(j, func(ctx context.Context) error {
