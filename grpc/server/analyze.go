@@ -204,16 +204,7 @@ type rehearsal struct{ *session }
 
 // Process judges the next frames within the limits.
 func (r rehearsal) Process(frames []packet.Frame, out []verdict.Verdict) ([]verdict.Verdict, error) {
-	if err := r.prepare(); err != nil {
-		return nil, err
-	}
-	begin := time.Now()
-	out, err := r.engine.Process(frames, out)
-	if err != nil {
-		return nil, status.Error(codes.Internal, err.Error())
-	}
-	r.server.busy.Add(uint64(time.Since(begin)))
-	return out, nil
+	return r.judge(frames, out)
 }
 
 // why returns the error to answer with where reading the file has failed.

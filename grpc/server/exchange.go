@@ -138,7 +138,8 @@ func (x *exchange) emit(verdicts []verdict.Verdict) error {
 		begun = x.idle
 	}
 	x.idle = time.Now()
-	x.count(verdicts, x.idle.Sub(begun))
+	x.server.busy.Add(uint64(x.idle.Sub(begun)))
+	x.count(verdicts)
 	x.answer.Reset()
 	for i := range verdicts {
 		x.fill(&x.message, &verdicts[i])

@@ -138,18 +138,28 @@ func (s *Server) checkOptions(options *annotatorv1.SessionOptions) error {
 // Process judges the next frames within the limits, and counts them. Its errors
 // are those to answer with.
 func (s *session) Process(frames []packet.Frame, out []verdict.Verdict) ([]verdict.Verdict, error) {
+	have := len(out)
+	out, err := s.judge(frames, out)
+	if err != nil {
+		return nil, err
+	}
+	s.count(out[have:])
+	s.watcher.saw(len(frames))
+	s.watcher.compare()
+	return out, nil
+}
+
+// judge is Process, but that it counts only the time.
+func (s *session) judge(frames []packet.Frame, out []verdict.Verdict) ([]verdict.Verdict, error) {
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
 	begin := time.Now()
-	have := len(out)
 	out, err := s.engine.Process(frames, out)
 	if err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
-	s.count(out[have:], time.Since(begin))
-	s.watcher.saw(len(frames))
-	s.watcher.compare()
+	s.server.busy.Add(uint64(time.Since(begin)))
 	return out, nil
 }
 
@@ -161,15 +171,14 @@ func (s *session) prepare() error {
 	return s.server.checkMemory()
 }
 
-// count counts verdicts, and the time that they took.
-func (s *session) count(verdicts []verdict.Verdict, took time.Duration) {
+// count counts verdicts.
+func (s *session) count(verdicts []verdict.Verdict) {
 	flagged := uint64(0)
 	for i := range verdicts {
 		if s.flagged(&verdicts[i]) {
 			flagged++
 		}
 	}
-	s.server.busy.Add(uint64(took))
 	s.server.frames.Add(uint64(len(verdicts)))
 	s.server.flagged.Add(flagged)
 }
