@@ -2,7 +2,7 @@ package mcp
 
 import (
 	"context"
-	"encoding/json"
+	"slices"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -96,22 +96,21 @@ func (s *server) listFeedback(ctx context.Context, _ *mcp.CallToolRequest, a rul
 		return nil, nil, plain(err)
 	}
 	list := &ruleList{Total: len(all.GetRules()), Rules: []feedbackRule{}}
-	size := 0
-	for i := len(all.GetRules()) - 1; i >= 0; i-- {
-		r := all.GetRules()[i]
+	more := false
+	for _, r := range slices.Backward(all.GetRules()) {
 		if a.Before > 0 && r.GetId() >= a.Before {
 			continue
 		}
-		rule := feedbackRuleOf(r)
-		text, err := json.Marshal(rule)
-		if err != nil {
-			return nil, nil, err
-		}
-		if size += len(text); len(list.Rules) == int(limit(a.Limit, usualRows, mostRows)) || size > budget {
-			list.NextBefore = list.Rules[len(list.Rules)-1].ID
+		if more = len(list.Rules) == int(limit(a.Limit, usualRows, mostRows)); more {
 			break
 		}
-		list.Rules = append(list.Rules, rule)
+		list.Rules = append(list.Rules, feedbackRuleOf(r))
+	}
+	if n := fit(list.Rules); n < len(list.Rules) {
+		list.Rules, more = list.Rules[:n], true
+	}
+	if more {
+		list.NextBefore = list.Rules[len(list.Rules)-1].ID
 	}
 	return nil, list, nil
 }
