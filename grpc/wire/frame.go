@@ -56,7 +56,7 @@ func Frames(message []byte, visit func(Frame) error) (ok bool, err error) {
 	}
 	return true, each(batch, func(item []byte) error {
 		var f Frame
-		err := eachField(item, func(number protowire.Number, kind protowire.Type, v value) {
+		err := eachField(item, func(number protowire.Number, kind protowire.Type, v value) error {
 			switch {
 			case number == frameTime && kind == protowire.Fixed64Type:
 				f.Time = int64(v.number)
@@ -67,6 +67,7 @@ func Frames(message []byte, visit func(Frame) error) (ok bool, err error) {
 			case number == frameData && kind == protowire.BytesType:
 				f.Data = v.bytes
 			}
+			return nil
 		})
 		if err != nil {
 			return err

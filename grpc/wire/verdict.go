@@ -102,7 +102,7 @@ func Verdicts(message []byte, visit func(v *Verdict) error) (ok bool, err error)
 }
 
 // set takes a field in.
-func (v *Verdict) set(number protowire.Number, kind protowire.Type, field value) {
+func (v *Verdict) set(number protowire.Number, kind protowire.Type, field value) error {
 	switch kind {
 	case protowire.VarintType:
 		v.setNumber(number, field.number)
@@ -118,6 +118,7 @@ func (v *Verdict) set(number protowire.Number, kind protowire.Type, field value)
 			v.CommunityID = field.bytes
 		}
 	}
+	return nil
 }
 
 func (v *Verdict) setNumber(number protowire.Number, n uint64) {

@@ -121,61 +121,46 @@ func consumeTag(b []byte) (number protowire.Number, kind protowire.Type, n int) 
 
 // each calls visit with each item of a batch.
 func each(batch []byte, visit func(item []byte) error) error {
-	for len(batch) > 0 {
-		number, kind, n := consumeTag(batch)
-		if n < 0 {
-			return errSyntax
+	return eachField(batch, func(number protowire.Number, kind protowire.Type, v value) error {
+		if number != fieldItem || kind != protowire.BytesType {
+			return nil
 		}
-		batch = batch[n:]
-		if number == fieldItem && kind == protowire.BytesType {
-			item, n := protowire.ConsumeBytes(batch)
-			if n < 0 {
-				return errSyntax
-			}
-			if err := visit(item); err != nil {
-				return err
-			}
-			batch = batch[n:]
-			continue
-		}
-		if n = protowire.ConsumeFieldValue(number, kind, batch); n < 0 {
-			return errSyntax
-		}
-		batch = batch[n:]
-	}
-	return nil
+		return visit(v.bytes)
+	})
 }
 
-// value is a field of an item: a number, or bytes.
+// value is a field: a number, or bytes.
 type value struct {
 	number uint64
 	bytes  []byte
 }
 
-// eachField calls visit with each field of an item.
-func eachField(item []byte, visit func(protowire.Number, protowire.Type, value)) error {
-	for len(item) > 0 {
-		number, kind, n := consumeTag(item)
+// eachField calls visit with each field of a message.
+func eachField(message []byte, visit func(protowire.Number, protowire.Type, value) error) error {
+	for len(message) > 0 {
+		number, kind, n := consumeTag(message)
 		if n < 0 {
 			return errSyntax
 		}
-		item = item[n:]
+		message = message[n:]
 		var v value
 		switch kind {
 		case protowire.VarintType:
-			v.number, n = protowire.ConsumeVarint(item)
+			v.number, n = protowire.ConsumeVarint(message)
 		case protowire.Fixed64Type:
-			v.number, n = protowire.ConsumeFixed64(item)
+			v.number, n = protowire.ConsumeFixed64(message)
 		case protowire.BytesType:
-			v.bytes, n = protowire.ConsumeBytes(item)
+			v.bytes, n = protowire.ConsumeBytes(message)
 		default:
-			n = protowire.ConsumeFieldValue(number, kind, item)
+			n = protowire.ConsumeFieldValue(number, kind, message)
 		}
 		if n < 0 {
 			return errSyntax
 		}
-		visit(number, kind, v)
-		item = item[n:]
+		if err := visit(number, kind, v); err != nil {
+			return err
+		}
+		message = message[n:]
 	}
 	return nil
 }
