@@ -6,8 +6,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-
-	"ampulla/annotator/packet"
 )
 
 // The population stability index compares two distributions: below Stable
@@ -204,11 +202,11 @@ func (b *Baseline) compareScores(today *Baseline) (Change, bool) {
 // they do, in those hours of the day that there are of today.
 func (b *Baseline) compareRates(today *Baseline) (Change, bool) {
 	var hours [24]bool
-	for hour, rate := range today.ourRates() {
+	for hour, rate := range today.hourly(isOurs) {
 		hours[hour] = rate.Seconds > 0
 	}
 	of := func(b *Baseline) (all Rate) {
-		for hour, rate := range b.ourRates() {
+		for hour, rate := range b.hourly(isOurs) {
 			if hours[hour] {
 				all.add(&rate)
 			}
@@ -227,17 +225,4 @@ func (b *Baseline) compareRates(today *Baseline) (Change, bool) {
 		return Change{}, false
 	}
 	return Change{"rate", factor, fmt.Sprintf("hosts send %.1f packets a second when they do, %.1f before at this time of day", now, before)}, true
-}
-
-// ourRates returns what the hosts of this network sent, by the hour of the day in
-// UTC.
-func (b *Baseline) ourRates() (out [24]Rate) {
-	for k, r := range b.hosts.rows {
-		if isOurs(packet.Addr(k)) {
-			for _, h := range r.value.Sent {
-				out[h.Hour].add(&h.Rate)
-			}
-		}
-	}
-	return out
 }

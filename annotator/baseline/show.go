@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ampulla/annotator/packet"
 	"ampulla/annotator/score"
 	"ampulla/annotator/verdict"
 )
@@ -42,10 +43,17 @@ func (b *Baseline) showTotals(w io.Writer) {
 }
 
 // Hourly returns what the hosts sent in each hour of the day in UTC.
-func (b *Baseline) Hourly() (out [24]Rate) {
-	for _, r := range b.hosts.rows {
-		for _, h := range r.value.Sent {
-			out[h.Hour].add(&h.Rate)
+func (b *Baseline) Hourly() [24]Rate {
+	return b.hourly(func(packet.Addr) bool { return true })
+}
+
+// hourly returns what some hosts sent, by the hour of the day in UTC.
+func (b *Baseline) hourly(some func(packet.Addr) bool) (out [24]Rate) {
+	for k, r := range b.hosts.rows {
+		if some(packet.Addr(k)) {
+			for _, h := range r.value.Sent {
+				out[h.Hour].add(&h.Rate)
+			}
 		}
 	}
 	return out
