@@ -233,8 +233,13 @@ func parseInt(value string, from, to int) (int, error) {
 }
 
 // parseShare reads a number from 0 to 1, with the comma of some languages too.
+// parseNumber reads a number with a point or, as people write who have one, a comma.
+func parseNumber(value string) (float64, error) {
+	return strconv.ParseFloat(strings.Replace(value, ",", ".", 1), 64)
+}
+
 func parseShare(value string) (float64, error) {
-	x, err := strconv.ParseFloat(strings.Replace(value, ",", ".", 1), 64)
+	x, err := parseNumber(value)
 	if err != nil || !(x >= 0 && x <= 1) {
 		return 0, fmt.Errorf("not a number from 0 to 1")
 	}
@@ -242,7 +247,7 @@ func parseShare(value string) (float64, error) {
 }
 
 func parseBudget(value string) (float64, error) {
-	x, err := strconv.ParseFloat(strings.Replace(value, ",", ".", 1), 64)
+	x, err := parseNumber(value)
 	if err != nil || !(x >= 0) || math.IsInf(x, 0) {
 		return 0, fmt.Errorf("not a number from 0 on")
 	}
@@ -253,7 +258,7 @@ func parseSpeed(value string) (float64, error) {
 	if value == "max" {
 		return 0, nil
 	}
-	x, err := strconv.ParseFloat(strings.Replace(value, ",", ".", 1), 64)
+	x, err := parseNumber(value)
 	if err != nil || !(x > 0) || math.IsInf(x, 0) {
 		return 0, fmt.Errorf("neither max nor a number above 0")
 	}
