@@ -31,7 +31,7 @@ type meter struct {
 }
 
 func newMeters(learn *Baseline) *meters {
-	return &meters{hosts: lru.New[host, meter](maxMeters, func(h host) lru.Hash { return lru.Seed.Addr((*[16]byte)(&h)) }), learn: learn}
+	return &meters{hosts: lru.New[host, meter](maxMeters), learn: learn}
 }
 
 // count counts a packet for both its ends, and returns how many they have sent
@@ -56,9 +56,10 @@ func (m *meters) count(p *packet.Packet) (sent, received uint64) {
 // of returns the meter of a host, in the second of now.
 func (m *meters) of(h host, now int64) *meter {
 	second := now / int64(time.Second)
-	n := m.hosts.Get(&h)
+	hash := lru.Seed.Addr((*[16]byte)(&h))
+	n := m.hosts.Get(hash, &h)
 	if n == nil {
-		n, _ = m.hosts.Add(&h)
+		n, _ = m.hosts.Add(hash, &h)
 		n.Val = meter{host: h, second: second}
 	}
 	m.hosts.Touch(n)

@@ -16,10 +16,11 @@ import (
 // it is full.
 type table[K comparable, V any] struct {
 	states *lru.Map[K, V]
+	hash   func(K) lru.Hash
 }
 
 func newTable[K comparable, V any](size int, hash func(K) lru.Hash) *table[K, V] {
-	return &table[K, V]{lru.New[K, V](size, hash)}
+	return &table[K, V]{lru.New[K, V](size), hash}
 }
 
 // get returns the state of k, nil if there is none.
@@ -27,7 +28,7 @@ func (t *table[K, V]) get(k K) *V {
 	if t.states.Len() == 0 { // most detectors have nothing to remember most of the time
 		return nil
 	}
-	e := t.states.Get(&k)
+	e := t.states.Get(t.hash(k), &k)
 	if e == nil {
 		return nil
 	}
@@ -37,9 +38,10 @@ func (t *table[K, V]) get(k K) *V {
 
 // take returns the state of k, a zero one if there was none.
 func (t *table[K, V]) take(k K) *V {
-	e := t.states.Get(&k)
+	h := t.hash(k)
+	e := t.states.Get(h, &k)
 	if e == nil {
-		e, _ = t.states.Add(&k)
+		e, _ = t.states.Add(h, &k)
 	}
 	t.states.Touch(e)
 	return &e.Val

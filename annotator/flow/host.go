@@ -61,15 +61,15 @@ type serviceKey struct {
 	proto uint8
 }
 
-func (k hostKey) hash() lru.Hash {
+func (k *hostKey) hash() lru.Hash {
 	return lru.Seed.Addr((*[16]byte)(&k.addr)).Word(uint64(k.domain))
 }
 
-func (k pairKey) hash() lru.Hash {
+func (k *pairKey) hash() lru.Hash {
 	return lru.Seed.Addr((*[16]byte)(&k.client)).Addr((*[16]byte)(&k.server)).Word(uint64(k.domain))
 }
 
-func (k serviceKey) hash() lru.Hash {
+func (k *serviceKey) hash() lru.Hash {
 	return k.pairKey.hash().Word(uint64(k.port)<<8 | uint64(k.proto))
 }
 
@@ -85,10 +85,11 @@ type (
 
 // host returns the host of an address, a new one if need be.
 func (t *Table) host(k hostKey, now int64) *hostNode {
-	if n := t.hosts.Get(&k); n != nil {
+	h := k.hash()
+	if n := t.hosts.Get(h, &k); n != nil {
 		return n
 	}
-	n, evicted := t.hosts.Add(&k)
+	n, evicted := t.hosts.Add(h, &k)
 	n.Val.first = now
 	t.stats.Hosts++
 	if evicted {
@@ -169,10 +170,11 @@ func (t *Table) bind(f *Flow, now int64) parties {
 
 func (t *Table) pair(f *Flow) *pairNode {
 	k := pairKey{f.ClientAddr, f.ServerAddr, f.domain}
-	if n := t.pairs.Get(&k); n != nil {
+	h := k.hash()
+	if n := t.pairs.Get(h, &k); n != nil {
 		return n
 	}
-	n, evicted := t.pairs.Add(&k)
+	n, evicted := t.pairs.Add(h, &k)
 	t.stats.Pairs++
 	if evicted {
 		t.stats.PairsEvicted++
@@ -182,10 +184,11 @@ func (t *Table) pair(f *Flow) *pairNode {
 
 func (t *Table) service(f *Flow) *serviceNode {
 	k := serviceKey{pairKey{f.ClientAddr, f.ServerAddr, f.domain}, f.ServerPort, f.Proto}
-	if n := t.services.Get(&k); n != nil {
+	h := k.hash()
+	if n := t.services.Get(h, &k); n != nil {
 		return n
 	}
-	n, evicted := t.services.Add(&k)
+	n, evicted := t.services.Add(h, &k)
 	if evicted {
 		t.stats.ServicesEvicted++
 	}

@@ -31,7 +31,7 @@ type flowKey struct {
 	proto             uint8
 }
 
-func (k flowKey) hash() lru.Hash {
+func (k *flowKey) hash() lru.Hash {
 	return lru.Seed.Addr((*[16]byte)(&k.low)).Addr((*[16]byte)(&k.high)).
 		Word(uint64(k.domain)<<32 | uint64(k.lowPort)<<16 | uint64(k.highPort)).Word(uint64(k.proto))
 }
@@ -45,7 +45,7 @@ type fragmentKey struct {
 	proto    uint8
 }
 
-func (k fragmentKey) hash() lru.Hash {
+func (k *fragmentKey) hash() lru.Hash {
 	return lru.Seed.Addr((*[16]byte)(&k.src)).Addr((*[16]byte)(&k.dst)).Word(uint64(k.domain)<<32 | uint64(k.id)).Word(uint64(k.proto))
 }
 
@@ -59,11 +59,11 @@ type fragment struct {
 func NewTable(c Config) *Table {
 	return &Table{
 		config:    c,
-		flows:     lru.New[flowKey, Flow](c.MaxFlows, flowKey.hash),
-		hosts:     lru.New[hostKey, Host](max(c.MaxHosts, 2), hostKey.hash), // both ends of a packet
-		pairs:     lru.New[pairKey, Pair](c.MaxPairs, pairKey.hash),
-		services:  lru.New[serviceKey, service](c.MaxServices, serviceKey.hash),
-		fragments: lru.New[fragmentKey, fragment](c.MaxFragments, fragmentKey.hash),
+		flows:     lru.New[flowKey, Flow](c.MaxFlows),
+		hosts:     lru.New[hostKey, Host](max(c.MaxHosts, 2)), // both ends of a packet
+		pairs:     lru.New[pairKey, Pair](c.MaxPairs),
+		services:  lru.New[serviceKey, service](c.MaxServices),
+		fragments: lru.New[fragmentKey, fragment](c.MaxFragments),
 		copies:    newCopies(c),
 	}
 }
@@ -149,10 +149,11 @@ func (t *Table) ends(p *packet.Packet) ends {
 		return endsOf(p)
 	}
 	k := fragmentKey{p.Src, p.Dst, p.Domain, p.FragID, p.Proto}
-	n := t.fragments.Get(&k)
+	h := k.hash()
+	n := t.fragments.Get(h, &k)
 	if p.FragOffset == 0 {
 		if n == nil {
-			n, _ = t.fragments.Add(&k)
+			n, _ = t.fragments.Add(h, &k)
 		}
 		n.Val = fragment{ends: endsOf(p), time: p.Time}
 		t.fragments.Touch(n)
@@ -169,8 +170,9 @@ func (t *Table) ends(p *packet.Packet) ends {
 // flow returns the flow of p, a new one if need be.
 func (t *Table) flow(p *packet.Packet, e ends) (f *Flow, fromClient, isNew bool) {
 	k, srcIsLow := keyOf(p, e)
+	h := k.hash()
 	t.expire(p.Time)
-	if n := t.flows.Get(&k); n != nil {
+	if n := t.flows.Get(h, &k); n != nil {
 		f, fromClient = &n.Val, n.Val.lowIsClient == srcIsLow
 		idle := p.Time - f.Last
 		if idle <= int64(t.config.Idle) && !f.renewed(p, fromClient) {
@@ -182,7 +184,7 @@ func (t *Table) flow(p *packet.Packet, e ends) (f *Flow, fromClient, isNew bool)
 		}
 		t.flows.Remove(n)
 	}
-	n, evicted := t.flows.Add(&k)
+	n, evicted := t.flows.Add(h, &k)
 	if evicted {
 		t.stats.FlowsEvicted++
 	}

@@ -4,8 +4,8 @@
 //
 // It is not hashicorp/golang-lru, for three reasons that all show in the time a
 // packet takes: entries are intrusive, so that whoever holds one can mark it as
-// used without looking it up again; keys bring their own hash, which is a few
-// multiplications instead of a walk through their fields; and entries lie side by
+// used without looking it up again; whoever asks brings the key's hash, which is a few
+// multiplications instead of a walk through its fields, and serves several maps; and entries lie side by
 // side, values in them, and are used again, so that a map that is full leaves
 // nothing to the garbage collector.
 package lru
@@ -15,7 +15,6 @@ import "reflect"
 // Map is a bounded map. It is not safe for concurrent use. Its memory grows with
 // the most entries that it ever had, to the bound.
 type Map[K comparable, V any] struct {
-	hash  func(K) Hash
 	max   int
 	n     int
 	slots []slot[K, V]  // open addressing with linear probing, at most half full
@@ -58,9 +57,8 @@ const (
 )
 
 // New returns an empty map for at most limit entries, or one if that is less.
-// hash must be the same for equal keys, and is best made with [Seed].
-func New[K comparable, V any](limit int, hash func(K) Hash) *Map[K, V] {
-	m := &Map[K, V]{hash: hash, max: max(limit, 1), slots: make([]slot[K, V], leastSlots)}
+func New[K comparable, V any](limit int) *Map[K, V] {
+	m := &Map[K, V]{max: max(limit, 1), slots: make([]slot[K, V], leastSlots)}
 	m.root.next, m.root.prev = &m.root, &m.root
 	return m
 }
@@ -79,9 +77,9 @@ func (r Ref[K, V]) Entry() *Entry[K, V] {
 // Len returns the number of entries.
 func (m *Map[K, V]) Len() int { return m.n }
 
-// Get returns the entry of k, or nil. It does not mark it as used.
-func (m *Map[K, V]) Get(k *K) *Entry[K, V] {
-	h := m.hash(*k)
+// Get returns the entry of k, or nil. It does not mark it as used. h is the hash
+// of k: the same for equal keys at every call, and best made with [Seed].
+func (m *Map[K, V]) Get(h Hash, k *K) *Entry[K, V] {
 	for i := m.home(h); ; i = m.after(i) {
 		s := &m.slots[i]
 		if s.entry == nil {
@@ -102,9 +100,9 @@ func (m *Map[K, V]) Touch(e *Entry[K, V]) {
 	m.pushFront(e)
 }
 
-// Add puts a zero value in under k, which must not be there yet, and tells
-// whether the oldest entry had to go.
-func (m *Map[K, V]) Add(k *K) (e *Entry[K, V], evicted bool) {
+// Add puts a zero value in under k, whose hash is h and which must not be there
+// yet, and tells whether the oldest entry had to go.
+func (m *Map[K, V]) Add(h Hash, k *K) (e *Entry[K, V], evicted bool) {
 	if m.n >= m.max {
 		m.Remove(m.root.prev)
 		evicted = true
@@ -113,8 +111,8 @@ func (m *Map[K, V]) Add(k *K) (e *Entry[K, V], evicted bool) {
 		m.grow()
 	}
 	e = m.entry()
-	e.key, e.hash = *k, m.hash(*k)
-	m.insert(slot[K, V]{e.hash, e})
+	e.key, e.hash = *k, h
+	m.insert(slot[K, V]{h, e})
 	m.n++
 	m.pushFront(e)
 	return e, evicted

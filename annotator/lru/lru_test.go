@@ -27,20 +27,20 @@ func TestMap(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, limit := range []int{0, 1, 2, 7, 60} {
 				random := rand.New(rand.NewPCG(uint64(limit), 2))
-				m := New[int, int](limit, hash)
+				m := New[int, int](limit)
 				want := model{list.New(), map[int]*list.Element{}, max(limit, 1)}
 				for range 5000 {
-					step(t, random, m, &want)
+					step(t, random, m, hash, &want)
 				}
 			}
 		})
 	}
 }
 
-func step(t *testing.T, random *rand.Rand, m *Map[int, int], want *model) {
+func step(t *testing.T, random *rand.Rand, m *Map[int, int], hash func(int) Hash, want *model) {
 	t.Helper()
 	k := random.IntN(3 * want.max)
-	e, known := m.Get(&k), want.where[k]
+	e, known := m.Get(hash(k), &k), want.where[k]
 	if (e == nil) != (known == nil) || e != nil && (e.Val != k || e.Ref().Entry() != e) {
 		t.Fatalf("key %d: %+v, want it there: %v", k, e, known != nil)
 	}
@@ -50,7 +50,7 @@ func step(t *testing.T, random *rand.Rand, m *Map[int, int], want *model) {
 		if e := m.Oldest(); e != nil {
 			oldest = e.Ref()
 		}
-		e, evicted := m.Add(&k)
+		e, evicted := m.Add(hash(k), &k)
 		if e.Val != 0 {
 			t.Fatalf("key %d: new value %d", k, e.Val)
 		}
@@ -109,29 +109,29 @@ func TestHash(t *testing.T) {
 }
 
 func TestNothingAllocated(t *testing.T) {
-	m := New[int, [100]int](50, hashInt)
+	m := New[int, [100]int](50)
 	for k := range 50 {
-		m.Add(&k)
+		m.Add(hashInt(k), &k)
 	}
 	k := 7
-	if n := testing.AllocsPerRun(100, func() { m.Touch(m.Get(&k)) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { m.Touch(m.Get(hashInt(k), &k)) }); n != 0 {
 		t.Errorf("%v allocations a look-up", n)
 	}
 	next := 50
-	if n := testing.AllocsPerRun(100, func() { m.Add(&next); next++ }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { m.Add(hashInt(next), &next); next++ }); n != 0 {
 		t.Errorf("%v allocations for an entry in place of another", n)
 	}
 }
 
 func BenchmarkGet(b *testing.B) {
-	m := New[int, int](1<<14, hashInt)
+	m := New[int, int](1<<14)
 	for k := range 1 << 14 {
-		m.Add(&k)
+		m.Add(hashInt(k), &k)
 	}
 	i := 0
 	for b.Loop() {
 		k := i * 7919 & (1<<14 - 1)
-		m.Touch(m.Get(&k))
+		m.Touch(m.Get(hashInt(k), &k))
 		i++
 	}
 }
