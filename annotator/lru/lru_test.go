@@ -124,7 +124,7 @@ func TestNothingAllocated(t *testing.T) {
 }
 
 func BenchmarkGet(b *testing.B) {
-	m := New[int, int](1<<14)
+	m := New[int, int](1 << 14)
 	for k := range 1 << 14 {
 		m.Add(hashInt(k), &k)
 	}
