@@ -34,7 +34,7 @@ type Limits struct {
 	// PacketBuffer is how many bytes of a capture may be held back, and wait
 	// while it is live. Default 256MB.
 	PacketBuffer Size `yaml:"packet_buffer"`
-	// BatchSize is how many rows a model scores in one call. Default 32.
+	// BatchSize is how many rows a model scores in one call. Default 256.
 	BatchSize int `yaml:"batch_size"`
 	// Workers is how many goroutines decode and score; 0 is one a processor. A
 	// session of the annotator has one. Default 0.

@@ -89,7 +89,7 @@ func Default() Config {
 		Detect:   detect.Default(),
 		Incident: incident.Default(),
 		Workers:  1,
-		Batch:    32,
+		Batch:    256,
 		Learning: 10,
 	}
 }
