@@ -18,8 +18,14 @@ func (c *Classifier) Class(logits []float32) Class {
 		}
 	}
 	var sum float64
+	weight := func(logit float32) float64 { return math.Exp(float64(logit-logits[best]) / c.Temperature) }
+	unvoted := weight(0) // as most classes are
 	for _, logit := range logits {
-		sum += math.Exp(float64(logit-logits[best]) / c.Temperature)
+		if logit == 0 {
+			sum += unvoted
+		} else {
+			sum += weight(logit)
+		}
 	}
 	confidence := 1 / sum
 	switch {
