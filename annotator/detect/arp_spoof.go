@@ -14,9 +14,9 @@ import (
 // claims while the former holder is still there.
 type arpSpoof struct {
 	cfg       ARPSpoof
-	addresses *table[arpAddress, holder]
-	claims    *table[arpClaim, claim]
-	questions *table[arpQuestion, int64]
+	addresses table[arpAddress, holder]
+	claims    table[arpClaim, claim]
+	questions table[arpQuestion, int64]
 }
 
 type arpAddress struct {
@@ -24,7 +24,7 @@ type arpAddress struct {
 	vlan uint16
 }
 
-func (a arpAddress) hash() lru.Hash {
+func (a *arpAddress) hash() lru.Hash {
 	return lru.Seed.Addr((*[16]byte)(&a.addr)).Word(uint64(a.vlan))
 }
 
@@ -39,7 +39,7 @@ type arpClaim struct {
 	mac packet.MAC
 }
 
-func (c arpClaim) hash() lru.Hash { return c.arpAddress.hash().Word(wordOf(c.mac)) }
+func (c *arpClaim) hash() lru.Hash { return c.arpAddress.hash().Word(wordOf(c.mac)) }
 
 // claim is what one MAC says of an address.
 type claim struct {
@@ -56,40 +56,41 @@ type arpQuestion struct {
 	asker packet.MAC
 }
 
-func (q arpQuestion) hash() lru.Hash { return q.arpAddress.hash().Word(wordOf(q.asker)) }
+func (q *arpQuestion) hash() lru.Hash { return q.arpAddress.hash().Word(wordOf(q.asker)) }
 
 func newARPSpoof(cfg ARPSpoof) *arpSpoof {
 	return &arpSpoof{
 		cfg:       cfg,
-		addresses: newTable[arpAddress, holder](cfg.Hosts, arpAddress.hash),
-		claims:    newTable[arpClaim, claim](cfg.Hosts, arpClaim.hash),
-		questions: newTable[arpQuestion, int64](cfg.Hosts, arpQuestion.hash),
+		addresses: newTable[arpAddress, holder](cfg.Hosts),
+		claims:    newTable[arpClaim, claim](cfg.Hosts),
+		questions: newTable[arpQuestion, int64](cfg.Hosts),
 	}
 }
 
 func (d *arpSpoof) Name() string { return "arp_spoof" }
 
-func (d *arpSpoof) Observe(o *flow.Observation) Finding {
+func (d *arpSpoof) Observe(o *Case) Finding {
 	p := o.Packet
 	if p.ARPOp == 0 {
 		return Finding{}
 	}
 	if p.ARPOp == 1 && o.Noise == flow.Clean {
-		*d.questions.take(arpQuestion{arpAddress{p.ARPTarget, p.VLAN}, p.ARPSenderMAC}) = p.Time
+		q := arpQuestion{arpAddress{p.ARPTarget, p.VLAN}, p.ARPSenderMAC}
+		*d.questions.take(q.hash(), &q) = p.Time
 	}
 	if p.ARPSender.IsZero() || p.ARPSender.Netip().IsUnspecified() || isShared(p.ARPSenderMAC) {
 		return Finding{}
 	}
 	key := arpClaim{arpAddress{p.ARPSender, p.VLAN}, p.ARPSenderMAC}
-	c := d.claims.take(key)
+	c := d.claims.take(key.hash(), &key)
 	if o.Noise == flow.Clean {
-		d.weigh(c, key, p)
+		d.weigh(c, &key, p)
 	}
 	if !c.active(p.Time, d.cfg.Window) {
 		return Finding{}
 	}
 	if c.outdated(p.Time) {
-		c.reason = c.words(key, p)
+		c.reason = c.words(&key, p)
 	}
 	return Finding{c.score, verdict.ARPSpoof, c.reason, RoleMachine, c.start}
 }
@@ -105,11 +106,11 @@ func isShared(m packet.MAC) bool {
 	return false
 }
 
-func (d *arpSpoof) weigh(c *claim, key arpClaim, p *packet.Packet) {
+func (d *arpSpoof) weigh(c *claim, key *arpClaim, p *packet.Packet) {
 	if c.over(p.Time, d.cfg.Window) {
 		*c = claim{alarm: c.alarm, period: begin(p.Time)}
 	}
-	h := d.addresses.take(key.arpAddress)
+	h := d.addresses.take(key.arpAddress.hash(), &key.arpAddress)
 	if h.seen == 0 || !near(p.Time, h.seen, 5*d.cfg.Window) {
 		h.mac = key.mac // nobody holds it, or not any more
 	}
@@ -121,7 +122,8 @@ func (d *arpSpoof) weigh(c *claim, key arpClaim, p *packet.Packet) {
 	}
 	const reply = 2
 	if p.ARPOp == reply && p.ARPTarget != p.ARPSender && !p.ARPTarget.IsZero() {
-		asked := d.questions.get(arpQuestion{key.arpAddress, p.ARPTargetMAC})
+		q := arpQuestion{key.arpAddress, p.ARPTargetMAC}
+		asked := d.questions.get(q.hash(), &q)
 		if asked == nil || !near(p.Time, *asked, d.cfg.Window/10) {
 			c.unasked++
 		}
@@ -130,7 +132,7 @@ func (d *arpSpoof) weigh(c *claim, key arpClaim, p *packet.Packet) {
 		Grade(float64(c.unasked), float64(d.cfg.Unasked))), p.Time, d.cfg.Window)
 }
 
-func (c *claim) words(key arpClaim, p *packet.Packet) string {
+func (c *claim) words(key *arpClaim, p *packet.Packet) string {
 	where := fmt.Sprintf("within %.1f s", c.seconds(p.Time))
 	if c.against == 0 {
 		return fmt.Sprintf("%s sent %d replies %s that it holds %s, and nobody had asked",

@@ -16,7 +16,7 @@ import (
 // would be one.
 type beacon struct {
 	cfg      Beacon
-	services *table[service, calls]
+	services services[calls]
 }
 
 // calls is the series of connections of a client to a service.
@@ -71,33 +71,33 @@ func (s *series) spread() (mean, cv float64) {
 }
 
 func newBeacon(cfg Beacon) *beacon {
-	return &beacon{cfg: cfg, services: newTable[service, calls](cfg.Services, service.hash)}
+	return &beacon{cfg: cfg, services: newServices[calls](cfg.Services)}
 }
 
 func (d *beacon) Name() string { return "beacon" }
 
-func (d *beacon) Observe(o *flow.Observation) Finding {
-	p := o.Packet
-	if !p.HasPorts() || o.Flow == 0 {
+func (d *beacon) Observe(c *Case) Finding {
+	p := c.Packet
+	if !p.HasPorts() || c.Flow == 0 {
 		return Finding{}
 	}
-	key := serviceOf(o)
+	key := &c.key
 	if isPolled(key) {
 		return Finding{}
 	}
-	opens := o.New && o.FromClient && o.Noise == flow.Clean
-	s := d.services.get(key)
+	opens := c.New && c.FromClient && c.Noise == flow.Clean
+	s := d.services.get(c)
 	if s == nil {
-		if !opens || toMany(key.server) {
+		if !opens || toMany(&key.server) {
 			return Finding{}
 		}
-		s = d.services.take(key)
+		s = d.services.take(c)
 	}
 	if opens {
-		d.call(s, key, o)
-	} else if s.flow == o.Flow {
-		s.sent = o.ClientBytes
-		s.answered = s.answered || o.ServerBytes > 0
+		d.call(s, c)
+	} else if s.flow == c.Flow {
+		s.sent = c.ClientBytes
+		s.answered = s.answered || c.ServerBytes > 0
 	}
 	if !s.active(p.Time, beaconHold) {
 		return Finding{}
@@ -112,7 +112,7 @@ func (d *beacon) Observe(o *flow.Observation) Finding {
 const beaconHold = time.Hour
 
 // isPolled tells that a service is called at regular intervals by design.
-func isPolled(k service) bool {
+func isPolled(k *service) bool {
 	if k.proto != packet.ProtoUDP {
 		return k.port == 53
 	}
@@ -124,8 +124,8 @@ func isPolled(k service) bool {
 }
 
 // call takes the beginning of a connection.
-func (d *beacon) call(s *calls, key service, o *flow.Observation) {
-	now := o.Packet.Time
+func (d *beacon) call(s *calls, c *Case) {
+	now := c.Packet.Time
 	gap := now - s.previous
 	switch {
 	case !s.begun || gap < 0 || gap > int64(24*time.Hour):
@@ -137,12 +137,12 @@ func (d *beacon) call(s *calls, key service, o *flow.Observation) {
 		if s.answered {
 			s.sizes.add(float64(s.sent))
 		}
-		d.judge(s, key, now)
+		d.judge(s, &c.key, now)
 	}
-	s.previous, s.flow, s.sent, s.answered = now, o.Flow, o.ClientBytes, false
+	s.previous, s.flow, s.sent, s.answered = now, c.Flow, c.ClientBytes, false
 }
 
-func (d *beacon) judge(s *calls, key service, now int64) {
+func (d *beacon) judge(s *calls, key *service, now int64) {
 	s.score = 0
 	regular := s.regular
 	s.regular = 0
@@ -154,7 +154,7 @@ func (d *beacon) judge(s *calls, key service, now int64) {
 	}
 	s.regular = max(regular+1, min(s.intervals.n, len(s.intervals.values)))
 	repeats := float64(d.cfg.Repeats)
-	if internal(key.server) {
+	if internal(&key.server) {
 		repeats *= d.cfg.Internal
 	}
 	score := Grade(float64(s.regular), repeats)
@@ -170,7 +170,7 @@ func (s *calls) since() int64 {
 	return max(s.start, s.previous-int64(float64(s.regular+1)*mean*1e9))
 }
 
-func (s *calls) words(key service) string {
+func (s *calls) words(key *service) string {
 	mean, jitter := s.intervals.spread()
 	size, _ := s.sizes.spread()
 	return fmt.Sprintf("%d connections to %s port %d, one every %.1f s (jitter %.0f%%), each sending about %.0f bytes; people are not that regular",

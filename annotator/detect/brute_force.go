@@ -13,8 +13,8 @@ import (
 // authentications at one service.
 type bruteForce struct {
 	cfg     BruteForce
-	clients *table[service, guesses]
-	flows   *table[uint32, login]
+	clients services[guesses]
+	flows   table[uint32, login]
 }
 
 // guesses is what one client tried at one service.
@@ -44,72 +44,72 @@ type login struct {
 func newBruteForce(cfg BruteForce) *bruteForce {
 	return &bruteForce{
 		cfg:     cfg,
-		clients: newTable[service, guesses](cfg.Clients, service.hash),
-		flows:   newTable[uint32, login](cfg.Flows, hashOfFlow),
+		clients: newServices[guesses](cfg.Clients),
+		flows:   newTable[uint32, login](cfg.Flows),
 	}
 }
 
 func (d *bruteForce) Name() string { return "brute_force" }
 
-func (d *bruteForce) Observe(o *flow.Observation) Finding {
-	p := o.Packet
-	if p.Version == 0 || o.Flow == 0 || !p.HasPorts() {
+func (d *bruteForce) Observe(c *Case) Finding {
+	p := c.Packet
+	if p.Version == 0 || c.Flow == 0 || !p.HasPorts() {
 		return Finding{}
 	}
-	if o.Noise == flow.Clean {
-		d.watch(o)
+	if c.Noise == flow.Clean {
+		d.watch(c)
 	}
-	if !o.FromClient {
+	if !c.FromClient {
 		return Finding{}
 	}
-	key := serviceOf(o)
-	g := d.clients.get(key)
+	g := d.clients.get(c)
 	if g == nil || !g.active(p.Time, g.hold) {
 		return Finding{}
 	}
 	if g.outdated(p.Time) {
 		g.reason = fmt.Sprintf("%d failed or repeated %s log-ins at %s port %d within %.1f s, %d in the last %.0f s; people make a few at most",
-			g.all, g.what, key.server, key.port, g.seconds(p.Time),
+			g.all, g.what, c.key.server, c.key.port, g.seconds(p.Time),
 			g.failures.count(p.Time, d.cfg.Window), d.cfg.Window.Seconds())
 	}
 	return Finding{g.score, verdict.BruteForce, g.reason, RoleService, g.since}
 }
 
 // watch looks for authentications and what became of them.
-func (d *bruteForce) watch(o *flow.Observation) {
-	p := o.Packet
-	l := d.flows.get(o.Flow)
+func (d *bruteForce) watch(c *Case) {
+	p := c.Packet
+	h := hashOfFlow(c.Flow)
+	l := d.flows.get(h, &c.Flow)
 	if p.PayloadLength > 0 {
 		if l == nil {
-			proto := protocolOf(o)
+			proto := c.protocol()
 			if proto == protoNone {
 				return
 			}
-			l = d.flows.take(o.Flow)
+			l = d.flows.take(h, &c.Flow)
 			l.proto = proto
 		}
-		if l.proto == protoHTTP && o.FromClient && d.form(l, o) {
-			d.fail(l, o, 1, true)
+		if l.proto == protoHTTP && c.FromClient && d.form(l, c) {
+			d.fail(l, c, 1, true)
 		}
-		switch n := l.read(o); {
+		switch n := l.read(c.Observation); {
 		case n > 0:
-			d.fail(l, o, uint32(n), true)
+			d.fail(l, c, uint32(n), true)
 		case n < 0:
-			d.forgive(l, o)
+			d.forgive(l, c)
 		}
 	}
 	if l != nil && !l.closed && p.Proto == packet.ProtoTCP && p.TCPFlags&(packet.FIN|packet.RST) != 0 {
 		l.closed = true
-		if n := l.end(o); n > 0 {
-			d.fail(l, o, uint32(n), false)
+		if n := l.end(c.Observation); n > 0 {
+			d.fail(l, c, uint32(n), false)
 		}
 	}
 }
 
 // form tells that a client sends another password in a web form than it did
 // before. A form is not counted twice, by its address and by its content.
-func (d *bruteForce) form(l *login, o *flow.Observation) bool {
-	b := o.Packet.Payload
+func (d *bruteForce) form(l *login, c *Case) bool {
+	b := c.Packet.Payload
 	if isHTTPRequest(b) {
 		l.counted = isLoginPost(b)
 	}
@@ -117,7 +117,7 @@ func (d *bruteForce) form(l *login, o *flow.Observation) bool {
 	if password == 0 {
 		return false
 	}
-	g := d.clients.take(serviceOf(o))
+	g := d.clients.take(c)
 	another := g.password != 0 && g.password != password && !l.counted
 	g.password = password
 	return another
@@ -125,12 +125,12 @@ func (d *bruteForce) form(l *login, o *flow.Observation) bool {
 
 // fail counts n failures. Those that are not certain, as they show by the end of
 // a conversation alone, may be a monitor's, which has patience as well.
-func (d *bruteForce) fail(l *login, o *flow.Observation, n uint32, certain bool) {
-	now := o.Packet.Time
+func (d *bruteForce) fail(l *login, c *Case, n uint32, certain bool) {
+	now := c.Packet.Time
 	l.failures += n
-	g := d.clients.take(serviceOf(o))
+	g := d.clients.take(c)
 	if !g.begun || !near(now, g.latest, d.cfg.SlowWindow) {
-		*g = guesses{period: begin(now), since: now - o.Age, password: g.password}
+		*g = guesses{period: begin(now), since: now - c.Age, password: g.password}
 	}
 	if again := near(now, g.latest, time.Second) && g.all > 0; again && l.proto == protoSMB {
 		return // Windows tries a wrong password several times by itself
@@ -152,8 +152,8 @@ func (d *bruteForce) fail(l *login, o *flow.Observation, n uint32, certain bool)
 
 // forgive takes back the failures of a conversation that was let in after all:
 // clients try one key after the other.
-func (d *bruteForce) forgive(l *login, o *flow.Observation) {
-	g := d.clients.get(serviceOf(o))
+func (d *bruteForce) forgive(l *login, c *Case) {
+	g := d.clients.get(c)
 	if g == nil || l.failures == 0 {
 		return
 	}

@@ -120,9 +120,20 @@ func protocolOfPort(port uint16) protocol {
 }
 
 func isHTTPRequest(b []byte) bool {
-	return bytes.HasPrefix(b, []byte("GET ")) || bytes.HasPrefix(b, []byte("POST ")) ||
-		bytes.HasPrefix(b, []byte("HEAD ")) || bytes.HasPrefix(b, []byte("PUT ")) ||
-		bytes.HasPrefix(b, []byte("OPTIONS ")) || bytes.HasPrefix(b, []byte("PROPFIND "))
+	if len(b) < 4 {
+		return false
+	}
+	switch b[0] { // most payloads are none
+	case 'G':
+		return bytes.HasPrefix(b, []byte("GET "))
+	case 'P':
+		return bytes.HasPrefix(b, []byte("POST ")) || bytes.HasPrefix(b, []byte("PUT ")) || bytes.HasPrefix(b, []byte("PROPFIND "))
+	case 'H':
+		return bytes.HasPrefix(b, []byte("HEAD "))
+	case 'O':
+		return bytes.HasPrefix(b, []byte("OPTIONS "))
+	}
+	return false
 }
 
 // isSMB tells that b begins with an SMB1 or SMB2 message behind the four bytes

@@ -60,7 +60,7 @@ func readLabels(t *testing.T, path string, n int) []label {
 
 // replay runs the detectors over a capture and returns the highest finding of
 // every frame.
-func replay(t *testing.T, path string, detectors []Detector) []Finding {
+func replay(t *testing.T, path string) []Finding {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -68,7 +68,7 @@ func replay(t *testing.T, path string, detectors []Detector) []Finding {
 	}
 	defer f.Close()
 	blocks := pcapng.NewReader(f)
-	table := flow.NewTable(flow.Default())
+	table, detectors := flow.NewTable(flow.Default()), New(Default(), nil)
 	var (
 		decoder  packet.Decoder
 		pkt      packet.Packet
@@ -85,13 +85,7 @@ func replay(t *testing.T, path string, detectors []Detector) []Finding {
 		}
 		decoder.Decode(block.Frame(), &pkt)
 		table.Observe(&pkt, &o)
-		var worst Finding
-		for _, d := range detectors {
-			if f := d.Observe(&o); f.Score > worst.Score {
-				worst = f
-			}
-		}
-		findings = append(findings, worst)
+		findings = append(findings, detectors.Observe(&o))
 	}
 }
 
@@ -170,7 +164,7 @@ func TestData(t *testing.T) {
 	for _, path := range capturetest.Files(t, filepath.Join(dir, "captures")) {
 		folder := filepath.Base(filepath.Dir(path))
 		name := filepath.Join(folder, filepath.Base(path))
-		findings := replay(t, path, All(Default()))
+		findings := replay(t, path)
 		labels := readLabels(t, filepath.Join(dir, "labels", name+".tsv"), len(findings))
 		for l, c := range measure(t, name, findings, labels) {
 			if strings.HasPrefix(folder, "benign-") {
@@ -208,7 +202,7 @@ func checkBenign(t *testing.T, name string, flagged int, findings []Finding) {
 func TestOwn(t *testing.T) {
 	for _, path := range capturetest.Own(t) {
 		name := filepath.Base(path)
-		findings := replay(t, path, All(Default()))
+		findings := replay(t, path)
 		labels := readLabels(t, filepath.Join(filepath.Dir(path), "..", "labels", name+".tsv"), len(findings))
 		for l, c := range measure(t, name, findings, labels) {
 			if l.class == "attack" && c.detected == 0 {

@@ -27,11 +27,65 @@ type Detector interface {
 	// Observe takes the next packet and returns what is known of it now.
 	// Packets marked as noise must not be counted, but may still belong to
 	// something found before.
-	Observe(o *flow.Observation) Finding
+	Observe(c *Case) Finding
 }
 
-// All returns new detectors of every kind, always in the same order. cfg must
-// be valid, see [Config.Validate].
+// Review returns what is left of a detector's finding, whose Score is
+// verdict.SuspiciousScore or more.
+type Review func(o *flow.Observation, detector string, f Finding) Finding
+
+// Set is the detectors of one capture, and what they found lately. It is not
+// safe for concurrent use.
+type Set struct {
+	detectors []Detector
+	review    Review
+	suspects  suspects
+	first     period // since the first IP packet with a time
+	now       Case
+}
+
+// New returns a Set of new detectors. cfg must be valid, see [Config.Validate].
+// review is asked about what they find; nil for nobody.
+func New(cfg Config, review Review) *Set { return newSet(All(cfg), review) }
+
+func newSet(detectors []Detector, review Review) *Set {
+	return &Set{detectors: detectors, review: review, suspects: newSuspects()}
+}
+
+// Observe takes the next packet and returns the highest finding about it.
+func (s *Set) Observe(o *flow.Observation) Finding {
+	c := s.look(o)
+	best := Finding{}
+	for _, d := range s.detectors {
+		f := d.Observe(c)
+		if f.Score >= verdict.SuspiciousScore && s.review != nil { // seldom
+			f = s.review(o, d.Name(), f)
+		}
+		if f.Score > best.Score {
+			best = f
+		}
+	}
+	return best
+}
+
+// Suspect takes the highest finding about the packet just observed, whoever
+// found it, and returns that or, if higher, what is left of an earlier one of
+// the same hosts.
+func (s *Set) Suspect(best Finding) Finding { return s.suspects.observe(&s.now, best) }
+
+// look begins with another packet.
+func (s *Set) look(o *flow.Observation) *Case {
+	c := &s.now
+	c.observe(o)
+	if p := o.Packet; !s.first.begun && p.Version != 0 && p.Time != 0 { // 0: captured without a clock
+		s.first = begin(p.Time)
+		c.began = p.Time
+	}
+	return c
+}
+
+// All returns new detectors of every kind, always in the same order: of equal
+// scores, that of the first counts.
 func All(cfg Config) []Detector {
 	return []Detector{
 		newPortScan(cfg.PortScan),

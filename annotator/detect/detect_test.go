@@ -115,11 +115,12 @@ func story(t testing.TB, clock func(i int) int64) []flow.Observation {
 }
 
 func run(observations []flow.Observation) [][]Finding {
-	detectors := All(Default())
+	set := New(Default(), nil)
 	findings := make([][]Finding, len(observations))
 	for i := range observations {
-		for _, d := range detectors {
-			findings[i] = append(findings[i], d.Observe(&observations[i]))
+		c := set.look(&observations[i])
+		for _, d := range set.detectors {
+			findings[i] = append(findings[i], d.Observe(c))
 		}
 	}
 	return findings
@@ -160,13 +161,11 @@ func TestBounds(t *testing.T) {
 	c.PortScan.Pairs, c.HostScan.Sources, c.Flood.Destinations, c.SlowDoS.Services = 1, 1, 1, 1
 	c.BruteForce.Clients, c.BruteForce.Flows, c.Exfiltration.Pairs, c.DNSTunnel.Domains = 1, 1, 1, 1
 	c.ICMPTunnel.Pairs, c.Beacon.Services, c.ARPSpoof.Hosts = 1, 1, 1
-	detectors := All(c)
+	set := New(c, nil)
 	for _, o := range story(t, func(i int) int64 { return int64(i) * 1e6 }) {
-		for _, d := range detectors {
-			d.Observe(&o)
-		}
+		set.Observe(&o)
 	}
-	if n := detectors[0].(*portScan).pairs.states.Len(); n != 1 {
+	if n := set.detectors[0].(*portScan).pairs.states.Len(); n != 1 {
 		t.Errorf("%d pairs remembered, want 1", n)
 	}
 }
@@ -201,13 +200,11 @@ func talk() []flow.Observation {
 func TestNoAllocation(t *testing.T) {
 	cfg := Default()
 	cfg.RequestFlood.Rate = mostRate // the same second passes again and again
-	detectors := All(cfg)
+	set := New(cfg, nil)
 	observations := talk()
 	pass := func() {
 		for i := range observations {
-			for _, d := range detectors {
-				d.Observe(&observations[i])
-			}
+			set.Suspect(set.Observe(&observations[i]))
 		}
 	}
 	pass() // makes the states
@@ -224,13 +221,10 @@ func BenchmarkAttack(b *testing.B) {
 }
 
 func benchmark(b *testing.B, observations []flow.Observation) {
-	detectors := All(Default())
+	set := New(Default(), nil)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		o := &observations[i%len(observations)]
-		for _, d := range detectors {
-			d.Observe(o)
-		}
+		set.Suspect(set.Observe(&observations[i%len(observations)]))
 	}
 }
 
@@ -247,7 +241,7 @@ func FuzzObserve(f *testing.F) {
 	f.Add([]byte(frame(9, ipv4(1, "\x08\x00\x00\x00\x00\x01\x00\x01abcdefgh"))))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		table := flow.NewTable(flow.Default())
-		detectors := All(Default())
+		set := New(Default(), nil)
 		var (
 			decoder packet.Decoder
 			p       packet.Packet
@@ -260,8 +254,9 @@ func FuzzObserve(f *testing.F) {
 			decoder.Decode(packet.Frame{Time: now, LinkType: 1, Length: uint32(n), Data: data[2 : 2+n]}, &p)
 			data = data[2+n:]
 			table.Observe(&p, &o)
-			for _, d := range detectors {
-				f := d.Observe(&o)
+			c := set.look(&o)
+			for _, d := range set.detectors {
+				f := d.Observe(c)
 				if !(f.Score >= 0 && f.Score <= 1) || strings.ContainsAny(f.Reason, "\n\r\x00") {
 					t.Fatalf("%s: %+v", d.Name(), f)
 				}
@@ -324,18 +319,6 @@ func TestEstimate(t *testing.T) {
 		}
 		if got := estimate(&m); math.Abs(got-float64(n)) > 0.15*float64(n)+0.5 {
 			t.Errorf("%d different: estimated %.1f", n, got)
-		}
-	}
-}
-
-func TestInternal(t *testing.T) {
-	for addr, want := range map[string]bool{
-		"10.1.2.3": true, "172.16.0.1": true, "192.168.1.1": true, "100.64.1.1": true, "198.18.1.1": true,
-		"127.0.0.1": true, "169.254.1.1": true, "fe80::1": true, "fd00::1": true,
-		"8.8.8.8": false, "203.0.113.7": false, "2001:db8::1": false, "100.128.0.1": false,
-	} {
-		if got := internal(addrPort(addr).Addr().As16()); got != want {
-			t.Errorf("internal(%s) = %v", addr, got)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 // different registered domains that there are no such.
 type dga struct {
 	cfg     DGA
-	clients *table[packet.Addr, misses]
+	clients table[packet.Addr, misses]
 }
 
 // misses is what a client asked for that does not exist.
@@ -27,19 +27,15 @@ type misses struct {
 }
 
 func newDGA(cfg DGA) *dga {
-	return &dga{cfg: cfg, clients: newTable[packet.Addr, misses](cfg.Clients, hashOfAddr)}
+	return &dga{cfg: cfg, clients: newTable[packet.Addr, misses](cfg.Clients)}
 }
 
 func (d *dga) Name() string { return "dga" }
 
-func (d *dga) Observe(o *flow.Observation) Finding {
-	p := o.Packet
-	if !p.HasPorts() || len(p.Payload) < 12 || !isDNS(o) {
-		return Finding{}
-	}
-	var name [256]byte
-	q, ok := parseQuestion(p, name[:0])
-	if !ok {
+func (d *dga) Observe(c *Case) Finding {
+	p := c.Packet
+	q := c.question()
+	if q == nil {
 		return Finding{}
 	}
 	client := p.Src
@@ -47,10 +43,10 @@ func (d *dga) Observe(o *flow.Observation) Finding {
 		client = p.Dst
 	}
 	missing := q.response && q.code == nameError
-	if missing && o.Noise == flow.Clean {
+	if missing && c.Noise == flow.Clean {
 		d.miss(client, q.name, p.Time)
 	}
-	s := d.clients.get(client)
+	s := d.clients.get(hashOfAddr(&client), &client)
 	if s == nil || q.response && !missing || !s.active(p.Time, dgaHold) {
 		return Finding{}
 	}
@@ -71,7 +67,7 @@ func (d *dga) miss(client packet.Addr, name []byte, now int64) {
 	if len(domain) == 0 || bytes.IndexByte(domain, '.') < 0 || reserved(name) {
 		return // a host name without a domain, as browsers and printers try
 	}
-	s := d.clients.take(client)
+	s := d.clients.take(hashOfAddr(&client), &client)
 	if s.over(now, d.cfg.Window) {
 		domains := s.domains
 		domains.clear()

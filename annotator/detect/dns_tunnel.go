@@ -16,7 +16,7 @@ import (
 // long names below one domain, every one of them new and looking like noise.
 type dnsTunnel struct {
 	cfg     DNSTunnel
-	domains *table[dnsDomain, dnsNames]
+	domains table[dnsDomain, dnsNames]
 }
 
 type dnsDomain struct {
@@ -24,7 +24,7 @@ type dnsDomain struct {
 	domain uint64 // hash of the registered domain
 }
 
-func (d dnsDomain) hash() lru.Hash {
+func (d *dnsDomain) hash() lru.Hash {
 	return lru.Seed.Addr((*[16]byte)(&d.client)).Word(d.domain)
 }
 
@@ -41,19 +41,15 @@ type dnsNames struct {
 }
 
 func newDNSTunnel(cfg DNSTunnel) *dnsTunnel {
-	return &dnsTunnel{cfg: cfg, domains: newTable[dnsDomain, dnsNames](cfg.Domains, dnsDomain.hash)}
+	return &dnsTunnel{cfg: cfg, domains: newTable[dnsDomain, dnsNames](cfg.Domains)}
 }
 
 func (d *dnsTunnel) Name() string { return "dns_tunnel" }
 
-func (d *dnsTunnel) Observe(o *flow.Observation) Finding {
-	p := o.Packet
-	if !p.HasPorts() || len(p.Payload) < 12 || !isDNS(o) {
-		return Finding{}
-	}
-	var name [256]byte
-	q, ok := parseQuestion(p, name[:0])
-	if !ok {
+func (d *dnsTunnel) Observe(c *Case) Finding {
+	p := c.Packet
+	q := c.question()
+	if q == nil {
 		return Finding{}
 	}
 	sub, domain := splitDomain(q.name)
@@ -66,25 +62,16 @@ func (d *dnsTunnel) Observe(o *flow.Observation) Finding {
 	}
 	key := dnsDomain{client, hashBytes(domain)}
 	if q.response {
-		return d.answer(o, key, domain)
+		return d.answer(c, &key, domain)
 	}
-	s := d.domains.take(key)
-	if o.Noise == flow.Clean {
+	s := d.domains.take(key.hash(), &key)
+	if c.Noise == flow.Clean {
 		d.count(s, q, sub, p)
 	}
 	return d.finding(s, domain, p)
 }
 
-// isDNS tells that a packet is a DNS message, on whatever port.
-func isDNS(o *flow.Observation) bool {
-	p := o.Packet
-	if p.SrcPort == 53 || p.DstPort == 53 {
-		return true
-	}
-	return classOf(o) == "dns" && !toMany(p.Dst)
-}
-
-func (d *dnsTunnel) count(s *dnsNames, q question, sub []byte, p *packet.Packet) {
+func (d *dnsTunnel) count(s *dnsNames, q *question, sub []byte, p *packet.Packet) {
 	if s.over(p.Time, d.cfg.Window) {
 		names := s.names
 		names.clear()
@@ -108,15 +95,15 @@ func (d *dnsTunnel) count(s *dnsNames, q question, sub []byte, p *packet.Packet)
 }
 
 // answer judges an answer as the question it belongs to.
-func (d *dnsTunnel) answer(o *flow.Observation, key dnsDomain, domain []byte) Finding {
-	s := d.domains.get(key)
+func (d *dnsTunnel) answer(c *Case, key *dnsDomain, domain []byte) Finding {
+	s := d.domains.get(key.hash(), key)
 	if s == nil {
 		return Finding{}
 	}
-	if o.Noise == flow.Clean {
-		s.answers += uint64(o.Packet.PayloadLength)
+	if c.Noise == flow.Clean {
+		s.answers += uint64(c.Packet.PayloadLength)
 	}
-	return d.finding(s, domain, o.Packet)
+	return d.finding(s, domain, c.Packet)
 }
 
 func (d *dnsTunnel) finding(s *dnsNames, domain []byte, p *packet.Packet) Finding {
@@ -151,25 +138,25 @@ type question struct {
 // section 4.1.1).
 const nameError = 3
 
-// parseQuestion reads the first question of the message in p (RFC 1035 section
+// parse reads the first question of the message in p (RFC 1035 section
 // 4.1), its name into buf.
-func parseQuestion(p *packet.Packet, buf []byte) (q question, ok bool) {
+func (q *question) parse(p *packet.Packet, buf []byte) bool {
 	m := p.Payload
 	if p.Proto == packet.ProtoTCP { // RFC 1035 section 4.2.2: two bytes of length first
 		m = m[2:]
 	}
 	const header = 12
 	if len(m) < header+5 || binary.BigEndian.Uint16(m[4:]) != 1 {
-		return q, false
+		return false
 	}
 	if opcode := m[2] >> 3 & 15; opcode != 0 {
-		return q, false
+		return false
 	}
 	q.response, q.code = m[2]&0x80 != 0, m[3]&15
 	i := header
 	for {
 		if i >= len(m) {
-			return q, false
+			return false
 		}
 		n := int(m[i])
 		i++
@@ -177,7 +164,7 @@ func parseQuestion(p *packet.Packet, buf []byte) (q question, ok bool) {
 			break
 		}
 		if n > 63 || i+n > len(m) || len(buf)+n+1 > 255 {
-			return q, false
+			return false
 		}
 		if len(buf) > 0 {
 			buf = append(buf, '.')
@@ -191,10 +178,10 @@ func parseQuestion(p *packet.Packet, buf []byte) (q question, ok bool) {
 		i += n
 	}
 	if i+4 > len(m) {
-		return q, false
+		return false
 	}
 	q.name, q.qtype = buf, binary.BigEndian.Uint16(m[i:])
-	return q, len(buf) > 0
+	return len(buf) > 0
 }
 
 // splitDomain splits a name into the registered domain and what is below it.

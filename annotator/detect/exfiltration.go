@@ -13,8 +13,8 @@ import (
 // that is downloaded from sends nothing out.
 type exfiltration struct {
 	cfg   Exfiltration
-	pairs *table[pair, upload]
-	hosts *table[packet.Addr, uploader]
+	pairs table[pair, upload]
+	hosts table[packet.Addr, uploader]
 }
 
 // upload is what one host exchanged with one destination.
@@ -36,40 +36,40 @@ type uploader struct {
 func newExfiltration(cfg Exfiltration) *exfiltration {
 	return &exfiltration{
 		cfg:   cfg,
-		pairs: newTable[pair, upload](cfg.Pairs, pair.hash),
-		hosts: newTable[packet.Addr, uploader](cfg.Pairs, hashOfAddr),
+		pairs: newTable[pair, upload](cfg.Pairs),
+		hosts: newTable[packet.Addr, uploader](cfg.Pairs),
 	}
 }
 
 func (d *exfiltration) Name() string { return "exfiltration" }
 
-func (d *exfiltration) Observe(o *flow.Observation) Finding {
-	p := o.Packet
-	if p.Version == 0 || o.Flow == 0 || p.PayloadLength == 0 && !o.FromClient {
+func (d *exfiltration) Observe(c *Case) Finding {
+	p := c.Packet
+	if p.Version == 0 || c.Flow == 0 || p.PayloadLength == 0 && !c.FromClient {
 		return Finding{}
 	}
-	if o.FromClient {
-		return d.sent(o)
+	if c.FromClient {
+		return d.sent(c)
 	}
-	if s := d.pairs.get(pair{p.Dst, p.Src, p.Domain}); s != nil && o.Noise == flow.Clean {
+	if s := d.pairs.get(c.forth()); s != nil && c.Noise == flow.Clean {
 		s.in += uint64(p.PayloadLength)
 	}
 	return Finding{}
 }
 
-func (d *exfiltration) sent(o *flow.Observation) Finding {
-	p := o.Packet
-	if !internal(p.Src) || internal(p.Dst) || toMany(p.Dst) {
+func (d *exfiltration) sent(c *Case) Finding {
+	p := c.Packet
+	if !internal(&p.Src) || internal(&p.Dst) || c.many {
 		return Finding{}
 	}
-	s := d.pairs.take(pair{p.Src, p.Dst, p.Domain})
-	if o.Noise == flow.Clean && p.PayloadLength > 0 {
+	s := d.pairs.take(c.forth())
+	if c.Noise == flow.Clean && p.PayloadLength > 0 {
 		if s.over(p.Time, d.cfg.Window) {
 			*s = upload{period: begin(p.Time)}
 		}
 		n := uint64(p.PayloadLength)
 		s.out += n
-		if isCovert(o) {
+		if isCovert(c.Observation) {
 			s.covert += n
 		}
 		d.judge(s, p.Time, d.host(p, n))
@@ -85,7 +85,7 @@ func (d *exfiltration) sent(o *flow.Observation) Finding {
 
 // host adds n bytes to what the sender of p sends altogether.
 func (d *exfiltration) host(p *packet.Packet, n uint64) *uploader {
-	h := d.hosts.take(p.Src)
+	h := d.hosts.take(hashOfAddr(&p.Src), &p.Src)
 	if h.over(p.Time, d.cfg.Window) {
 		destinations := h.destinations
 		destinations.clear()

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"ampulla/annotator/flow"
-	"ampulla/annotator/lru"
 	"ampulla/annotator/packet"
 	"ampulla/annotator/verdict"
 )
@@ -17,17 +16,8 @@ import (
 // at line rate nor a video stream is a flood.
 type flood struct {
 	cfg          Flood
-	destinations *table[destination, flooded]
-	first        period // of the capture
-}
-
-type destination struct {
-	addr   packet.Addr
-	domain uint32
-}
-
-func (d destination) hash() lru.Hash {
-	return lru.Seed.Addr((*[16]byte)(&d.addr)).Word(uint64(d.domain))
+	destinations table[host, flooded]
+	began        int64 // see Case
 }
 
 // vector is a way to flood.
@@ -60,29 +50,29 @@ type flooded struct {
 }
 
 func newFlood(cfg Flood) *flood {
-	return &flood{cfg: cfg, destinations: newTable[destination, flooded](cfg.Destinations, destination.hash)}
+	return &flood{cfg: cfg, destinations: newTable[host, flooded](cfg.Destinations)}
 }
 
 func (d *flood) Name() string { return "flood" }
 
-func (d *flood) Observe(o *flow.Observation) Finding {
-	p := o.Packet
+func (d *flood) Observe(c *Case) Finding {
+	o, p := c.Observation, c.Packet
 	if p.Version == 0 || p.Time == 0 { // 0: captured without a clock
 		return Finding{}
 	}
-	if !d.first.begun {
-		d.first = begin(p.Time)
-	}
-	if p.Proto == packet.ProtoUDP && o.FromClient && toMany(p.Dst) && isReflector(p.DstPort) {
-		d.destinations.take(destination{p.Src, p.Domain}).asked = p.Time
+	d.began = c.began
+	if p.Proto == packet.ProtoUDP && o.FromClient && c.many && isReflector(p.DstPort) {
+		src := host{p.Src, p.Domain}
+		d.destinations.take(src.hash(), &src).asked = p.Time
 		return Finding{}
 	}
-	v := d.vectorOf(o)
+	v := d.vectorOf(c)
 	if v == vectorNone {
 		d.answered(o)
 		return Finding{}
 	}
-	s := d.destinations.take(destination{p.Dst, p.Domain})
+	dst := host{p.Dst, p.Domain}
+	s := d.destinations.take(dst.hash(), &dst)
 	if v == vectorAnswer && s.asked != 0 && near(p.Time, s.asked, 10*time.Second) {
 		return Finding{} // asked all, so anyone may answer
 	}
@@ -97,8 +87,8 @@ func (d *flood) Observe(o *flow.Observation) Finding {
 const opening = 2 * time.Second
 
 // vectorOf tells which kind of flood a packet could belong to.
-func (d *flood) vectorOf(o *flow.Observation) vector {
-	p := o.Packet
+func (d *flood) vectorOf(c *Case) vector {
+	o, p := c.Observation, c.Packet
 	switch p.Proto {
 	case packet.ProtoTCP:
 		if p.FragOffset != 0 {
@@ -107,7 +97,7 @@ func (d *flood) vectorOf(o *flow.Observation) vector {
 		if p.TCPFlags&(packet.SYN|packet.ACK|packet.RST|packet.FIN) == packet.SYN {
 			return vectorSYN
 		}
-		if o.New && (p.PayloadLength == 0 || !near(p.Time, d.first.start, opening)) {
+		if o.New && (p.PayloadLength == 0 || !near(p.Time, d.began, opening)) {
 			return vectorOther
 		}
 	case packet.ProtoUDP:
@@ -116,12 +106,12 @@ func (d *flood) vectorOf(o *flow.Observation) vector {
 			return vectorAnswer // not counted, but part of what comes with it
 		}
 		if isReflector(from) && from != to {
-			if fromPeer(o) == 0 && !toMany(p.Dst) {
+			if fromPeer(o) == 0 && !c.many {
 				return vectorAnswer
 			}
 			return vectorNone
 		}
-		if o.FromClient && o.ServerPackets == 0 && !toMany(p.Dst) {
+		if o.FromClient && o.ServerPackets == 0 && !c.many {
 			return vectorUDP
 		}
 	case packet.ProtoICMP:
@@ -212,24 +202,30 @@ func (d *flood) answered(o *flow.Observation) {
 	}
 	switch {
 	case isPortUnreachable(p):
-		if s := d.destinations.get(destination{p.Src, p.Domain}); s != nil {
+		if s := d.known(&p.Src, p.Domain); s != nil {
 			s.refused = p.Time
 		}
 	case p.Proto == packet.ProtoTCP && o.Established && o.FromClient && o.ClientPackets == 2:
-		if s := d.destinations.get(destination{p.Dst, p.Domain}); s != nil {
+		if s := d.known(&p.Dst, p.Domain); s != nil {
 			s.now[vectorSYN].answered++
 			s.meet(p.Src)
 		}
 	case p.Proto == packet.ProtoTCP && !o.FromClient && o.ServerPackets == 1 && p.TCPFlags&(packet.SYN|packet.RST) == 0:
 		// A connection older than the capture.
-		if s := d.destinations.get(destination{p.Src, p.Domain}); s != nil {
+		if s := d.known(&p.Src, p.Domain); s != nil {
 			s.now[vectorOther].answered++
 		}
 	case p.Proto == packet.ProtoUDP && !o.FromClient && o.ServerPackets == 1:
-		if s := d.destinations.get(destination{p.Src, p.Domain}); s != nil {
+		if s := d.known(&p.Src, p.Domain); s != nil {
 			s.now[vectorUDP].answered++
 		}
 	}
+}
+
+// known returns the state of a destination, nil if there is none.
+func (d *flood) known(a *packet.Addr, domain uint32) *flooded {
+	dst := host{*a, domain}
+	return d.destinations.get(dst.hash(), &dst)
 }
 
 // isPortUnreachable tells that a host has nobody at a port (RFC 792, RFC 4443
@@ -259,7 +255,7 @@ func (d *flood) advance(s *flooded, now int64) {
 	if !s.begun {
 		// Before its first packet a destination got none, for as long as the
 		// capture is.
-		s.period = begin(max(d.first.start, now-int64(time.Minute)))
+		s.period = begin(max(d.began, now-int64(time.Minute)))
 	}
 	gone := (now - s.start) / int64(time.Second)
 	if gone == 0 && now >= s.start {
@@ -322,7 +318,7 @@ func (d *flood) judge(s *flooded, v vector, b *second) float64 {
 		return 0
 	}
 	cold := d.cfg.ColdRate
-	if v == vectorOther && near(s.start, d.first.start, opening) {
+	if v == vectorOther && near(s.start, d.began, opening) {
 		cold *= 4
 	}
 	score := Grade(open, cold)

@@ -14,8 +14,8 @@ import (
 // hostScan finds one host trying the same service of many others.
 type hostScan struct {
 	cfg     HostScan
-	sources *table[sweepKey, sweep]
-	calls   *table[pair, int64] // when the first last opened a conversation with the second
+	sources table[sweepKey, sweep]
+	calls   table[pair, int64] // when the first last opened a conversation with the second
 }
 
 // sweepKind is what is tried.
@@ -36,7 +36,7 @@ type sweepKey struct {
 	domain uint32
 }
 
-func (k sweepKey) hash() lru.Hash {
+func (k *sweepKey) hash() lru.Hash {
 	return lru.Seed.Addr((*[16]byte)(&k.src)).Word(uint64(k.domain)<<32 | uint64(k.port)<<8 | uint64(k.kind))
 }
 
@@ -53,26 +53,27 @@ type sweep struct {
 func newHostScan(cfg HostScan) *hostScan {
 	return &hostScan{
 		cfg:     cfg,
-		sources: newTable[sweepKey, sweep](cfg.Sources, sweepKey.hash),
-		calls:   newTable[pair, int64](cfg.Sources, pair.hash),
+		sources: newTable[sweepKey, sweep](cfg.Sources),
+		calls:   newTable[pair, int64](cfg.Sources),
 	}
 }
 
 func (d *hostScan) Name() string { return "host_scan" }
 
-func (d *hostScan) Observe(o *flow.Observation) Finding {
-	p := o.Packet
+func (d *hostScan) Observe(c *Case) Finding {
+	o, p := c.Observation, c.Packet
 	if o.New {
-		*d.calls.take(pair{p.Src, p.Dst, uint32(p.VLAN)}) = p.Time
+		call := pair{p.Src, p.Dst, uint32(p.VLAN)}
+		*d.calls.take(call.hash(), &call) = p.Time
 	}
 	if key, target, ok := sweepOf(o); ok {
-		if key.kind == sweepARP && d.wasCalled(p, target) {
+		if key.kind == sweepARP && d.wasCalled(p, &target) {
 			return Finding{}
 		}
-		return d.probe(o, key, target)
+		return d.probe(o, &key, &target)
 	}
 	if o.Noise == flow.Clean {
-		d.answer(o)
+		d.answer(c)
 	}
 	if !p.HasPorts() || !o.FromClient || o.ServerPayloads > 0 || o.Age > int64(10*time.Second) {
 		return Finding{}
@@ -81,8 +82,8 @@ func (d *hostScan) Observe(o *flow.Observation) Finding {
 	if p.Proto == packet.ProtoUDP {
 		key.kind = sweepUDP
 	}
-	if s := d.sources.get(key); s != nil && s.hosts.has(hashAddr(p.Dst)) {
-		return d.finding(s, key, p.Time)
+	if s := d.sources.get(key.hash(), &key); s != nil && s.hosts.has(hashAddr(p.Dst)) {
+		return d.finding(s, &key, p.Time)
 	}
 	return Finding{}
 }
@@ -104,7 +105,7 @@ func sweepOf(o *flow.Observation) (key sweepKey, target packet.Addr, ok bool) {
 			return key, target, false // duplicate address detection
 		}
 		return sweepKey{macAddr(p.SrcMAC), sweepARP, 0, uint32(p.VLAN)}, packet.Addr(p.Payload[:16]), true
-	case toMany(p.Dst):
+	case toMany(&p.Dst):
 		return key, target, false
 	case p.Proto == packet.ProtoICMP && p.ICMPType == 8, p.Proto == packet.ProtoICMPv6 && p.ICMPType == 128:
 		return sweepKey{p.Src, sweepEcho, 0, p.Domain}, p.Dst, true
@@ -125,12 +126,13 @@ func sweepOf(o *flow.Observation) (key sweepKey, target packet.Addr, ok bool) {
 
 // wasCalled tells that a host that is asked for has called who asks: a server wants
 // to answer, and searches nobody.
-func (d *hostScan) wasCalled(p *packet.Packet, target packet.Addr) bool {
+func (d *hostScan) wasCalled(p *packet.Packet, target *packet.Addr) bool {
 	asker := p.Src
 	if p.Version == 0 {
 		asker = p.ARPSender
 	}
-	last := d.calls.get(pair{target, asker, uint32(p.VLAN)})
+	call := pair{*target, asker, uint32(p.VLAN)}
+	last := d.calls.get(call.hash(), &call)
 	return last != nil && near(p.Time, *last, d.cfg.Window)
 }
 
@@ -139,9 +141,9 @@ func macAddr(m packet.MAC) (a packet.Addr) {
 	return a
 }
 
-func (d *hostScan) probe(o *flow.Observation, key sweepKey, target packet.Addr) Finding {
+func (d *hostScan) probe(o *flow.Observation, key *sweepKey, target *packet.Addr) Finding {
 	now := o.Packet.Time
-	s := d.sources.take(key)
+	s := d.sources.take(key.hash(), key)
 	if o.Noise != flow.Clean {
 		return d.finding(s, key, now)
 	}
@@ -150,10 +152,10 @@ func (d *hostScan) probe(o *flow.Observation, key sweepKey, target packet.Addr) 
 		hosts.clear()
 		*s = sweep{period: begin(now), hosts: hosts, low: ^uint64(0)}
 	}
-	if !s.hosts.add(hashAddr(target)) {
+	if !s.hosts.add(hashAddr(*target)) {
 		return d.finding(s, key, now)
 	}
-	if s.neighbour(target) {
+	if s.neighbour(*target) {
 		s.beside++
 	}
 	s.recent.add(now, d.cfg.FastWindow, 1)
@@ -163,7 +165,7 @@ func (d *hostScan) probe(o *flow.Observation, key sweepKey, target packet.Addr) 
 	return d.finding(s, key, now)
 }
 
-func (d *hostScan) judge(s *sweep, key sweepKey, now int64) {
+func (d *hostScan) judge(s *sweep, key *sweepKey, now int64) {
 	n, answered := float64(s.hosts.n), float64(s.hosts.marked)
 	answers := d.cfg.Answered
 	dense := n >= d.cfg.Density*(float64(s.high-s.low)+1)
@@ -208,8 +210,8 @@ func (s *sweep) neighbour(a packet.Addr) bool {
 }
 
 // answer notes the hosts that are really there and in use.
-func (d *hostScan) answer(o *flow.Observation) {
-	p := o.Packet
+func (d *hostScan) answer(c *Case) {
+	o, p := c.Observation, c.Packet
 	var key sweepKey
 	host := p.Src
 	switch {
@@ -222,19 +224,19 @@ func (d *hostScan) answer(o *flow.Observation) {
 	case p.PayloadLength == 0 || o.ServerPayloads+o.ClientPayloads > 2:
 		return
 	case p.Proto == packet.ProtoTCP:
-		k := serviceOf(o)
+		k := &c.key
 		key, host = sweepKey{k.client, sweepTCP, k.port, k.domain}, k.server
 	case p.Proto == packet.ProtoUDP && !o.FromClient:
 		key = sweepKey{p.Dst, sweepUDP, p.SrcPort, p.Domain}
 	default:
 		return
 	}
-	if s := d.sources.get(key); s != nil {
+	if s := d.sources.get(key.hash(), &key); s != nil {
 		s.hosts.mark(hashAddr(host))
 	}
 }
 
-func (d *hostScan) finding(s *sweep, key sweepKey, now int64) Finding {
+func (d *hostScan) finding(s *sweep, key *sweepKey, now int64) Finding {
 	if !s.active(now, d.cfg.FastWindow) {
 		return Finding{}
 	}
@@ -245,7 +247,7 @@ func (d *hostScan) finding(s *sweep, key sweepKey, now int64) Finding {
 	return Finding{s.score, verdict.HostScan, s.reason, RoleSweep, s.start}
 }
 
-func (k sweepKey) verb() string {
+func (k *sweepKey) verb() string {
 	switch k.kind {
 	case sweepEcho:
 		return "pinged"

@@ -14,7 +14,7 @@ import (
 // and ping sends one size and, but for the time, one content.
 type icmpTunnel struct {
 	cfg   ICMPTunnel
-	pairs *table[pair, echoes]
+	pairs table[pair, echoes]
 }
 
 // echoes is what a pair of hosts exchanged.
@@ -41,13 +41,13 @@ type request struct {
 }
 
 func newICMPTunnel(cfg ICMPTunnel) *icmpTunnel {
-	return &icmpTunnel{cfg: cfg, pairs: newTable[pair, echoes](cfg.Pairs, pair.hash)}
+	return &icmpTunnel{cfg: cfg, pairs: newTable[pair, echoes](cfg.Pairs)}
 }
 
 func (d *icmpTunnel) Name() string { return "icmp_tunnel" }
 
-func (d *icmpTunnel) Observe(o *flow.Observation) Finding {
-	p := o.Packet
+func (d *icmpTunnel) Observe(c *Case) Finding {
+	p := c.Packet
 	request, reply := isEcho(p)
 	if !request && !reply || p.FragOffset != 0 {
 		return Finding{}
@@ -57,8 +57,8 @@ func (d *icmpTunnel) Observe(o *flow.Observation) Finding {
 	if !fromLow {
 		key.src, key.dst = key.dst, key.src
 	}
-	s := d.pairs.take(key)
-	if o.Noise == flow.Clean {
+	s := d.pairs.take(key.hash(), &key)
+	if c.Noise == flow.Clean {
 		if s.over(p.Time, d.cfg.Window) {
 			sizes, contents := s.sizes, s.contents
 			sizes.clear()

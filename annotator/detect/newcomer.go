@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"ampulla/annotator/flow"
+	"ampulla/annotator/lru"
 	"ampulla/annotator/verdict"
 )
 
@@ -13,13 +14,14 @@ import (
 // it never called before. How settled the network is, its own latest
 // conversations tell: where new ones are usual, none is remarkable.
 type newcomer struct {
-	cfg     Newcomer
-	odd     OddPort
-	known   *table[service, acquaintance]
-	opened  rate  // conversations that were answered
-	strange rate  // of these, with a service new to the client
-	latest  int64 // time of the latest that was remarkable
-	busiest service
+	cfg         Newcomer
+	odd         OddPort
+	known       services[acquaintance]
+	opened      rate  // conversations that were answered
+	strange     rate  // of these, with a service new to the client
+	latest      int64 // time of the latest that was remarkable
+	busiest     service
+	busiestHash lru.Hash
 }
 
 // acquaintance is a client that has called a service.
@@ -33,33 +35,32 @@ type acquaintance struct {
 }
 
 func newNewcomer(cfg Newcomer, odd OddPort) *newcomer {
-	return &newcomer{cfg: cfg, odd: odd, known: newTable[service, acquaintance](cfg.Services, service.hash)}
+	return &newcomer{cfg: cfg, odd: odd, known: newServices[acquaintance](cfg.Services)}
 }
 
 func (d *newcomer) Name() string { return "newcomer" }
 
-func (d *newcomer) Observe(o *flow.Observation) Finding {
-	p := o.Packet
-	if o.Flow == 0 || p.Time == 0 || !hasService(o) {
+func (d *newcomer) Observe(c *Case) Finding {
+	p := c.Packet
+	if c.Flow == 0 || p.Time == 0 || !p.HasPorts() || toMany(&c.key.server) {
 		return Finding{}
 	}
-	if !o.FromClient && o.ServerPayloads == 1 && p.PayloadLength > 0 && o.Noise == flow.Clean {
-		d.count(serviceOf(o), p.Time)
+	if !c.FromClient && c.ServerPayloads == 1 && p.PayloadLength > 0 && c.Noise == flow.Clean {
+		d.count(c)
 	}
-	opens := o.New && o.Noise == flow.Clean
+	opens := c.New && c.Noise == flow.Clean
 	if !opens && !near(p.Time, d.latest, suspicionEnd) {
 		return Finding{}
 	}
-	key := serviceOf(o)
-	a := d.known.get(key)
+	a := d.known.get(c)
 	if a == nil && opens {
-		a = d.meet(key, p.Time)
+		a = d.meet(c)
 	}
 	if a == nil || a.score < inkling {
 		return Finding{}
 	}
 	score := a.score
-	if d.odd.odd(o) {
+	if d.odd.odd(c.Observation) {
 		// Two things that have nothing to do with each other: their chances
 		// multiply, so their scores add.
 		score = min(score+d.odd.Score, d.cfg.Most)
@@ -70,28 +71,29 @@ func (d *newcomer) Observe(o *flow.Observation) Finding {
 	}
 	if a.reason == "" {
 		a.reason = fmt.Sprintf("%s has not called %s port %d before, and of the %d conversations of the last %.0f s %d were new",
-			key.client, key.server, key.port, a.usual, d.cfg.Window.Seconds(), a.new)
+			c.key.client, c.key.server, c.key.port, a.usual, d.cfg.Window.Seconds(), a.new)
 	}
 	return Finding{score, verdict.Outlier, a.reason, RoleService, 0}
 }
 
 // count counts a conversation that was answered; nothing else settles a
 // network.
-func (d *newcomer) count(key service, now int64) {
+func (d *newcomer) count(c *Case) {
+	now := c.Packet.Time
 	d.opened.add(now, d.cfg.Window, 1)
-	a := d.known.get(key)
+	a := d.known.get(c)
 	if a == nil {
 		return
 	}
-	if n := a.opened.add(now, d.cfg.Window, 1); key == d.busiest || n > d.most(now) {
-		d.busiest = key
+	if n := a.opened.add(now, d.cfg.Window, 1); c.key == d.busiest || n > d.most(now) {
+		d.busiest, d.busiestHash = c.key, c.keyHash
 	}
 }
 
 // most is how many of the latest conversations were of the busiest client with
 // one service.
 func (d *newcomer) most(now int64) uint32 {
-	if a := d.known.get(d.busiest); a != nil {
+	if a := d.known.table.get(d.busiestHash, &d.busiest); a != nil {
 		return a.opened.count(now, d.cfg.Window)
 	}
 	return 0
@@ -105,18 +107,12 @@ func (d *newcomer) habits(now int64) uint32 {
 	return min(all, 2*(all-min(d.most(now), all)))
 }
 
-// hasService tells that a packet belongs to a conversation with a service:
-// TCP, UDP or SCTP to one machine.
-func hasService(o *flow.Observation) bool {
-	server, _ := o.Server()
-	return o.Packet.HasPorts() && !toMany(server)
-}
-
 // meet notes that a client calls a service for the first time. The chance of
 // that is what it was of late (Laplace's rule of succession), and the score
 // what such a chance is worth on the common scale.
-func (d *newcomer) meet(key service, now int64) *acquaintance {
-	a := d.known.take(key)
+func (d *newcomer) meet(c *Case) *acquaintance {
+	now := c.Packet.Time
+	a := d.known.take(c)
 	*a = acquaintance{since: now, usual: d.habits(now), new: d.strange.count(now, d.cfg.Window)}
 	if a.usual < uint32(d.cfg.Conversations) {
 		return a // at the beginning of a capture everything is new

@@ -109,14 +109,14 @@ func TestUnvouched(t *testing.T) {
 // TestSuspects: what the hosts of an anomaly do next stays suspicious for a
 // while, the same two more than others, and is never anomalous by that alone.
 func TestSuspects(t *testing.T) {
-	w := newWire(t, nil)
-	s := NewSuspects()
+	w := newWire(t)
 	observe := func(from, to string, best Finding) Finding {
 		p := ip(packet.ProtoUDP, from, to, "x")
 		p.Time = w.now
 		var o flow.Observation
 		w.table.Observe(&p, &o)
-		return s.Observe(&o, best)
+		w.detector.Observe(&o)
+		return w.detector.Suspect(best)
 	}
 	scan := Finding{0.95, verdict.PortScan, "40 probes", RoleScan, 0}
 	const attacker, victim, other = "10.0.0.66:1000", "10.0.0.5:53", "10.0.0.6:53"

@@ -12,7 +12,7 @@ import (
 // has its own port as well, so that alone is suspicious and no more.
 type oddPort struct {
 	cfg      OddPort
-	sessions *table[service, session]
+	sessions services[session]
 }
 
 // session is what is known of the encrypted sessions with a service.
@@ -22,26 +22,25 @@ type session struct {
 }
 
 func newOddPort(cfg OddPort) *oddPort {
-	return &oddPort{cfg: cfg, sessions: newTable[service, session](cfg.Services, service.hash)}
+	return &oddPort{cfg: cfg, sessions: newServices[session](cfg.Services)}
 }
 
 func (d *oddPort) Name() string { return "odd_port" }
 
-func (d *oddPort) Observe(o *flow.Observation) Finding {
-	if !d.cfg.odd(o) {
+func (d *oddPort) Observe(c *Case) Finding {
+	if !d.cfg.odd(c.Observation) {
 		return Finding{}
 	}
-	s := d.sessions.take(serviceOf(o))
-	if !o.FromClient && !s.unvouched && isUnvouched(o.Packet.Payload) {
+	s := d.sessions.take(c)
+	if !c.FromClient && !s.unvouched && isUnvouched(c.Packet.Payload) {
 		*s = session{unvouched: true}
 	}
-	server, port := o.Server()
 	score := d.cfg.Score
-	if s.unvouched && !internal(server) {
+	if s.unvouched && !internal(&c.key.server) {
 		score = d.cfg.Unvouched
 	}
 	if s.reason == "" {
-		s.reason = fmt.Sprintf("an encrypted session (%s) with %s on port %d, which is not made for it", classOf(o), server, port)
+		s.reason = fmt.Sprintf("an encrypted session (%s) with %s on port %d, which is not made for it", classOf(c.Observation), c.key.server, c.key.port)
 		if s.unvouched {
 			s.reason += ", and no authority vouches for its certificate"
 		}

@@ -40,7 +40,7 @@ func (p probe) String() string {
 // probeOf tells how a packet could be trying a port; 0 if in no way.
 func probeOf(o *flow.Observation) probe {
 	p := o.Packet
-	if !p.HasPorts() || toMany(p.Dst) {
+	if !p.HasPorts() || toMany(&p.Dst) {
 		return 0
 	}
 	switch p.Proto {
@@ -99,9 +99,9 @@ func portKey(proto uint8, port uint16) uint64 { return uint64(proto)<<16 | uint6
 // portScan finds one host trying the ports of another.
 type portScan struct {
 	cfg    PortScan
-	pairs  *table[pair, portPair]
-	shared *table[destination, sharedScan]
-	asked  *table[service, registerScan]
+	pairs  table[pair, portPair]
+	shared table[host, sharedScan]
+	asked  services[registerScan]
 }
 
 // portPair is what one host tried of another.
@@ -122,41 +122,41 @@ type portPair struct {
 func newPortScan(cfg PortScan) *portScan {
 	return &portScan{
 		cfg:    cfg,
-		pairs:  newTable[pair, portPair](cfg.Pairs, pair.hash),
-		shared: newTable[destination, sharedScan](cfg.Pairs, destination.hash),
-		asked:  newTable[service, registerScan](cfg.Pairs, service.hash),
+		pairs:  newTable[pair, portPair](cfg.Pairs),
+		shared: newTable[host, sharedScan](cfg.Pairs),
+		asked:  newServices[registerScan](cfg.Pairs),
 	}
 }
 
 func (d *portScan) Name() string { return "port_scan" }
 
-func (d *portScan) Observe(o *flow.Observation) Finding {
-	p := o.Packet
+func (d *portScan) Observe(c *Case) Finding {
+	o, p := c.Observation, c.Packet
 	if p.Version == 0 {
 		return Finding{}
 	}
 	if headless := p.SrcPort == 0 && p.DstPort == 0; !p.HasPorts() || headless {
-		return d.protocol(o)
+		return d.protocol(c)
 	}
 	if kind := probeOf(o); kind != 0 {
 		if p.Proto != packet.ProtoTCP {
-			return d.probe(o, kind)
+			return d.probe(c, kind)
 		}
 		if o.Noise == flow.Clean {
 			d.share(p)
 		}
-		return worse(d.probe(o, kind), d.shares(p))
+		return worse(d.probe(c, kind), d.shares(p))
 	}
-	d.answer(o)
-	return worse(d.follow(o), d.registers(o))
+	d.answer(c)
+	return worse(d.follow(c), d.registers(c))
 }
 
 // probe counts a packet that tries a port.
-func (d *portScan) probe(o *flow.Observation, kind probe) Finding {
-	p := o.Packet
-	s := d.pairs.take(pair{p.Src, p.Dst, p.Domain})
+func (d *portScan) probe(c *Case, kind probe) Finding {
+	p := c.Packet
+	s := d.pairs.take(c.sent())
 	port := portKey(p.Proto, p.DstPort)
-	if o.Noise == flow.Clean {
+	if c.Noise == flow.Clean {
 		d.restart(s, p.Time)
 		s.probes++
 		s.kinds |= kind
@@ -201,18 +201,19 @@ func (d *portScan) judge(s *portPair, now int64) {
 }
 
 // protocol counts a packet that may try an IP protocol.
-func (d *portScan) protocol(o *flow.Observation) Finding {
-	p := o.Packet
-	if p.FragOffset != 0 || toMany(p.Dst) {
+func (d *portScan) protocol(c *Case) Finding {
+	p := c.Packet
+	if p.FragOffset != 0 || c.many {
 		return Finding{}
 	}
-	s := d.pairs.get(pair{p.Src, p.Dst, p.Domain})
+	h, key := c.sent()
+	s := d.pairs.get(h, key)
 	if s == nil {
-		s = d.pairs.take(pair{p.Src, p.Dst, p.Domain})
+		s = d.pairs.take(h, key)
 	} else if s.lastProto == p.Proto && !s.active(p.Time, d.cfg.Window) {
 		return Finding{}
 	}
-	if o.Noise == flow.Clean {
+	if c.Noise == flow.Clean {
 		d.restart(s, p.Time)
 		s.lastProto = p.Proto
 		s.protocols[p.Proto/64] |= 1 << (p.Proto % 64)
@@ -239,26 +240,26 @@ func (s *portPair) countProtocols() int {
 }
 
 // answer notes what became of a probe.
-func (d *portScan) answer(o *flow.Observation) {
-	p := o.Packet
+func (d *portScan) answer(c *Case) {
+	o, p := c.Observation, c.Packet
 	if o.Noise != flow.Clean {
 		return
 	}
 	switch {
 	case p.Proto == packet.ProtoTCP && p.TCPFlags&packet.RST != 0:
-		if s := d.pairs.get(pair{p.Dst, p.Src, p.Domain}); s != nil {
+		if s := d.pairs.get(c.received()); s != nil {
 			if s.ports.has(portKey(p.Proto, p.SrcPort)) {
 				s.refused++
 			}
 		}
 	case p.Proto == packet.ProtoUDP && o.FromClient:
 		if o.ClientPackets == streamPackets {
-			d.use(o)
+			d.use(c)
 		}
 	case p.PayloadLength > 0 && o.ServerPayloads+o.ClientPayloads <= 2:
 		// The first payload of either side means that the port is used: who
 		// only scans sends none, and need not be seen from both sides.
-		d.use(o)
+		d.use(c)
 	}
 }
 
@@ -267,27 +268,28 @@ func (d *portScan) answer(o *flow.Observation) {
 const streamPackets = 5
 
 // use marks the port that a packet of a flow goes to as used.
-func (d *portScan) use(o *flow.Observation) {
-	k := serviceOf(o)
-	if s := d.pairs.get(pair{k.client, k.server, k.domain}); s != nil {
+func (d *portScan) use(c *Case) {
+	k := &c.key
+	if s := d.pairs.get(c.forth()); s != nil {
 		s.ports.mark(portKey(k.proto, k.port))
 	}
-	if s := d.shared.get(destination{k.server, k.domain}); s != nil {
+	server := host{k.server, k.domain}
+	if s := d.shared.get(server.hash(), &server); s != nil {
 		s.ports.mark(portKey(k.proto, k.port))
 	}
 }
 
 // follow recognises the later packets of a probe: the end of a handshake, a
 // reset, the question for a version.
-func (d *portScan) follow(o *flow.Observation) Finding {
-	if !o.FromClient || o.ServerPayloads >= talking || o.Age > int64(10*time.Second) {
+func (d *portScan) follow(c *Case) Finding {
+	if !c.FromClient || c.ServerPayloads >= talking || c.Age > int64(10*time.Second) {
 		return Finding{}
 	}
-	s := d.pairs.get(pair{o.Packet.Src, o.Packet.Dst, o.Packet.Domain})
+	s := d.pairs.get(c.forth())
 	if s == nil {
 		return Finding{}
 	}
-	return d.finding(s, o.Packet, followUp)
+	return d.finding(s, c.Packet, followUp)
 }
 
 // finding returns what a packet is part of if the scan was still going on at

@@ -18,35 +18,33 @@ type registerScan struct {
 
 // registers finds clients that ask a controller for one register after the
 // other, most of which it does not have.
-func (d *portScan) registers(o *flow.Observation) Finding {
-	p := o.Packet
+func (d *portScan) registers(c *Case) Finding {
+	p := c.Packet
 	if p.Proto != packet.ProtoTCP || !p.HasPorts() {
 		return Finding{}
 	}
-	key := serviceOf(o)
-	if !o.FromClient {
-		if o.Noise == flow.Clean && isModbusException(o) {
-			s := d.asked.take(key)
+	if !c.FromClient {
+		if c.Noise == flow.Clean && isModbusException(c) {
+			s := d.asked.take(c)
 			s.raise(Grade(float64(s.refused.add(p.Time, time.Minute, 1)), float64(d.cfg.Refused)), p.Time, time.Minute)
 		}
 	}
-	s := d.asked.get(key)
+	s := d.asked.get(c)
 	if s == nil || !s.active(p.Time, time.Minute) {
 		return Finding{}
 	}
 	if s.outdated(p.Time) {
 		s.reason = fmt.Sprintf("%d requests to the controller %s refused within a minute; its own masters know what it has",
-			s.refused.count(p.Time, time.Minute), key.server)
+			s.refused.count(p.Time, time.Minute), c.key.server)
 	}
 	return Finding{s.score, verdict.PortScan, s.reason, RoleService, p.Time - int64(time.Minute)}
 }
 
 // isModbusException tells that a packet is nothing but an exception of Modbus
 // TCP (MODBUS Application Protocol 1.1b3, section 7).
-func isModbusException(o *flow.Observation) bool {
+func isModbusException(c *Case) bool {
 	const length = 9 // header of 7 bytes, function with its highest bit set, code
-	b := o.Packet.Payload
-	_, port := o.Server()
-	return len(b) == length && (port == 502 || classOf(o) == "modbus") && binary.BigEndian.Uint16(b[2:]) == 0 &&
+	b := c.Packet.Payload
+	return len(b) == length && (c.key.port == 502 || classOf(c.Observation) == "modbus") && binary.BigEndian.Uint16(b[2:]) == 0 &&
 		binary.BigEndian.Uint16(b[4:]) == 3 && b[7]&0x80 != 0
 }

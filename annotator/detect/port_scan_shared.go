@@ -18,7 +18,8 @@ type sharedScan struct {
 // share counts a TCP probe that may be part of a scan shared by several hosts,
 // each of which tries too little to be found by itself.
 func (d *portScan) share(p *packet.Packet) {
-	s := d.shared.take(destination{p.Dst, p.Domain})
+	dst := host{p.Dst, p.Domain}
+	s := d.shared.take(dst.hash(), &dst)
 	if s.over(p.Time, d.cfg.Window) {
 		ports, sources := s.ports, s.sources
 		ports.clear()
@@ -40,7 +41,8 @@ func (d *portScan) share(p *packet.Packet) {
 
 // shares returns what a probe is part of if its port was tried by several.
 func (d *portScan) shares(p *packet.Packet) Finding {
-	s := d.shared.get(destination{p.Dst, p.Domain})
+	dst := host{p.Dst, p.Domain}
+	s := d.shared.get(dst.hash(), &dst)
 	if s == nil || s.sources.n < d.cfg.Sources || !s.active(p.Time, d.cfg.Window) || s.ports.isMarked(portKey(p.Proto, p.DstPort)) {
 		return Finding{}
 	}

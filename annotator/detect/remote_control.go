@@ -16,7 +16,7 @@ import (
 // sent ahead of it, a machine that says at regular intervals that it is there.
 type remoteControl struct {
 	cfg   RemoteControl
-	flows *table[uint32, control]
+	flows table[uint32, control]
 }
 
 // control is what speaks for remote control of one conversation.
@@ -48,23 +48,24 @@ type beats struct {
 }
 
 func newRemoteControl(cfg RemoteControl) *remoteControl {
-	return &remoteControl{cfg: cfg, flows: newTable[uint32, control](cfg.Flows, hashOfFlow)}
+	return &remoteControl{cfg: cfg, flows: newTable[uint32, control](cfg.Flows)}
 }
 
 func (d *remoteControl) Name() string { return "remote_control" }
 
-func (d *remoteControl) Observe(o *flow.Observation) Finding {
-	p := o.Packet
+func (d *remoteControl) Observe(c *Case) Finding {
+	o, p := c.Observation, c.Packet
 	if p.Proto != packet.ProtoTCP || !p.HasPorts() || o.Flow == 0 {
 		return Finding{}
 	}
 	if classOf(o) != verdict.UnknownClass {
 		return Finding{}
 	}
-	s := d.flows.get(o.Flow)
-	if o.Noise == flow.Clean && p.PayloadLength > 0 && protocolOf(o) == protoNone {
+	h := hashOfFlow(o.Flow)
+	s := d.flows.get(h, &o.Flow)
+	if o.Noise == flow.Clean && p.PayloadLength > 0 && c.protocol() == protoNone {
 		if s == nil {
-			s = d.flows.take(o.Flow)
+			s = d.flows.take(h, &o.Flow)
 		}
 		d.watch(s, o)
 	}

@@ -14,7 +14,7 @@ import (
 // odd.
 type requestFlood struct {
 	cfg     RequestFlood
-	clients *table[service, requests]
+	clients services[requests]
 	latest  int64 // time of the latest evidence of a flood
 }
 
@@ -25,7 +25,7 @@ type requests struct {
 }
 
 func newRequestFlood(cfg RequestFlood) *requestFlood {
-	return &requestFlood{cfg: cfg, clients: newTable[service, requests](cfg.Clients, service.hash)}
+	return &requestFlood{cfg: cfg, clients: newServices[requests](cfg.Clients)}
 }
 
 func (d *requestFlood) Name() string { return "request_flood" }
@@ -33,32 +33,32 @@ func (d *requestFlood) Name() string { return "request_flood" }
 // requestWindow is for how long the rate has to hold: pages come in bursts.
 const requestWindow = 5 * time.Second
 
-func (d *requestFlood) Observe(o *flow.Observation) Finding {
-	p := o.Packet
-	if p.Proto != packet.ProtoTCP || !p.HasPorts() || !o.FromClient {
+func (d *requestFlood) Observe(c *Case) Finding {
+	p := c.Packet
+	if p.Proto != packet.ProtoTCP || !p.HasPorts() || !c.FromClient {
 		return Finding{}
 	}
-	asks := o.Noise == flow.Clean && p.PayloadLength > 0 && (o.ClientPayloads == 1 || isHTTPRequest(p.Payload))
+	asks := c.Noise == flow.Clean && p.PayloadLength > 0 && (c.ClientPayloads == 1 || isHTTPRequest(p.Payload))
 	if !asks && !near(p.Time, d.latest, time.Second) {
 		return Finding{}
 	}
-	key := serviceOf(o)
 	if asks {
-		d.count(key, p.Time)
+		d.count(c)
 	}
-	s := d.clients.get(key)
+	s := d.clients.get(c)
 	if s == nil || !s.active(p.Time, time.Second) {
 		return Finding{}
 	}
 	if s.outdated(p.Time) {
 		s.reason = fmt.Sprintf("%s sent %d requests to %s port %d within %.0f s; people and their browsers send a few dozen",
-			key.client, s.recent.count(p.Time, requestWindow), key.server, key.port, requestWindow.Seconds())
+			c.key.client, s.recent.count(p.Time, requestWindow), c.key.server, c.key.port, requestWindow.Seconds())
 	}
 	return Finding{s.score, verdict.Flood, s.reason, RoleVictim, p.Time - int64(requestWindow)}
 }
 
-func (d *requestFlood) count(key service, now int64) {
-	s := d.clients.take(key)
+func (d *requestFlood) count(c *Case) {
+	now := c.Packet.Time
+	s := d.clients.take(c)
 	n := s.recent.add(now, requestWindow, 1)
 	if score := Grade(float64(n), d.cfg.Rate*requestWindow.Seconds()); score >= inkling {
 		s.raise(score, now, lull)

@@ -13,7 +13,7 @@ import (
 // now and then and the server has nothing to answer yet.
 type slowDoS struct {
 	cfg      SlowDoS
-	services *table[service, slowService]
+	services services[slowService]
 }
 
 type slowService struct {
@@ -24,37 +24,36 @@ type slowService struct {
 }
 
 func newSlowDoS(cfg SlowDoS) *slowDoS {
-	return &slowDoS{cfg: cfg, services: newTable[service, slowService](cfg.Services, service.hash)}
+	return &slowDoS{cfg: cfg, services: newServices[slowService](cfg.Services)}
 }
 
 func (d *slowDoS) Name() string { return "slow_dos" }
 
-func (d *slowDoS) Observe(o *flow.Observation) Finding {
-	p := o.Packet
-	if p.Version == 0 || p.Proto != packet.ProtoTCP || !o.FromClient || o.ServerBytes != 0 {
+func (d *slowDoS) Observe(c *Case) Finding {
+	p := c.Packet
+	if p.Version == 0 || p.Proto != packet.ProtoTCP || !c.FromClient || c.ServerBytes != 0 {
 		return Finding{}
 	}
-	key := serviceOf(o)
-	if o.Noise == flow.Clean && d.drip(o) {
-		s := d.services.take(key)
+	if c.Noise == flow.Clean && d.drip(c.Observation) {
+		s := d.services.take(c)
 		if s.over(p.Time, d.cfg.Window) {
 			flows := s.flows
 			flows.clear()
 			*s = slowService{alarm: s.alarm, period: begin(p.Time), flows: flows}
 		}
 		s.drips++
-		if s.flows.add(uint64(o.Flow)) {
+		if s.flows.add(uint64(c.Flow)) {
 			s.raise(Grade(float64(s.flows.n), float64(d.cfg.Connections)), p.Time, d.cfg.Window)
 		}
 		s.last = p.Time
 	}
-	s := d.services.get(key)
+	s := d.services.get(c)
 	if s == nil || !s.active(p.Time, d.cfg.Window) {
 		return Finding{}
 	}
 	if s.outdated(p.Time) {
 		s.reason = fmt.Sprintf("%s connections to %s port %d held open with %d fragments of requests within %.1f s, none of them finished; browsers send a request at once",
-			s.flows.size(), key.server, key.port, s.drips, s.seconds(p.Time))
+			s.flows.size(), c.key.server, c.key.port, s.drips, s.seconds(p.Time))
 	}
 	return Finding{s.score, verdict.SlowDoS, s.reason, RoleVictim, s.start}
 }

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"ampulla/annotator/flow"
 	"ampulla/annotator/lru"
 	"ampulla/annotator/packet"
 	"ampulla/annotator/verdict"
@@ -14,21 +13,15 @@ import (
 
 // table remembers a state per key and forgets the least recently used one when
 // it is full.
-type table[K comparable, V any] struct {
-	states *lru.Map[K, V]
-	hash   func(K) lru.Hash
+type table[K comparable, V any] struct{ states *lru.Map[K, V] }
+
+func newTable[K comparable, V any](size int) table[K, V] {
+	return table[K, V]{lru.New[K, V](size)}
 }
 
-func newTable[K comparable, V any](size int, hash func(K) lru.Hash) *table[K, V] {
-	return &table[K, V]{lru.New[K, V](size), hash}
-}
-
-// get returns the state of k, nil if there is none.
-func (t *table[K, V]) get(k K) *V {
-	if t.states.Len() == 0 { // most detectors have nothing to remember most of the time
-		return nil
-	}
-	e := t.states.Get(t.hash(k), &k)
+// get returns the state of k, whose hash is h; nil if there is none.
+func (t table[K, V]) get(h lru.Hash, k *K) *V {
+	e := t.states.Get(h, k)
 	if e == nil {
 		return nil
 	}
@@ -36,16 +29,35 @@ func (t *table[K, V]) get(k K) *V {
 	return &e.Val
 }
 
-// take returns the state of k, a zero one if there was none.
-func (t *table[K, V]) take(k K) *V {
-	h := t.hash(k)
-	e := t.states.Get(h, &k)
+// take returns the state of k, whose hash is h; a zero one if there was none.
+func (t table[K, V]) take(h lru.Hash, k *K) *V {
+	e := t.states.Get(h, k)
 	if e == nil {
-		e, _ = t.states.Add(h, &k)
+		e, _ = t.states.Add(h, k)
 	}
 	t.states.Touch(e)
 	return &e.Val
 }
+
+// filter tells of most keys that a table never knew them, at one look. It does
+// not know what the table has forgotten.
+type filter [64]uint64
+
+func (f *filter) add(h lru.Hash) { f[h>>6%64] |= 1 << (h % 64) }
+
+func (f *filter) has(h lru.Hash) bool { return f[h>>6%64]>>(h%64)&1 != 0 }
+
+// services is a table of what is known of a client and what it calls.
+type services[V any] struct{ table[service, V] }
+
+func newServices[V any](size int) services[V] { return services[V]{newTable[service, V](size)} }
+
+// get returns the state of the client and the service of a packet, nil if there
+// is none.
+func (s services[V]) get(c *Case) *V { return s.table.get(c.keyHash, &c.key) }
+
+// take returns it, a zero one if there was none.
+func (s services[V]) take(c *Case) *V { return s.table.take(c.keyHash, &c.key) }
 
 // near tells that two packet times are at most d apart. Time may run
 // backwards between packets; what is far in the future is as stale as what is
@@ -293,7 +305,19 @@ type pair struct {
 	domain   uint32
 }
 
-// service is a client and what it calls.
+// host is a host in its network.
+type host struct {
+	addr   packet.Addr
+	domain uint32
+}
+
+func (h *host) hash() lru.Hash { return hashOfAddr(&h.addr).Word(uint64(h.domain)) }
+
+func (p *pair) hash() lru.Hash {
+	return lru.Seed.Addr((*[16]byte)(&p.src)).Addr((*[16]byte)(&p.dst)).Word(uint64(p.domain))
+}
+
+// service is a client and what it calls. A Case knows the hash.
 type service struct {
 	client, server packet.Addr
 	port           uint16
@@ -301,16 +325,7 @@ type service struct {
 	domain         uint32
 }
 
-func (p pair) hash() lru.Hash {
-	return lru.Seed.Addr((*[16]byte)(&p.src)).Addr((*[16]byte)(&p.dst)).Word(uint64(p.domain))
-}
-
-func (s service) hash() lru.Hash {
-	return lru.Seed.Addr((*[16]byte)(&s.client)).Addr((*[16]byte)(&s.server)).
-		Word(uint64(s.domain)<<32 | uint64(s.port)<<8 | uint64(s.proto))
-}
-
-func hashOfAddr(a packet.Addr) lru.Hash { return lru.Seed.Addr((*[16]byte)(&a)) }
+func hashOfAddr(a *packet.Addr) lru.Hash { return lru.Seed.Addr((*[16]byte)(a)) }
 
 func hashOfMAC(m packet.MAC) lru.Hash { return lru.Seed.Word(wordOf(m)) }
 
@@ -320,50 +335,6 @@ func wordOf(m packet.MAC) uint64 {
 }
 
 func hashOfFlow(number uint32) lru.Hash { return lru.Seed.Word(uint64(number)) }
-
-func serviceOf(o *flow.Observation) service {
-	c, _ := o.Client()
-	s, port := o.Server()
-	return service{c, s, port, o.Packet.Proto, o.Packet.Domain}
-}
-
-// fromPeer is how many packets the other side of the flow has sent so far.
-func fromPeer(o *flow.Observation) uint32 {
-	if o.FromClient {
-		return o.ServerPackets
-	}
-	return o.ClientPackets
-}
-
-// classOf returns the class of the packet's flow, empty if not known yet.
-func classOf(o *flow.Observation) string {
-	if o.Memo == nil {
-		return ""
-	}
-	return o.Memo.Class
-}
-
-// toMany tells that a is a multicast or broadcast address, which nobody scans
-// or logs in to.
-func toMany(a packet.Addr) bool {
-	n := a.Netip()
-	return n.IsMulticast() || n.IsUnspecified() || n.Is4() && n.As4() == [4]byte{255, 255, 255, 255}
-}
-
-// internal tells that a belongs to somebody's own network: private, link-local
-// and loopback addresses, carrier-grade NAT (RFC 6598) and the range for
-// benchmarks (RFC 2544).
-func internal(a packet.Addr) bool {
-	n := a.Netip()
-	if n.IsPrivate() || n.IsLoopback() || n.IsLinkLocalUnicast() {
-		return true
-	}
-	if !n.Is4() {
-		return false
-	}
-	b := n.As4()
-	return b[0] == 100 && b[1]&0xc0 == 64 || b[0] == 198 && b[1]&0xfe == 18
-}
 
 // forget takes back n events, the latest first.
 func (r *rate) forget(n uint32) {

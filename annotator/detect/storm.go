@@ -14,7 +14,7 @@ import (
 // Address resolution is left to the detectors of scans and spoofing.
 type storm struct {
 	cfg     Storm
-	senders *table[packet.MAC, broadcasts]
+	senders table[packet.MAC, broadcasts]
 }
 
 // broadcasts are what one machine sent to all.
@@ -29,20 +29,20 @@ type broadcasts struct {
 const stormWindow = 5 * time.Second
 
 func newStorm(cfg Storm) *storm {
-	return &storm{cfg: cfg, senders: newTable[packet.MAC, broadcasts](cfg.Senders, hashOfMAC)}
+	return &storm{cfg: cfg, senders: newTable[packet.MAC, broadcasts](cfg.Senders)}
 }
 
 func (d *storm) Name() string { return "storm" }
 
-func (d *storm) Observe(o *flow.Observation) Finding {
-	p := o.Packet
+func (d *storm) Observe(c *Case) Finding {
+	p := c.Packet
 	everyone := packet.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 	if p.DstMAC != everyone || p.SrcMAC == (packet.MAC{}) || p.ARPOp != 0 || p.Time == 0 {
 		return Finding{}
 	}
-	s := d.senders.take(p.SrcMAC)
+	s := d.senders.take(hashOfMAC(p.SrcMAC), &p.SrcMAC)
 	s.length = p.Length
-	if o.Noise == flow.Clean {
+	if c.Noise == flow.Clean {
 		n := s.recent.add(p.Time, stormWindow, 1)
 		s.raise(Grade(float64(n), d.cfg.Rate*stormWindow.Seconds()), p.Time, lull)
 	}

@@ -5,28 +5,17 @@ import (
 	"math"
 	"time"
 
-	"ampulla/annotator/flow"
-	"ampulla/annotator/lru"
-	"ampulla/annotator/packet"
 	"ampulla/annotator/verdict"
 )
 
-// Suspects remembers who did something anomalous. Who has just scanned a host,
+// suspects remembers who did something anomalous. Who has just scanned a host,
 // guessed its passwords or run code on it is not innocent in what follows, so
 // that traffic stays suspicious for a while, though never anomalous by that
-// alone. It is not safe for concurrent use and has bounded state.
-type Suspects struct {
-	pairs *table[pair, suspicion]
-	hosts *table[suspect, suspicion]
-}
-
-type suspect struct {
-	addr   packet.Addr
-	domain uint32
-}
-
-func (s suspect) hash() lru.Hash {
-	return lru.Seed.Addr((*[16]byte)(&s.addr)).Word(uint64(s.domain))
+// alone.
+type suspects struct {
+	pairs table[pair, suspicion]
+	hosts table[host, suspicion]
+	seen  filter // of both: most networks have few suspects, or none
 }
 
 // suspicion is the latest anomaly of a suspect.
@@ -45,51 +34,57 @@ const (
 	hostSuspicion = 0.4
 	suspicionLife = 10 * time.Minute
 	suspicionEnd  = time.Hour
-	// suspects is how many pairs of hosts and how many hosts are remembered.
-	suspects = 2048
+	// maxSuspects is how many pairs of hosts and how many hosts are remembered.
+	maxSuspects = 2048
 )
 
-// NewSuspects returns a memory without suspects.
-func NewSuspects() *Suspects {
-	return &Suspects{newTable[pair, suspicion](suspects, pair.hash), newTable[suspect, suspicion](suspects, suspect.hash)}
+func newSuspects() suspects {
+	return suspects{pairs: newTable[pair, suspicion](maxSuspects), hosts: newTable[host, suspicion](maxSuspects)}
 }
 
-// Observe takes the next packet and the highest finding of all detectors, and
-// returns that or, if higher, what is left of an earlier one of the same hosts.
-func (s *Suspects) Observe(o *flow.Observation, best Finding) Finding {
-	if o.Flow == 0 || toMany(o.Packet.Dst) {
+// observe takes the next packet and the highest finding about it, and returns
+// that or, if higher, what is left of an earlier one of the same hosts.
+func (s *suspects) observe(c *Case, best Finding) Finding {
+	if c.Flow == 0 || c.many {
 		return best
 	}
-	client, _ := o.Client()
-	server, _ := o.Server()
-	domain := o.Packet.Domain
 	if best.Score > verdict.AnomalousScore {
-		s.note(client, server, domain, o.Packet.Time, best)
+		s.note(c, best)
 		return best
 	}
 	if best.Score >= pairSuspicion {
 		return best
 	}
-	for _, k := range [...]pair{{client, server, domain}, {server, client, domain}} {
-		if p := s.pairs.get(k); p != nil {
-			return worse(best, p.recall(o.Packet.Time, pairSuspicion, "the same two hosts"))
+	now := c.Packet.Time
+	if s.seen.has(c.eitherHash()) {
+		p := s.pairs.get(c.forth())
+		if p == nil {
+			p = s.pairs.get(c.back())
+		}
+		if p != nil {
+			return worse(best, p.recall(now, pairSuspicion, "the same two hosts"))
 		}
 	}
-	if h := s.hosts.get(suspect{client, domain}); h != nil {
-		return worse(best, h.recall(o.Packet.Time, hostSuspicion, "the same client"))
+	if s.seen.has(c.caller) {
+		if h := s.hosts.get(c.client()); h != nil {
+			return worse(best, h.recall(now, hostSuspicion, "the same client"))
+		}
 	}
 	return best
 }
 
 // note remembers an anomaly. Sources of floods are forged more often than not.
-func (s *Suspects) note(client, server packet.Addr, domain uint32, now int64, f Finding) {
+func (s *suspects) note(c *Case, f Finding) {
 	if f.Type == verdict.Flood || f.Type == verdict.ARPSpoof {
 		return
 	}
+	now := c.Packet.Time
 	if f.Type != verdict.HostScan { // most of its victims are not there
-		*s.pairs.take(pair{client, server, domain}) = suspicion{at: now, finding: f}
+		*s.pairs.take(c.forth()) = suspicion{at: now, finding: f}
+		s.seen.add(c.eitherHash())
 	}
-	*s.hosts.take(suspect{client, domain}) = suspicion{at: now, finding: f}
+	*s.hosts.take(c.client()) = suspicion{at: now, finding: f}
+	s.seen.add(c.caller)
 }
 
 func worse(a, b Finding) Finding {

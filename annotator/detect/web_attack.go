@@ -14,7 +14,7 @@ import (
 // where people send names and numbers.
 type webAttack struct {
 	cfg     WebAttack
-	clients *table[service, hostile]
+	clients services[hostile]
 	letters [len(codes)]letters // that each code is made of
 }
 
@@ -36,7 +36,7 @@ type hostile struct {
 }
 
 func newWebAttack(cfg WebAttack) *webAttack {
-	d := &webAttack{cfg: cfg, clients: newTable[service, hostile](cfg.Clients, service.hash)}
+	d := &webAttack{cfg: cfg, clients: newServices[hostile](cfg.Clients)}
 	for i := range codes {
 		for _, c := range []byte(codes[i].text) {
 			d.letters[i].add(c)
@@ -47,30 +47,30 @@ func newWebAttack(cfg WebAttack) *webAttack {
 
 func (d *webAttack) Name() string { return "web_attack" }
 
-func (d *webAttack) Observe(o *flow.Observation) Finding {
-	p := o.Packet
-	if p.Proto != packet.ProtoTCP || p.Version == 0 || !o.FromClient {
+func (d *webAttack) Observe(c *Case) Finding {
+	p := c.Packet
+	if p.Proto != packet.ProtoTCP || p.Version == 0 || !c.FromClient {
 		return Finding{}
 	}
-	key := serviceOf(o)
-	if o.Noise == flow.Clean && p.PayloadLength > 0 && isWeb(o) {
+	if c.Noise == flow.Clean && p.PayloadLength > 0 && isWeb(c.Observation) {
 		if what, weight := d.codeIn(p.Payload); weight > 0 {
-			d.count(key, p.Time, what, weight)
+			d.count(c, what, weight)
 		}
 	}
-	s := d.clients.get(key)
+	s := d.clients.get(c)
 	if s == nil || !s.active(p.Time, d.cfg.Window) {
 		return Finding{}
 	}
 	if s.outdated(p.Time) {
 		s.reason = fmt.Sprintf("%d requests to %s port %d within %.1f s carry code (%s), where names and numbers are expected",
-			s.requests, key.server, key.port, s.seconds(p.Time), s.what)
+			s.requests, c.key.server, c.key.port, s.seconds(p.Time), s.what)
 	}
 	return Finding{s.score, verdict.Outlier, s.reason, RoleService, 0}
 }
 
-func (d *webAttack) count(key service, now int64, what string, weight float64) {
-	s := d.clients.take(key)
+func (d *webAttack) count(c *Case, what string, weight float64) {
+	now := c.Packet.Time
+	s := d.clients.take(c)
 	if s.over(now, d.cfg.Window) {
 		*s = hostile{alarm: s.alarm, period: begin(now)}
 	}

@@ -15,7 +15,7 @@ import (
 // no endings of scripts.
 type webShell struct {
 	cfg     WebShell
-	clients *table[service, posts]
+	clients services[posts]
 	latest  int64 // time of the latest post to a script
 }
 
@@ -30,41 +30,41 @@ type posts struct {
 }
 
 func newWebShell(cfg WebShell) *webShell {
-	return &webShell{cfg: cfg, clients: newTable[service, posts](cfg.Clients, service.hash)}
+	return &webShell{cfg: cfg, clients: newServices[posts](cfg.Clients)}
 }
 
 func (d *webShell) Name() string { return "web_shell" }
 
-func (d *webShell) Observe(o *flow.Observation) Finding {
-	p := o.Packet
+func (d *webShell) Observe(c *Case) Finding {
+	p := c.Packet
 	if p.Proto != packet.ProtoTCP || p.Version == 0 {
 		return Finding{}
 	}
-	asks := o.FromClient && isHTTPRequest(p.Payload)
+	asks := c.FromClient && isHTTPRequest(p.Payload)
 	if !asks && !near(p.Time, d.latest, d.cfg.Window) {
 		return Finding{}
 	}
-	key := serviceOf(o)
-	if asks && o.Noise == flow.Clean {
-		d.request(key, p)
+	if asks && c.Noise == flow.Clean {
+		d.request(c)
 	}
-	s := d.clients.get(key)
+	s := d.clients.get(c)
 	if s == nil {
 		return Finding{}
 	}
-	found := s.mixed.finding(p, key)
+	found := s.mixed.finding(p, &c.key)
 	if s.pages || s.score < found.Score || !s.active(p.Time, d.cfg.Window) {
 		return found
 	}
 	if s.outdated(p.Time) {
 		s.reason = fmt.Sprintf("%d requests within %.1f s to %s port %d, all of them POST to scripts such as %s; people get pages as well",
-			s.n, s.seconds(p.Time), key.server, key.port, s.path)
+			s.n, s.seconds(p.Time), c.key.server, c.key.port, s.path)
 	}
 	return Finding{s.score, verdict.Outlier, s.reason, RoleService, 0}
 }
 
-func (d *webShell) request(key service, p *packet.Packet) {
-	s := d.clients.take(key)
+func (d *webShell) request(c *Case) {
+	p := c.Packet
+	s := d.clients.take(c)
 	if s.over(p.Time, d.cfg.Window) {
 		*s = posts{period: begin(p.Time)}
 	}

@@ -63,7 +63,7 @@ func (m *mixedScripts) add(p *packet.Packet, kind scriptKind) bool {
 func (m *mixedScripts) count() int { return bits.OnesCount8(uint8(m.kinds)) }
 
 // finding is what is known of a packet to such a site.
-func (m *mixedScripts) finding(p *packet.Packet, key service) Finding {
+func (m *mixedScripts) finding(p *packet.Packet, key *service) Finding {
 	n := m.count()
 	if n < 2 {
 		return Finding{}

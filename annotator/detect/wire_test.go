@@ -17,7 +17,7 @@ type wire struct {
 	t        *testing.T
 	now      int64
 	table    *flow.Table
-	detector Detector
+	detector *Set
 	seq      map[[2]netip.AddrPort]uint32 // next sequence number of each direction
 	class    string                       // given to every flow
 	vlan     uint16
@@ -27,12 +27,12 @@ type wire struct {
 	last             Finding // of the latest packet
 }
 
-func newWire(t *testing.T, d Detector) *wire {
+func newWire(t *testing.T, d ...Detector) *wire {
 	return &wire{
 		t:        t,
 		now:      time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).UnixNano(),
 		table:    flow.NewTable(flow.Default()),
-		detector: d,
+		detector: newSet(d, nil),
 		seq:      map[[2]netip.AddrPort]uint32{},
 	}
 }

@@ -100,8 +100,7 @@ type Engine struct {
 	scorer    score.Scorer
 	model     string // version, for the verdicts
 	table     *flow.Table
-	detectors []detect.Detector
-	suspects  *detect.Suspects
+	detectors *detect.Set
 	incidents *incident.Tracker
 	past      *incident.Past  // nil in a first pass
 	local     *baseline.Judge // nil without a baseline
@@ -148,12 +147,15 @@ func New(cfg Config, scorer score.Scorer) (*Engine, error) {
 		scorer:    scorer,
 		model:     manifest.Version,
 		table:     flow.NewTable(cfg.Flow),
-		detectors: detect.All(cfg.Detect),
-		suspects:  detect.NewSuspects(),
 		incidents: incident.New(cfg.Incident),
 		local:     baseline.NewJudge(cfg.Baseline),
 		normal:    manifest.Anomaly.Normal,
 	}
+	var review detect.Review
+	if e.local != nil || cfg.Learner != nil {
+		review = e.review
+	}
+	e.detectors = detect.New(cfg.Detect, review)
 	e.rules.Store(cfg.Rules)
 	return e, nil
 }
@@ -239,22 +241,12 @@ func (e *Engine) SetRules(s *rule.Set) { e.rules.Store(s) }
 // highest that anyone gives. A detector that found something names the type even
 // where the model scores higher: it can say what it is.
 func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opinion) {
-	best := detect.Finding{}
-	for _, d := range e.detectors {
-		f := d.Observe(o)
-		if f.Score >= verdict.SuspiciousScore { // seldom
-			e.cfg.Learner.Finding(d.Name(), f)
-			f = e.local.Finding(o, d.Name(), f)
-		}
-		if f.Score > best.Score {
-			best = f
-		}
-	}
+	best := e.detectors.Observe(o)
 	e.cfg.Learner.Packet(o, v.Class, model)
 	if f := e.local.Rate(o); f.Score > best.Score {
 		best = f
 	}
-	best = e.suspects.Observe(o, best)
+	best = e.detectors.Suspect(best)
 	score, reason := learningScore, ""
 	if model != nil {
 		score, reason = e.local.Opinion(o, model)
@@ -282,6 +274,12 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opin
 	if v.Type != "" {
 		e.incidents.Observe(v, &best, o)
 	}
+}
+
+// review has a finding of a detector learned, and measured against what is normal.
+func (e *Engine) review(o *flow.Observation, detector string, f detect.Finding) detect.Finding {
+	e.cfg.Learner.Finding(detector, f)
+	return e.local.Finding(o, detector, f)
 }
 
 // hindsight has what is known of a capture's end speak, or take note.
