@@ -125,8 +125,17 @@ type Mark [windows]uint32
 
 // Count returns how often c happened during w, which must be one of the windows
 // over which c is kept.
-func (t *Tally) Count(c Counter, w Window) uint32 {
-	n := &t.counts[layout.at[c][w]]
+func (t *Tally) Count(c Counter, w Window) uint32 { return t.At(PlaceOf(c, w)) }
+
+// Place is where a Tally keeps one count, for those who ask for it all the time.
+type Place uint8
+
+// PlaceOf returns the place of what Count returns; c must be kept over w.
+func PlaceOf(c Counter, w Window) Place { return Place(layout.at[c][w]) }
+
+// At returns the count at a place.
+func (t *Tally) At(p Place) uint32 {
+	n := &t.counts[p]
 	return saturate(uint64(n.now) + uint64(n.was))
 }
 
