@@ -269,7 +269,7 @@ func (a *annotation) write(work func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	err = named(a.in, work(out))
+	err = named(a.in, work(out.Writer))
 	path, settling := out.Settle(a.in, err)
 	switch {
 	case err == nil || path == "":

@@ -100,7 +100,7 @@ func (a *annotator) emit(verdicts []verdict.Verdict) error {
 	if a.w == nil {
 		return nil
 	}
-	if err := a.writeStatistics(b.last); err != nil {
+	if err := a.writeStatistics(b.last); err != nil || !b.paused && !b.last {
 		return err
 	}
 	return writing(a.w.Flush())

@@ -16,6 +16,7 @@ type batch struct {
 	n      int
 	frames []packet.Frame // of the blocks
 	bytes  int
+	paused bool // nothing follows for now, as far as the reader knows
 	last   bool // nothing follows
 }
 
@@ -70,7 +71,8 @@ func (b *batches) read() ([]packet.Frame, error) {
 	for {
 		b.err = next.read(b.reader)
 		full := len(next.frames) >= b.maxFrames || next.n >= b.maxFrames*2 || next.bytes >= b.maxBytes
-		if b.err != nil || full || b.reader.Buffered() == 0 {
+		next.paused = b.reader.Buffered() == 0
+		if b.err != nil || full || next.paused {
 			break
 		}
 	}

@@ -50,7 +50,8 @@ const (
 	DefaultMaxBytes  = 32 << 20
 )
 
-// bufferLen is the size of the write buffer, in bytes.
+// bufferLen is the size of the write buffer, in bytes. A bufio.Writer of no less
+// is written to as it is.
 const bufferLen = 256 << 10
 
 // Config says how [Annotate] works. Only Engine is required.
@@ -122,8 +123,8 @@ type Counts struct {
 }
 
 // Annotate copies the capture r to w and adds a comment to each frame that cfg
-// asks for; earlier comments of ours are replaced. Without w, that is nil, it
-// only judges. The input may be of any kind that package pcapng reads, the
+// asks for; earlier comments of ours are replaced. What was read is in w when the
+// input pauses or ends. Without w, that is nil, it only judges. The input may be of any kind that package pcapng reads, the
 // output is pcapng.
 //
 // Where the input breaks, all that comes before is annotated and written, and
