@@ -69,6 +69,8 @@ func newARPSpoof(cfg ARPSpoof) *arpSpoof {
 
 func (d *arpSpoof) Name() string { return "arp_spoof" }
 
+func (d *arpSpoof) Wants(k Kind) Want { return when(k.over() == overARP) }
+
 func (d *arpSpoof) Observe(o *Case) Finding {
 	p := o.Packet
 	if p.ARPOp == 0 {

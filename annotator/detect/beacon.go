@@ -76,6 +76,16 @@ func newBeacon(cfg Beacon) *beacon {
 
 func (d *beacon) Name() string { return "beacon" }
 
+func (d *beacon) Wants(k Kind) Want {
+	switch {
+	case !k.hasPorts():
+		return never
+	case k.is(traitOpens | traitClient):
+		return always
+	}
+	return ifKnown
+}
+
 func (d *beacon) Observe(c *Case) Finding {
 	p := c.Packet
 	if !p.HasPorts() || c.Flow == 0 {

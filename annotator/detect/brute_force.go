@@ -51,6 +51,18 @@ func newBruteForce(cfg BruteForce) *bruteForce {
 
 func (d *bruteForce) Name() string { return "brute_force" }
 
+func (d *bruteForce) Wants(k Kind) Want {
+	switch {
+	case !k.hasPorts():
+		return never
+	case k.is(traitLogIn):
+		return always
+	case k.is(traitClient):
+		return ifKnown
+	}
+	return never
+}
+
 func (d *bruteForce) Observe(c *Case) Finding {
 	p := c.Packet
 	if p.Version == 0 || c.Flow == 0 || !p.HasPorts() {
@@ -78,7 +90,10 @@ func (d *bruteForce) Observe(c *Case) Finding {
 func (d *bruteForce) watch(c *Case) {
 	p := c.Packet
 	h := hashOfFlow(c.Flow)
-	l := d.flows.get(h, &c.Flow)
+	var l *login
+	if c.Memo.LogIn {
+		l = d.flows.get(h, &c.Flow)
+	}
 	if p.PayloadLength > 0 {
 		if l == nil {
 			proto := c.protocol()
@@ -86,7 +101,7 @@ func (d *bruteForce) watch(c *Case) {
 				return
 			}
 			l = d.flows.take(h, &c.Flow)
-			l.proto = proto
+			l.proto, c.Memo.LogIn = proto, true
 		}
 		if l.proto == protoHTTP && c.FromClient && d.form(l, c) {
 			d.fail(l, c, 1, true)

@@ -27,6 +27,9 @@ type Case struct {
 	asked    asked
 	ends     pair // what forth and back return
 	host     host // what client returns
+
+	asking uint32          // bit of the detector that is asked
+	traces *[traces]uint32 // see Set
 }
 
 // asked is what a packet asks DNS, or answers.

@@ -1,9 +1,22 @@
 // Package detect holds the named detectors: small state machines over packets
 // that each know one kind of trouble, state their evidence in words and
 // numbers, and score it on the common scale.
+//
+// A [Set] shows each packet to those detectors that have to see it, as a [Case]:
+// what was observed of it, and what several of them ask, worked out once. Which
+// detectors those are depends on the packet's [Kind], and on whether they may
+// remember anything about the service that it is for: most packets are in the
+// middle of a conversation of which nobody suspects anything, and cost little.
+//
+// A new detector is a type with the methods of [Detector] in a file of its own, a
+// line in [All] and a group in [Config]. While it is being written, Wants may
+// return always; then it leaves out what Observe has no use for. TestWants shows
+// detectors many captures with and without that, and they must find the same.
 package detect
 
 import (
+	"math/bits"
+
 	"ampulla/annotator/flow"
 	"ampulla/annotator/verdict"
 )
@@ -28,6 +41,10 @@ type Detector interface {
 	// Packets marked as noise must not be counted, but may still belong to
 	// something found before.
 	Observe(c *Case) Finding
+	// Wants tells which packets it has to see: of all others Observe would return
+	// nothing, and they would change nothing, not even which state of a table was
+	// used last. It depends on k alone.
+	Wants(k Kind) Want
 }
 
 // Review returns what is left of a detector's finding, whose Score is
@@ -42,6 +59,19 @@ type Set struct {
 	suspects  suspects
 	first     period // since the first IP packet with a time
 	now       Case
+	traces    [traces]uint32
+	wanted    [1 << 16]wanted // by the kind of packets
+}
+
+// traces is for how many hashes of services a Set knows which detectors may
+// remember any, one bit each. What a detector forgets leaves its trace.
+const traces = 8192
+
+// wanted are the detectors that want a kind of packets, a bit for each.
+type wanted struct {
+	known  bool // or else it has to be found out
+	always uint32
+	traced uint32 // if there is a trace
 }
 
 // New returns a Set of new detectors. cfg must be valid, see [Config.Validate].
@@ -49,14 +79,18 @@ type Set struct {
 func New(cfg Config, review Review) *Set { return newSet(All(cfg), review) }
 
 func newSet(detectors []Detector, review Review) *Set {
-	return &Set{detectors: detectors, review: review, suspects: newSuspects()}
+	s := &Set{detectors: detectors, review: review, suspects: newSuspects()}
+	s.now.traces = &s.traces
+	return s
 }
 
 // Observe takes the next packet and returns the highest finding about it.
 func (s *Set) Observe(o *flow.Observation) Finding {
 	c := s.look(o)
 	best := Finding{}
-	for _, d := range s.detectors {
+	for due := s.due(c); due != 0; due &= due - 1 {
+		c.asking = due & -due
+		d := s.detectors[bits.TrailingZeros32(due)]
 		f := d.Observe(c)
 		if f.Score >= verdict.SuspiciousScore && s.review != nil { // seldom
 			f = s.review(o, d.Name(), f)
@@ -72,6 +106,30 @@ func (s *Set) Observe(o *flow.Observation) Finding {
 // found it, and returns that or, if higher, what is left of an earlier one of
 // the same hosts.
 func (s *Set) Suspect(best Finding) Finding { return s.suspects.observe(&s.now, best) }
+
+// due returns the detectors that have to see a packet, a bit for each.
+func (s *Set) due(c *Case) uint32 {
+	k := c.kindOf()
+	w := &s.wanted[k]
+	if !w.known {
+		*w = s.ask(k)
+	}
+	return w.always | w.traced&s.traces[c.keyHash%traces]
+}
+
+// ask asks all detectors about a kind.
+func (s *Set) ask(k Kind) wanted {
+	w := wanted{known: true}
+	for i, d := range s.detectors {
+		switch d.Wants(k) {
+		case always:
+			w.always |= 1 << i
+		case ifKnown:
+			w.traced |= 1 << i
+		}
+	}
+	return w
+}
 
 // look begins with another packet.
 func (s *Set) look(o *flow.Observation) *Case {

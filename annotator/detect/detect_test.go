@@ -240,12 +240,10 @@ func FuzzObserve(f *testing.F) {
 	f.Add([]byte(frame(0, ipv4(17, "\x13\x88\x00\x35\x00\x2c\x00\x00"+dnsMessage("abc.example.com", 1, false, 0)))))
 	f.Add([]byte(frame(9, ipv4(1, "\x08\x00\x00\x00\x00\x01\x00\x01abcdefgh"))))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		table := flow.NewTable(flow.Default())
-		set := New(Default(), nil)
+		tw := newTwins(t, Default())
 		var (
 			decoder packet.Decoder
 			p       packet.Packet
-			o       flow.Observation
 			now     int64
 		)
 		for len(data) > 2 {
@@ -253,14 +251,7 @@ func FuzzObserve(f *testing.F) {
 			now += int64(int8(data[1])) * int64(time.Second)
 			decoder.Decode(packet.Frame{Time: now, LinkType: 1, Length: uint32(n), Data: data[2 : 2+n]}, &p)
 			data = data[2+n:]
-			table.Observe(&p, &o)
-			c := set.look(&o)
-			for _, d := range set.detectors {
-				f := d.Observe(c)
-				if !(f.Score >= 0 && f.Score <= 1) || strings.ContainsAny(f.Reason, "\n\r\x00") {
-					t.Fatalf("%s: %+v", d.Name(), f)
-				}
-			}
+			tw.observe(&p)
 		}
 	})
 }

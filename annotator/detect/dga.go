@@ -32,6 +32,8 @@ func newDGA(cfg DGA) *dga {
 
 func (d *dga) Name() string { return "dga" }
 
+func (d *dga) Wants(k Kind) Want { return when(k.is(traitDNS)) }
+
 func (d *dga) Observe(c *Case) Finding {
 	p := c.Packet
 	q := c.question()

@@ -46,6 +46,8 @@ func newDNSTunnel(cfg DNSTunnel) *dnsTunnel {
 
 func (d *dnsTunnel) Name() string { return "dns_tunnel" }
 
+func (d *dnsTunnel) Wants(k Kind) Want { return when(k.is(traitDNS)) }
+
 func (d *dnsTunnel) Observe(c *Case) Finding {
 	p := c.Packet
 	q := c.question()

@@ -43,6 +43,10 @@ func newExfiltration(cfg Exfiltration) *exfiltration {
 
 func (d *exfiltration) Name() string { return "exfiltration" }
 
+func (d *exfiltration) Wants(k Kind) Want {
+	return when(k.is(traitOutward) && k.any(traitClient|traitPayload))
+}
+
 func (d *exfiltration) Observe(c *Case) Finding {
 	p := c.Packet
 	if p.Version == 0 || c.Flow == 0 || p.PayloadLength == 0 && !c.FromClient {

@@ -55,6 +55,16 @@ func newFlood(cfg Flood) *flood {
 
 func (d *flood) Name() string { return "flood" }
 
+func (d *flood) Wants(k Kind) Want {
+	switch k.over() {
+	case overTCP:
+		return when(k.any(traitOpens | traitSignal | traitEarly))
+	case overUDP:
+		return when(k.is(traitEarly))
+	}
+	return when(k.over() == overICMP || k.over() == overFragment)
+}
+
 func (d *flood) Observe(c *Case) Finding {
 	o, p := c.Observation, c.Packet
 	if p.Version == 0 || p.Time == 0 { // 0: captured without a clock

@@ -60,6 +60,16 @@ func newHostScan(cfg HostScan) *hostScan {
 
 func (d *hostScan) Name() string { return "host_scan" }
 
+func (d *hostScan) Wants(k Kind) Want {
+	switch {
+	case k.over() == overARP, k.over() == overICMP, k.over() == overFragment, k.is(traitOpens):
+		return always
+	case k.hasPorts():
+		return when(k.is(traitSignal) || k.is(traitEarly) && k.any(traitClient|traitPayload))
+	}
+	return never
+}
+
 func (d *hostScan) Observe(c *Case) Finding {
 	o, p := c.Observation, c.Packet
 	if o.New {

@@ -46,6 +46,8 @@ func newICMPTunnel(cfg ICMPTunnel) *icmpTunnel {
 
 func (d *icmpTunnel) Name() string { return "icmp_tunnel" }
 
+func (d *icmpTunnel) Wants(k Kind) Want { return when(k.over() == overICMP) }
+
 func (d *icmpTunnel) Observe(c *Case) Finding {
 	p := c.Packet
 	request, reply := isEcho(p)

@@ -40,6 +40,16 @@ func newNewcomer(cfg Newcomer, odd OddPort) *newcomer {
 
 func (d *newcomer) Name() string { return "newcomer" }
 
+func (d *newcomer) Wants(k Kind) Want {
+	switch {
+	case !k.hasPorts():
+		return never
+	case k.is(traitOpens) || k.is(traitEarly|traitPayload) && !k.is(traitClient):
+		return always
+	}
+	return ifKnown
+}
+
 func (d *newcomer) Observe(c *Case) Finding {
 	p := c.Packet
 	if c.Flow == 0 || p.Time == 0 || !p.HasPorts() || toMany(&c.key.server) {

@@ -27,6 +27,8 @@ func newOddPort(cfg OddPort) *oddPort {
 
 func (d *oddPort) Name() string { return "odd_port" }
 
+func (d *oddPort) Wants(k Kind) Want { return when(k.is(traitOdd)) }
+
 func (d *oddPort) Observe(c *Case) Finding {
 	if !d.cfg.odd(c.Observation) {
 		return Finding{}
@@ -51,17 +53,19 @@ func (d *oddPort) Observe(c *Case) Finding {
 // odd tells that a packet belongs to an encrypted session on a port that is not
 // made for it.
 func (c *OddPort) odd(o *flow.Observation) bool {
-	if !o.Packet.HasPorts() || o.Memo == nil || float64(o.Memo.Confidence) < c.Confidence {
-		return false
-	}
+	return o.Packet.HasPorts() && o.Memo != nil && float64(o.Memo.Confidence) >= c.Confidence && onOddPort(o)
+}
+
+// onOddPort tells that a packet, if it is of an encrypted session, goes over a
+// port that is not made for it.
+func onOddPort(o *flow.Observation) bool {
 	// The direction of what was captured half way is a guess.
-	_, from := o.Client()
-	_, to := o.Server()
+	p := o.Packet
 	switch classOf(o) {
 	case "tls":
-		return !isTLSPort(to) && !isTLSPort(from)
+		return !isTLSPort(p.DstPort) && !isTLSPort(p.SrcPort)
 	case "ssh":
-		return !isSSHPort(to) && !isSSHPort(from)
+		return !isSSHPort(p.DstPort) && !isSSHPort(p.SrcPort)
 	}
 	return false
 }
@@ -69,8 +73,11 @@ func (c *OddPort) odd(o *flow.Observation) bool {
 // isTLSPort tells that a port is registered with IANA for a protocol over TLS
 // or one that turns to it, or in common use for one.
 func isTLSPort(port uint16) bool {
+	if port == 443 { // nearly all
+		return true
+	}
 	switch port {
-	case 21, 25, 110, 143, 389, 443, 465, 563, 587, 636, 853, 989, 990, 992, 993, 994, 995, 1433, 2083, 2376, 3268, 3269,
+	case 21, 25, 110, 143, 389, 465, 563, 587, 636, 853, 989, 990, 992, 993, 994, 995, 1433, 2083, 2376, 3268, 3269,
 		3306, 3389, 4433, 4843, 5061, 5222, 5223, 5228, 5269, 5349, 5432, 5671, 5986, 6379, 6443, 6514, 6697, 8080, 8443, 8883,
 		9001, 9093, 9443, 27017:
 		return true

@@ -130,6 +130,16 @@ func newPortScan(cfg PortScan) *portScan {
 
 func (d *portScan) Name() string { return "port_scan" }
 
+func (d *portScan) Wants(k Kind) Want {
+	switch {
+	case k.over() == overICMP, k.over() == overIP, k.hasPorts() && k.any(traitOpens|traitSignal|traitEarly):
+		return always
+	case k.over() == overTCP:
+		return ifKnown
+	}
+	return never
+}
+
 func (d *portScan) Observe(c *Case) Finding {
 	o, p := c.Observation, c.Packet
 	if p.Version == 0 {

@@ -40,11 +40,14 @@ func (d *portScan) registers(c *Case) Finding {
 	return Finding{s.score, verdict.PortScan, s.reason, RoleService, p.Time - int64(time.Minute)}
 }
 
+// modbusException is how long an exception of Modbus TCP is, bytes: a header of 7,
+// the function with its highest bit set, and a code.
+const modbusException = 9
+
 // isModbusException tells that a packet is nothing but an exception of Modbus
 // TCP (MODBUS Application Protocol 1.1b3, section 7).
 func isModbusException(c *Case) bool {
-	const length = 9 // header of 7 bytes, function with its highest bit set, code
 	b := c.Packet.Payload
-	return len(b) == length && (c.key.port == 502 || classOf(c.Observation) == "modbus") && binary.BigEndian.Uint16(b[2:]) == 0 &&
+	return len(b) == modbusException && (c.key.port == 502 || classOf(c.Observation) == "modbus") && binary.BigEndian.Uint16(b[2:]) == 0 &&
 		binary.BigEndian.Uint16(b[4:]) == 3 && b[7]&0x80 != 0
 }

@@ -53,6 +53,8 @@ func newRemoteControl(cfg RemoteControl) *remoteControl {
 
 func (d *remoteControl) Name() string { return "remote_control" }
 
+func (d *remoteControl) Wants(k Kind) Want { return when(k.is(traitUnknown)) }
+
 func (d *remoteControl) Observe(c *Case) Finding {
 	o, p := c.Observation, c.Packet
 	if p.Proto != packet.ProtoTCP || !p.HasPorts() || o.Flow == 0 {

@@ -33,6 +33,16 @@ func (d *requestFlood) Name() string { return "request_flood" }
 // requestWindow is for how long the rate has to hold: pages come in bursts.
 const requestWindow = 5 * time.Second
 
+func (d *requestFlood) Wants(k Kind) Want {
+	switch {
+	case k.over() != overTCP || !k.is(traitClient):
+		return never
+	case k.is(traitWeb) || k.is(traitEarly|traitPayload):
+		return always
+	}
+	return ifKnown
+}
+
 func (d *requestFlood) Observe(c *Case) Finding {
 	p := c.Packet
 	if p.Proto != packet.ProtoTCP || !p.HasPorts() || !c.FromClient {

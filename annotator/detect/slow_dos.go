@@ -29,6 +29,16 @@ func newSlowDoS(cfg SlowDoS) *slowDoS {
 
 func (d *slowDoS) Name() string { return "slow_dos" }
 
+func (d *slowDoS) Wants(k Kind) Want {
+	switch {
+	case !k.maybeTCP() || !k.is(traitClient|traitSilent):
+		return never
+	case k.is(traitPayload):
+		return always
+	}
+	return ifKnown
+}
+
 func (d *slowDoS) Observe(c *Case) Finding {
 	p := c.Packet
 	if p.Version == 0 || p.Proto != packet.ProtoTCP || !c.FromClient || c.ServerBytes != 0 {

@@ -57,7 +57,15 @@ func newServices[V any](size int) services[V] { return services[V]{newTable[serv
 func (s services[V]) get(c *Case) *V { return s.table.get(c.keyHash, &c.key) }
 
 // take returns it, a zero one if there was none.
-func (s services[V]) take(c *Case) *V { return s.table.take(c.keyHash, &c.key) }
+func (s services[V]) take(c *Case) *V {
+	e := s.states.Get(c.keyHash, &c.key)
+	if e == nil {
+		e, _ = s.states.Add(c.keyHash, &c.key)
+		c.traces[c.keyHash%traces] |= c.asking
+	}
+	s.states.Touch(e)
+	return &e.Val
+}
 
 // near tells that two packet times are at most d apart. Time may run
 // backwards between packets; what is far in the future is as stale as what is

@@ -34,6 +34,8 @@ func newStorm(cfg Storm) *storm {
 
 func (d *storm) Name() string { return "storm" }
 
+func (d *storm) Wants(k Kind) Want { return when(k.is(traitBroadcast)) }
+
 func (d *storm) Observe(c *Case) Finding {
 	p := c.Packet
 	everyone := packet.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}

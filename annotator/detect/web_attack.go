@@ -47,6 +47,16 @@ func newWebAttack(cfg WebAttack) *webAttack {
 
 func (d *webAttack) Name() string { return "web_attack" }
 
+func (d *webAttack) Wants(k Kind) Want {
+	switch {
+	case !k.maybeTCP() || !k.is(traitClient):
+		return never
+	case k.is(traitWeb) || k.over() == overFragment:
+		return always
+	}
+	return ifKnown
+}
+
 func (d *webAttack) Observe(c *Case) Finding {
 	p := c.Packet
 	if p.Proto != packet.ProtoTCP || p.Version == 0 || !c.FromClient {

@@ -35,6 +35,16 @@ func newWebShell(cfg WebShell) *webShell {
 
 func (d *webShell) Name() string { return "web_shell" }
 
+func (d *webShell) Wants(k Kind) Want {
+	switch {
+	case !k.maybeTCP():
+		return never
+	case k.is(traitWeb) || k.over() == overFragment:
+		return always
+	}
+	return ifKnown
+}
+
 func (d *webShell) Observe(c *Case) Finding {
 	p := c.Packet
 	if p.Proto != packet.ProtoTCP || p.Version == 0 {

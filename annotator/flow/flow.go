@@ -80,6 +80,7 @@ type Memo struct {
 	Incident   uint32  // number of the latest that it was part of; 0 if none
 	Hindsight  uint32  // the same in hindsight
 	Begun      bool    // TCP: with a SYN, so that it is certain who is the client
+	LogIn      bool    // a detector followed how somebody logs in, and may remember it
 
 	// Opinions are what the anomaly model said when it last looked at a packet
 	// of the client and of the server.
