@@ -107,12 +107,13 @@ func compared(share float64) string {
 	return "as much"
 }
 
-// Opinion returns the model's score of a packet and its reason, measured
-// against the host that sent it.
-func (j *Judge) Opinion(o *flow.Observation, model *flow.Opinion) (float64, string) {
-	s := float64(model.Score)
+// Opinion returns the model's score of a packet, measured against the host that
+// sent it, and how usual it is there, for behind the model's reason; empty if that
+// says nothing.
+func (j *Judge) Opinion(o *flow.Observation, model *flow.Opinion) (s float64, usual string) {
+	s = float64(model.Score)
 	if j == nil {
-		return s, model.Reason
+		return s, ""
 	}
 	side := sideOf(o)
 	who, n := j.norms.hosts[o.Packet.Src], uint64(0)
@@ -125,17 +126,17 @@ func (j *Judge) Opinion(o *flow.Observation, model *flow.Opinion) (float64, stri
 	}
 	heavier := t.heavier(s)
 	if heavier <= 1 {
-		return s, model.Reason
+		return s, ""
 	}
 	p := min(heavier*score.Unscale(s), 1)
 	s = score.Scale(p)
-	if s < verdict.SuspiciousScore || model.Reason == "" {
+	if s < verdict.SuspiciousScore {
 		return s, ""
 	}
 	if n < Enough {
-		return s, fmt.Sprintf("%s; usual here: one packet in %.0f of such hosts is like that", model.Reason, 1/p)
+		return s, fmt.Sprintf("; usual here: one packet in %.0f of such hosts is like that", 1/p)
 	}
-	return s, fmt.Sprintf("%s; usual here: one packet in %.0f of %s is like that", model.Reason, 1/p, o.Packet.Src)
+	return s, fmt.Sprintf("; usual here: one packet in %.0f of %s is like that", 1/p, o.Packet.Src)
 }
 
 // network returns what is normal around an address.

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -111,7 +110,7 @@ func (e *Engine) opine(c *chunk, w *worker) error {
 		c.opinions[i] = flow.Opinion{Score: score}
 		if round3(float64(score)) >= verdict.SuspiciousScore {
 			row := c.anomalyRows[i*feature.AnomalyWidth : (i+1)*feature.AnomalyWidth]
-			c.opinions[i].Reason = cmp.Or(feature.Explain(row, e.normal), combination)
+			c.opinions[i].Standouts = feature.Standouts(row, e.normal)
 		}
 	}
 	return nil

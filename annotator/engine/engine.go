@@ -47,9 +47,6 @@ import (
 // for it being more ordinary than that.
 const learningScore = 0.08
 
-// combination is the reason where no single value stands out.
-const combination = "a rare combination of rates, counts and sizes, each of which is ordinary by itself"
-
 // Config configures an Engine. Start from [Default].
 type Config struct {
 	Flow     flow.Config
@@ -109,6 +106,7 @@ type Engine struct {
 	rules     atomic.Pointer[rule.Set]
 
 	memo        memo
+	words       words
 	observed    uint64 // frames so far, as are
 	frames      uint64 // judged
 	alone       *alone // of Process; nil before the first call
@@ -247,9 +245,10 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opin
 		best = f
 	}
 	best = e.detectors.Suspect(best)
-	score, reason := learningScore, ""
+	score, usual, standouts := learningScore, "", [2]flow.Standout{}
 	if model != nil {
-		score, reason = e.local.Opinion(o, model)
+		standouts = model.Standouts
+		score, usual = e.local.Opinion(o, model)
 	}
 	v.Score = round3(max(best.Score, score))
 	v.Level = verdict.LevelOf(v.Score)
@@ -264,7 +263,7 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opin
 	case verdict.LevelOf(best.Score) == v.Level || best.Score > verdict.AnomalousScore:
 		v.Type, v.Reason = best.Type, best.Reason
 	default:
-		v.Type, v.Reason = verdict.Outlier, reason
+		v.Type, v.Reason = verdict.Outlier, e.words.of(standouts, e.normal)+usual
 		best = detect.Finding{}
 	}
 	if e.frames == e.cfg.Explain {

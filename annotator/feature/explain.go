@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"ampulla/annotator/flow"
 )
 
 // Quantiles are quantiles of one feature on benign packets, on the scale of
@@ -48,26 +50,39 @@ func Values(row []float32, normal []Quantiles) []Value {
 	return values
 }
 
-// Explain puts into words which value of an anomaly vector is the farthest
-// beyond what benign packets have, e.g. "412 distinct destination ports of this
-// host within 10 s (99.9 % of benign packets: at most 14)". Where none is beyond
-// the 99th percentile it is their combination that is rare, and Explain names the
-// two that come nearest to it. Of values equally far the first is taken. It
-// returns "" if normal has not one entry a value, or none is above the median.
-func Explain(row []float32, normal []Quantiles) string {
+// Standouts returns which values of an anomaly vector say best why it is rare: the
+// one farthest beyond what benign packets have, or where none is beyond the 99th
+// percentile, and it is their combination that is rare, the two that come nearest
+// to it. Of values equally far the first is taken. There may be none above the
+// median, and are none if normal has not one entry a value.
+func Standouts(row []float32, normal []Quantiles) (s [2]flow.Standout) {
 	if len(row) != AnomalyWidth || len(normal) != AnomalyWidth {
-		return ""
+		return s
 	}
 	first, second := farthest(row, normal)
-	switch {
+	if first < 0 {
+		return s
+	}
+	s[0] = flow.Standout{Number: int8(first + 1), Value: row[first]}
+	if second >= 0 && excess(float64(row[first]), normal[first]) <= 0 {
+		s[1] = flow.Standout{Number: int8(second + 1), Value: row[second]}
+	}
+	return s
+}
+
+// Explain puts standouts into words, beside what is normal, which is what they
+// were found with; e.g. "412 distinct destination ports of this host within 10 s
+// (99.9 % of benign packets: at most 14)". It returns "" for none.
+func Explain(s [2]flow.Standout, normal []Quantiles) string {
+	switch first := int(s[0].Number) - 1; {
 	case first < 0:
 		return ""
-	case excess(float64(row[first]), normal[first]) > 0:
-		return inWords(first, row, normal)
-	case second < 0:
-		return "rare together with the rest: " + inWords(first, row, normal)
+	case excess(float64(s[0].Value), normal[first]) > 0:
+		return inWords(s[0], normal)
+	case s[1].Number == 0:
+		return "rare together with the rest: " + inWords(s[0], normal)
 	}
-	return "rare together: " + inWords(first, row, normal) + ", and " + inWords(second, row, normal)
+	return "rare together: " + inWords(s[0], normal) + ", and " + inWords(s[1], normal)
 }
 
 // farthest returns which two values above the median are the farthest beyond, or
@@ -91,16 +106,17 @@ func farthest(row []float32, normal []Quantiles) (first, second int) {
 }
 
 // inWords puts one value into words, beside what is normal.
-func inWords(i int, row []float32, normal []Quantiles) string {
+func inWords(s flow.Standout, normal []Quantiles) string {
+	i, value := s.Number-1, float64(s.Value)
 	f := &anomaly[i].Feature
 	if !strings.Contains(f.Phrase, "%s") {
 		return f.Phrase
 	}
 	limit, share := normal[i].P999, "99.9"
-	if float64(row[i]) <= limit {
+	if value <= limit {
 		limit, share = normal[i].P99, "99"
 	}
-	return fmt.Sprintf(f.Phrase, f.words(float64(row[i]))) +
+	return fmt.Sprintf(f.Phrase, f.words(value)) +
 		fmt.Sprintf(" (%s %% of benign packets: at most %s)", share, f.words(limit))
 }
 

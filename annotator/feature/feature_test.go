@@ -352,7 +352,7 @@ func TestExplain(t *testing.T) {
 		{"another model's quantiles", row(map[string]float64{"src_services_10s": 412}), normal[1:], ""},
 	}
 	for _, tt := range tests {
-		if got := Explain(tt.row, tt.normal); got != tt.want {
+		if got := Explain(Standouts(tt.row, tt.normal), tt.normal); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}

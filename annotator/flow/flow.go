@@ -87,8 +87,15 @@ type Memo struct {
 	Opinions [2]Opinion
 }
 
-// Opinion is what the anomaly model says of a packet.
+// Opinion is what the anomaly model says of a packet. It holds no words: few
+// packets are told of.
 type Opinion struct {
-	Score  float32 // 0 to 1
-	Reason string  // empty below verdict.SuspiciousScore
+	Score     float32     // 0 to 1
+	Standouts [2]Standout // set from verdict.SuspiciousScore on; may be none
+}
+
+// Standout is a value of the packet's vector that stands out.
+type Standout struct {
+	Number int8 // of the feature, from 1; 0 for none
+	Value  float32
 }
