@@ -108,7 +108,7 @@ func (e *Engine) opine(c *chunk, w *worker) error {
 	}
 	for i, score := range w.scores {
 		c.opinions[i] = flow.Opinion{Score: score}
-		if round3(float64(score)) >= verdict.SuspiciousScore {
+		if float64(score) >= verdict.SuspiciousScore {
 			row := c.anomalyRows[i*feature.AnomalyWidth : (i+1)*feature.AnomalyWidth]
 			c.opinions[i].Standouts = feature.Standouts(row, e.normal)
 		}

@@ -245,12 +245,11 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opin
 		best = f
 	}
 	best = e.detectors.Suspect(best)
-	score, usual, standouts := learningScore, "", [2]flow.Standout{}
+	score, usual := learningScore, ""
 	if model != nil {
-		standouts = model.Standouts
 		score, usual = e.local.Opinion(o, model)
 	}
-	v.Score = round3(max(best.Score, score))
+	v.Score = rounded(max(best.Score, score))
 	v.Level = verdict.LevelOf(v.Score)
 	switch {
 	case v.Level == verdict.Normal:
@@ -263,7 +262,7 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opin
 	case verdict.LevelOf(best.Score) == v.Level || best.Score > verdict.AnomalousScore:
 		v.Type, v.Reason = best.Type, best.Reason
 	default:
-		v.Type, v.Reason = verdict.Outlier, e.words.of(standouts, e.normal)+usual
+		v.Type, v.Reason = verdict.Outlier, e.words.of(model.Standouts, e.normal)+usual
 		best = detect.Finding{}
 	}
 	if e.frames == e.cfg.Explain {
@@ -293,4 +292,13 @@ func (e *Engine) hindsight(v *verdict.Verdict, o *flow.Observation) {
 	}
 }
 
-func round3(x float64) float64 { return math.Round(x*1000) / 1000 }
+// rounded rounds a score to the three digits that are shown, but not up to what
+// is suspicious: what is not has no reason.
+func rounded(score float64) float64 {
+	const digits = 1000
+	x := math.Round(score*digits) / digits
+	if x >= verdict.SuspiciousScore && score < verdict.SuspiciousScore {
+		x -= 1. / digits
+	}
+	return x
+}
