@@ -80,7 +80,7 @@ func (d *beacon) Wants(k Kind) Want {
 	switch {
 	case !k.hasPorts():
 		return never
-	case k.is(traitOpens | traitClient):
+	case k.is(traitStep | traitClient):
 		return always
 	}
 	return ifKnown

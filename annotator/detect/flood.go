@@ -58,9 +58,9 @@ func (d *flood) Name() string { return "flood" }
 func (d *flood) Wants(k Kind) Want {
 	switch k.over() {
 	case overTCP:
-		return when(k.any(traitOpens | traitSignal | traitEarly))
+		return when(k.any(traitStep | traitSignal))
 	case overUDP:
-		return when(k.is(traitEarly))
+		return when(k.is(traitStep))
 	}
 	return when(k.over() == overICMP || k.over() == overFragment)
 }

@@ -3,7 +3,6 @@ package detect
 import (
 	"encoding/binary"
 	"fmt"
-	"time"
 
 	"ampulla/annotator/flow"
 	"ampulla/annotator/lru"
@@ -62,10 +61,10 @@ func (d *hostScan) Name() string { return "host_scan" }
 
 func (d *hostScan) Wants(k Kind) Want {
 	switch {
-	case k.over() == overARP, k.over() == overICMP, k.over() == overFragment, k.is(traitOpens):
+	case k.over() == overARP, k.over() == overICMP, k.over() == overFragment, k.is(traitStep):
 		return always
 	case k.hasPorts():
-		return when(k.is(traitSignal) || k.is(traitEarly) && k.any(traitClient|traitPayload))
+		return when(k.is(traitSignal) || k.is(traitClient|traitSilent|traitEarly))
 	}
 	return never
 }
@@ -85,7 +84,7 @@ func (d *hostScan) Observe(c *Case) Finding {
 	if o.Noise == flow.Clean {
 		d.answer(c)
 	}
-	if !p.HasPorts() || !o.FromClient || o.ServerPayloads > 0 || o.Age > int64(10*time.Second) {
+	if !p.HasPorts() || !o.FromClient || o.ServerPayloads > 0 || o.Age > followed {
 		return Finding{}
 	}
 	key := sweepKey{p.Src, sweepTCP, p.DstPort, p.Domain}

@@ -28,8 +28,8 @@ const (
 const (
 	traitClient    Kind = 8 << iota
 	traitPayload        // carries one
-	traitOpens          // first packet of its flow
-	traitEarly          // of a conversation that has not come far, by any measure that a detector has
+	traitStep           // takes its conversation a step further, see Case.isStep
+	traitEarly          // may follow up on a probe: the server has not come to talking, within followed
 	traitSilent         // the server has sent no payload so far
 	traitSignal         // SYN, FIN or RST, ports that are both 0, or what looks like an exception of Modbus
 	traitDNS            // a message of DNS, see Case.isDNS
@@ -87,22 +87,17 @@ func (c *Case) kindOf() Kind {
 	if p.PayloadLength > 0 {
 		k |= traitPayload
 	}
-	if o.New {
-		k |= traitOpens
+	if o.FromClient {
+		k |= traitClient
 	}
 	if o.ServerPayloads == 0 {
 		k |= traitSilent
 	}
-	// A client may have sent much before its first payload, and what goes to many
-	// is answered by none.
-	if o.ServerPayloads < talking || o.ClientPackets <= streamPackets || c.many {
+	if o.ServerPayloads < talking && o.Age <= followed {
 		k |= traitEarly
 	}
-	if o.FromClient {
-		k |= traitClient
-		if o.ClientPayloads == 1 {
-			k |= traitEarly
-		}
+	if c.isStep() {
+		k |= traitStep
 	}
 	if internal(&c.key.client) && !internal(&c.key.server) && !toMany(&c.key.server) {
 		k |= traitOutward
@@ -111,6 +106,21 @@ func (c *Case) kindOf() Kind {
 		k |= c.talk(k)
 	}
 	return k
+}
+
+// isStep tells that a packet takes its conversation a step further that some
+// detector counts: nobody has answered so far, or it is one of the first packets of
+// its side, or has one of the first payloads.
+func (c *Case) isStep() bool {
+	o := c.Observation
+	packets, payloads := o.ServerPackets, o.ServerPayloads
+	if o.FromClient {
+		packets, payloads = o.ClientPackets, o.ClientPayloads
+	}
+	if fromPeer(o) == 0 || packets <= 2 || packets == streamPackets || c.many {
+		return true
+	}
+	return o.Packet.PayloadLength > 0 && (payloads == 1 || o.ClientPayloads+o.ServerPayloads <= 2)
 }
 
 // carrier returns what carries the packet.

@@ -44,7 +44,7 @@ func (d *newcomer) Wants(k Kind) Want {
 	switch {
 	case !k.hasPorts():
 		return never
-	case k.is(traitOpens) || k.is(traitEarly|traitPayload) && !k.is(traitClient):
+	case k.is(traitStep):
 		return always
 	}
 	return ifKnown

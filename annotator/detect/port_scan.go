@@ -96,6 +96,10 @@ const followUp = 30 * time.Second
 
 func portKey(proto uint8, port uint16) uint64 { return uint64(proto)<<16 | uint64(port) }
 
+// followed is how old a conversation is at most, nanoseconds, of which packets
+// follow a probe.
+const followed = int64(10 * time.Second)
+
 // portScan finds one host trying the ports of another.
 type portScan struct {
 	cfg    PortScan
@@ -132,7 +136,7 @@ func (d *portScan) Name() string { return "port_scan" }
 
 func (d *portScan) Wants(k Kind) Want {
 	switch {
-	case k.over() == overICMP, k.over() == overIP, k.hasPorts() && k.any(traitOpens|traitSignal|traitEarly):
+	case k.over() == overICMP, k.over() == overIP, k.hasPorts() && (k.any(traitSignal|traitStep) || k.is(traitClient|traitEarly)):
 		return always
 	case k.over() == overTCP:
 		return ifKnown
@@ -292,7 +296,7 @@ func (d *portScan) use(c *Case) {
 // follow recognises the later packets of a probe: the end of a handshake, a
 // reset, the question for a version.
 func (d *portScan) follow(c *Case) Finding {
-	if !c.FromClient || c.ServerPayloads >= talking || c.Age > int64(10*time.Second) {
+	if !c.FromClient || c.ServerPayloads >= talking || c.Age > followed {
 		return Finding{}
 	}
 	s := d.pairs.get(c.forth())

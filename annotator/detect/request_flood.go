@@ -37,7 +37,7 @@ func (d *requestFlood) Wants(k Kind) Want {
 	switch {
 	case k.over() != overTCP || !k.is(traitClient):
 		return never
-	case k.is(traitWeb) || k.is(traitEarly|traitPayload):
+	case k.is(traitWeb) || k.is(traitStep|traitPayload):
 		return always
 	}
 	return ifKnown
