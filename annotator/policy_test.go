@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	"annotator/score/scoretest": {"annotator/feature", "annotator/score"}, // for tests
 	"annotator/score/ort":       {"annotator/feature", "annotator/score", "annotator/verdict"},
 	"annotator/detect":          {"annotator/packet", "annotator/flow", "annotator/lru", "annotator/verdict"},
-	"annotator/incident":        {"annotator/packet", "annotator/flow", "annotator/detect", "annotator/verdict"},
+	"annotator/incident":        {"annotator/packet", "annotator/flow", "annotator/lru", "annotator/detect", "annotator/verdict"},
 	"annotator/rule":            {"annotator/packet", "annotator/flow", "annotator/detect", "annotator/verdict"},
 	"annotator/baseline":        {"annotator/packet", "annotator/flow", "annotator/lru", "annotator/score", "annotator/detect", "annotator/verdict"},
 	"annotator/engine": {"annotator/packet", "annotator/flow", "annotator/feature", "annotator/score",

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"ampulla/annotator/flow"
+	"ampulla/annotator/lru"
 	"ampulla/annotator/packet"
 )
 
@@ -41,6 +42,11 @@ func (p Party) String() string {
 		return p.MAC.String()
 	}
 	return ""
+}
+
+// Hash adds p to the hash of a key that it is part of.
+func (p *Party) Hash(h lru.Hash) lru.Hash {
+	return h.Addr((*[16]byte)(&p.Addr)).Word(wordOf(p.MAC))
 }
 
 // Service is what is called, as far as it has ports; the zero value is none.

@@ -4,10 +4,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
-
 	"ampulla/annotator/detect"
 	"ampulla/annotator/flow"
+	"ampulla/annotator/lru"
 	"ampulla/annotator/verdict"
 )
 
@@ -15,8 +14,8 @@ import (
 // use. Its memory is bounded, and its only clock is the packets' time.
 type Tracker struct {
 	cfg       Config
-	open      *simplelru.LRU[key, *event]
-	pairs     *simplelru.LRU[pair, *event]
+	open      *lru.Map[key, *event] // each under its key
+	pairs     *lru.Map[pair, *event]
 	kept      []*event // in the order of their numbers
 	numbers   uint32   // given so far
 	forgotten uint64
@@ -38,18 +37,20 @@ type pair struct {
 	domain        uint32
 }
 
+func (k *key) hash() lru.Hash {
+	h := k.target.Hash(k.actor.Hash(lru.Seed)).Word(uint64(k.domain)<<32 | uint64(k.service.Port)<<8 | uint64(k.service.Proto))
+	return h.Word(uint64(len(k.kind))) // which tells most of them apart
+}
+
+func (p *pair) hash() lru.Hash {
+	return p.target.Hash(p.actor.Hash(lru.Seed)).Word(uint64(p.domain))
+}
+
 // New returns a Tracker of no incidents. Bounds below 1 count as 1.
 func New(cfg Config) *Tracker {
 	cfg.Kept = max(cfg.Kept, 1)
 	cfg.Open = min(max(cfg.Open, 1), cfg.Kept)
-	// The sizes are above 0, the only thing that makes them fail.
-	pairs, _ := simplelru.NewLRU[pair, *event](max(cfg.Pairs, 1), nil)
-	open, _ := simplelru.NewLRU(cfg.Open, func(k key, e *event) {
-		if e.key == k { // or else it goes on under another one
-			e.end()
-		}
-	})
-	return &Tracker{cfg: cfg, open: open, pairs: pairs}
+	return &Tracker{cfg: cfg, open: lru.New[key, *event](cfg.Open), pairs: lru.New[pair, *event](cfg.Pairs)}
 }
 
 // Observe takes the next packet that is not ordinary: its verdict, with a Type,
@@ -75,22 +76,24 @@ func (t *Tracker) eventOf(v *verdict.Verdict, p *detect.Parties, vague bool) *ev
 		e = t.between(p, v.Time)
 	}
 	if e == nil {
-		e, _ = t.open.Get(k)
-	}
-	if e != nil && !e.goesOn(v.Time) {
-		t.open.Remove(k) // the next of the kind is another
-		e = nil
+		if e = t.opened(&k); e != nil && !e.goesOn(v.Time) {
+			t.remove(&k) // the next of the kind is another
+			e.end()
+			e = nil
+		}
 	}
 	if e == nil && !vague {
 		if e = t.unnamed(p, v.Time); e != nil {
-			t.rename(e, k)
+			t.remove(&e.key)
+			e.key = k
+			t.add(e)
 		}
 	}
 	if e == nil {
 		e = t.begin(k, v)
 	}
 	if !p.ManyActors { // they are forged as often as not
-		t.pairs.Add(pair{p.Actor, p.Target, p.Domain}, e)
+		t.note(&pair{p.Actor, p.Target, p.Domain}, e)
 	}
 	return e
 }
@@ -100,13 +103,13 @@ func (t *Tracker) eventOf(v *verdict.Verdict, p *detect.Parties, vague bool) *ev
 func (t *Tracker) between(p *detect.Parties, now int64) *event {
 	forth, back := pair{p.Actor, p.Target, p.Domain}, pair{p.Target, p.Actor, p.Domain}
 	for _, sides := range [...]pair{forth, back} {
-		e, ok := t.pairs.Get(sides)
-		if !ok || e.ended {
+		e := t.latest(&sides)
+		if e == nil || e.ended {
 			e = t.against(sides)
 		}
 		if e != nil && e.goesOn(now) {
 			p.Actor, p.Target = sides.actor, sides.target
-			t.open.Get(e.key) // there is news of it
+			t.opened(&e.key) // there is news of it
 			return e
 		}
 	}
@@ -116,8 +119,8 @@ func (t *Tracker) between(p *detect.Parties, now int64) *event {
 // unnamed returns what goes on between an actor and a target, and nobody else, if
 // nobody knows yet what it is.
 func (t *Tracker) unnamed(p *detect.Parties, now int64) *event {
-	e, ok := t.pairs.Get(pair{p.Actor, p.Target, p.Domain})
-	if p.ManyActors || !ok || e.ended || !e.vague || e.targets.n > 1 || !e.goesOn(now) {
+	e := t.latest(&pair{p.Actor, p.Target, p.Domain})
+	if p.ManyActors || e == nil || e.ended || !e.vague || e.targets.n > 1 || !e.goesOn(now) {
 		return nil
 	}
 	return e
@@ -126,7 +129,7 @@ func (t *Tracker) unnamed(p *detect.Parties, now int64) *event {
 // against returns an event of many against the target, nil if there is none.
 func (t *Tracker) against(sides pair) *event {
 	for _, kind := range [...]verdict.Type{verdict.Flood, verdict.SlowDoS, verdict.PortScan} {
-		if e, ok := t.open.Get(key{kind: kind, target: sides.target, domain: sides.domain}); ok {
+		if e := t.opened(&key{kind: kind, target: sides.target, domain: sides.domain}); e != nil {
 			return e
 		}
 	}
@@ -141,16 +144,54 @@ func (t *Tracker) begin(k key, v *verdict.Verdict) *event {
 	t.numbers++
 	e := &event{key: k, number: t.numbers, kind: v.Type, vague: true, first: momentOf(v)}
 	t.kept = append(t.kept, e)
-	t.open.Add(k, e)
+	t.add(e)
 	return e
 }
 
-// rename goes on with a vague event under the key of what it turned out to be.
-func (t *Tracker) rename(e *event, k key) {
-	old := e.key
-	e.key = k
-	t.open.Remove(old)
-	t.open.Add(k, e)
+// opened returns the open event of a key, which it marks as used; nil if there is
+// none.
+func (t *Tracker) opened(k *key) *event {
+	entry := t.open.Get(k.hash(), k)
+	if entry == nil {
+		return nil
+	}
+	t.open.Touch(entry)
+	return entry.Val
+}
+
+// add opens an event under its key, which none has. If there are too many, that
+// without news for longest ends.
+func (t *Tracker) add(e *event) {
+	if t.open.Len() >= t.cfg.Open {
+		t.open.Oldest().Val.end()
+	}
+	entry, _ := t.open.Add(e.key.hash(), &e.key)
+	entry.Val = e
+}
+
+// remove has a key no longer stand for an open event.
+func (t *Tracker) remove(k *key) { t.open.Remove(t.open.Get(k.hash(), k)) }
+
+// latest returns the latest event of two hosts, which it marks as used; nil if
+// none is known.
+func (t *Tracker) latest(p *pair) *event {
+	entry := t.pairs.Get(p.hash(), p)
+	if entry == nil {
+		return nil
+	}
+	t.pairs.Touch(entry)
+	return entry.Val
+}
+
+// note notes the latest event of two hosts.
+func (t *Tracker) note(p *pair, e *event) {
+	h := p.hash()
+	entry := t.pairs.Get(h, p)
+	if entry == nil {
+		entry, _ = t.pairs.Add(h, p)
+	}
+	t.pairs.Touch(entry)
+	entry.Val = e
 }
 
 // forget drops an eighth of what is kept, but nothing that is open: the oldest
