@@ -85,7 +85,7 @@ func replay(t *testing.T, path string) []Finding {
 		}
 		decoder.Decode(block.Frame(), &pkt)
 		table.Observe(&pkt, &o)
-		findings = append(findings, detectors.Observe(&o))
+		findings = append(findings, *detectors.Observe(&o))
 	}
 }
 

@@ -59,6 +59,7 @@ type Set struct {
 	suspects  suspects
 	first     period // since the first IP packet with a time
 	now       Case
+	best      Finding // about it
 	traces    [traces]uint32
 	wanted    [1 << 16]wanted // by the kind of packets
 }
@@ -84,10 +85,11 @@ func newSet(detectors []Detector, review Review) *Set {
 	return s
 }
 
-// Observe takes the next packet and returns the highest finding about it.
-func (s *Set) Observe(o *flow.Observation) Finding {
-	c := s.look(o)
-	best := Finding{}
+// Observe takes the next packet and returns the highest finding about it, which
+// is the caller's until the next call.
+func (s *Set) Observe(o *flow.Observation) *Finding {
+	c, best := s.look(o), &s.best
+	*best = Finding{}
 	for due := s.due(c); due != 0; due &= due - 1 {
 		c.asking = due & -due
 		d := s.detectors[bits.TrailingZeros32(due)]
@@ -96,16 +98,16 @@ func (s *Set) Observe(o *flow.Observation) Finding {
 			f = s.review(o, d.Name(), f)
 		}
 		if f.Score > best.Score {
-			best = f
+			*best = f
 		}
 	}
 	return best
 }
 
-// Suspect takes the highest finding about the packet just observed, whoever
-// found it, and returns that or, if higher, what is left of an earlier one of
-// the same hosts.
-func (s *Set) Suspect(best Finding) Finding { return s.suspects.observe(&s.now, best) }
+// Suspect takes the finding that Observe has returned, as the caller left it, for
+// the highest about that packet, and puts in its place what is left of an earlier
+// one of the same hosts, if that is higher.
+func (s *Set) Suspect() { s.suspects.observe(&s.now, &s.best) }
 
 // due returns the detectors that have to see a packet, a bit for each.
 func (s *Set) due(c *Case) uint32 {

@@ -64,7 +64,7 @@ func TestOddPort(t *testing.T) {
 		var o flow.Observation
 		w.table.Observe(&p, &o)
 		o.Memo.Class, o.Memo.Confidence = class, 0.95
-		return w.detector.Observe(&o)
+		return *w.detector.Observe(&o)
 	}
 	if f := session("tls", "203.0.113.7:7084"); f.Score != 0.6 || f.Type != verdict.Outlier ||
 		f.Reason != "an encrypted session (tls) with 203.0.113.7 on port 7084, which is not made for it" {
@@ -115,8 +115,10 @@ func TestSuspects(t *testing.T) {
 		p.Time = w.now
 		var o flow.Observation
 		w.table.Observe(&p, &o)
-		w.detector.Observe(&o)
-		return w.detector.Suspect(best)
+		found := w.detector.Observe(&o)
+		*found = best
+		w.detector.Suspect()
+		return *found
 	}
 	scan := Finding{0.95, verdict.PortScan, "40 probes", RoleScan, 0}
 	const attacker, victim, other = "10.0.0.66:1000", "10.0.0.5:53", "10.0.0.6:53"

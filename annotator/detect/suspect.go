@@ -42,18 +42,17 @@ func newSuspects() suspects {
 	return suspects{pairs: newTable[pair, suspicion](maxSuspects), hosts: newTable[host, suspicion](maxSuspects)}
 }
 
-// observe takes the next packet and the highest finding about it, and returns
-// that or, if higher, what is left of an earlier one of the same hosts.
-func (s *suspects) observe(c *Case, best Finding) Finding {
+// observe takes the next packet and the highest finding about it, and puts in its
+// place what is left of an earlier one of the same hosts, if that is higher.
+func (s *suspects) observe(c *Case, best *Finding) {
 	if c.Flow == 0 || c.many {
-		return best
-	}
-	if best.Score > verdict.AnomalousScore {
-		s.note(c, best)
-		return best
+		return
 	}
 	if best.Score >= pairSuspicion {
-		return best
+		if best.Score > verdict.AnomalousScore {
+			s.note(c, best)
+		}
+		return
 	}
 	now := c.Packet.Time
 	if s.seen.has(c.eitherHash()) {
@@ -62,28 +61,28 @@ func (s *suspects) observe(c *Case, best Finding) Finding {
 			p = s.pairs.get(c.back())
 		}
 		if p != nil {
-			return worse(best, p.recall(now, pairSuspicion, "the same two hosts"))
+			*best = worse(*best, p.recall(now, pairSuspicion, "the same two hosts"))
+			return
 		}
 	}
 	if s.seen.has(c.caller) {
 		if h := s.hosts.get(c.client()); h != nil {
-			return worse(best, h.recall(now, hostSuspicion, "the same client"))
+			*best = worse(*best, h.recall(now, hostSuspicion, "the same client"))
 		}
 	}
-	return best
 }
 
 // note remembers an anomaly. Sources of floods are forged more often than not.
-func (s *suspects) note(c *Case, f Finding) {
+func (s *suspects) note(c *Case, f *Finding) {
 	if f.Type == verdict.Flood || f.Type == verdict.ARPSpoof {
 		return
 	}
 	now := c.Packet.Time
 	if f.Type != verdict.HostScan { // most of its victims are not there
-		*s.pairs.take(c.forth()) = suspicion{at: now, finding: f}
+		*s.pairs.take(c.forth()) = suspicion{at: now, finding: *f}
 		s.seen.add(c.eitherHash())
 	}
-	*s.hosts.take(c.client()) = suspicion{at: now, finding: f}
+	*s.hosts.take(c.client()) = suspicion{at: now, finding: *f}
 	s.seen.add(c.caller)
 }
 

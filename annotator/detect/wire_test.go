@@ -48,7 +48,7 @@ func (w *wire) send(p packet.Packet) Finding {
 	if o.Memo != nil && w.class != "" {
 		o.Memo.Class = w.class
 	}
-	w.last = w.detector.Observe(&o)
+	w.last = *w.detector.Observe(&o)
 	w.packets++
 	if !(w.last.Score >= 0 && w.last.Score <= 1) {
 		w.t.Fatalf("packet %d: score %v", w.packets, w.last.Score)

@@ -163,6 +163,8 @@ func (c *chunk) failure(judged uint64) error {
 
 // judge is the fourth stage.
 func (e *Engine) judge(c *chunk, out []verdict.Verdict) []verdict.Verdict {
+	judged := len(out)
+	out = grow(out, len(c.packets))
 	for i := range c.packets {
 		e.frames++
 		o := &c.observations[i]
@@ -172,14 +174,14 @@ func (e *Engine) judge(c *chunk, out []verdict.Verdict) []verdict.Verdict {
 		if k := c.opening[i]; k >= 0 {
 			o.Memo.Class, o.Memo.Confidence = c.classes[k].Name, c.classes[k].Confidence
 		}
-		out = append(out, verdict.Verdict{
+		v := &out[judged+i]
+		*v = verdict.Verdict{
 			Frame:       e.frames,
 			Time:        c.packets[i].Time,
 			Flow:        o.Flow,
 			CommunityID: o.CommunityID,
 			Model:       e.model,
-		})
-		v := &out[len(out)-1]
+		}
 		v.Class, v.Confidence = class(o)
 		e.grade(v, o, c.opinion(i))
 		e.hindsight(v, o)

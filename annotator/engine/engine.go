@@ -28,7 +28,6 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"math"
 	"sync/atomic"
 
 	"ampulla/annotator/baseline"
@@ -195,7 +194,7 @@ func class(o *flow.Observation) (name string, confidence float64) {
 	case o.Memo == nil || o.Memo.Class == "":
 		return verdict.UnknownClass, 0
 	}
-	return o.Memo.Class, math.Round(float64(o.Memo.Confidence)*100) / 100
+	return o.Memo.Class, round(float64(o.Memo.Confidence)*100) / 100
 }
 
 // Again returns an Engine for a second pass over the same frames: it also marks
@@ -241,10 +240,12 @@ func (e *Engine) SetRules(s *rule.Set) { e.rules.Store(s) }
 func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opinion) {
 	best := e.detectors.Observe(o)
 	e.cfg.Learner.Packet(o, v.Class, model)
-	if f := e.local.Rate(o); f.Score > best.Score {
-		best = f
+	if e.local != nil {
+		if f := e.local.Rate(o); f.Score > best.Score {
+			*best = f
+		}
 	}
-	best = e.detectors.Suspect(best)
+	e.detectors.Suspect()
 	score, usual := learningScore, ""
 	if model != nil {
 		score, usual = e.local.Opinion(o, model)
@@ -253,7 +254,7 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opin
 	v.Level = verdict.LevelOf(v.Score)
 	switch {
 	case v.Level == verdict.Normal:
-		best = detect.Finding{} // says nothing
+		*best = detect.Finding{} // says nothing
 		if model == nil && o.Flow != 0 {
 			v.Level = verdict.Learning
 		} else if thin := e.local.Thin(o); thin != "" {
@@ -263,14 +264,14 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opin
 		v.Type, v.Reason = best.Type, best.Reason
 	default:
 		v.Type, v.Reason = verdict.Outlier, e.words.of(model.Standouts, e.normal)+usual
-		best = detect.Finding{}
+		*best = detect.Finding{}
 	}
 	if e.frames == e.cfg.Explain {
 		e.explanation.Scope = rule.ScopeOf(v.Type, o)
 	}
 	e.rules.Load().Apply(v, o)
 	if v.Type != "" {
-		e.incidents.Observe(v, &best, o)
+		e.incidents.Observe(v, best, o)
 	}
 }
 
@@ -296,9 +297,18 @@ func (e *Engine) hindsight(v *verdict.Verdict, o *flow.Observation) {
 // is suspicious: what is not has no reason.
 func rounded(score float64) float64 {
 	const digits = 1000
-	x := math.Round(score*digits) / digits
+	x := round(score*digits) / digits
 	if x >= verdict.SuspiciousScore && score < verdict.SuspiciousScore {
 		x -= 1. / digits
 	}
 	return x
+}
+
+// round is math.Round for what is not negative, and far from large.
+func round(x float64) float64 {
+	n := int64(x)
+	if x-float64(n) >= 0.5 {
+		n++
+	}
+	return float64(n)
 }
