@@ -71,6 +71,7 @@ func loadRuntime(cfg Config) (string, error) {
 	if err := os.Setenv("ORT_DISABLE_TELEMETRY", "1"); err != nil {
 		return "", err
 	}
+	share()
 	path, err := load(cfg, func(path string) error {
 		onnx.SetSharedLibraryPath(path)
 		return onnx.InitializeEnvironment(onnx.WithLogLevelError())
