@@ -28,7 +28,7 @@ func TestManifest(t *testing.T) {
 			t.Errorf("class %q is not in train/classes.tsv", class)
 		}
 	}
-	if got := m.Anomaly.Score(1e9); got != 1 {
+	if got := m.Anomaly.Calibrated().Score(1e9); got != 1 {
 		t.Errorf("the oddest packet scores %v, want 1", got)
 	}
 }

@@ -37,35 +37,43 @@ func (c *Classifier) Class(logits []float32) Class {
 	return Class{Name: c.Classes[best], Confidence: float32(confidence)}
 }
 
-// TailProbability returns the share of benign packets that get at least raw
-// from the model, in (0, 1]. It never rises with raw; NaN counts as ordinary.
-func (a *Anomaly) TailProbability(raw float64) float64 {
-	points := a.Calibration
-	if math.IsNaN(raw) {
-		return points[0].P
+// Calibration turns raw outputs of the anomaly model into scores.
+type Calibration []struct{ raw, score float64 }
+
+// Calibrated returns the calibration that a has.
+func (a *Anomaly) Calibrated() Calibration {
+	c := make(Calibration, len(a.Calibration))
+	for i, point := range a.Calibration {
+		c[i].raw, c[i].score = point.Raw, scale(point.P)
 	}
-	i := sort.Search(len(points), func(i int) bool { return points[i].Raw > raw })
-	switch i {
-	case 0:
-		return points[0].P
-	case len(points):
-		return points[i-1].P
-	}
-	low, high := points[i-1], points[i]
-	share := (raw - low.Raw) / (high.Raw - low.Raw)
-	return math.Exp(math.Log(low.P) + share*(math.Log(high.P)-math.Log(low.P)))
+	return c
 }
 
-// Score returns the calibrated score of one raw output, see [Scale].
-func (a *Anomaly) Score(raw float32) float32 {
-	return float32(Scale(a.TailProbability(float64(raw))))
+// Score returns the score of a raw output: that of the share of benign packets
+// that get at least as much, see [Scale]. Between two points it is a straight line,
+// as is the logarithm of that share. It never falls with raw; NaN counts as
+// ordinary.
+func (c Calibration) Score(raw float32) float32 {
+	x := float64(raw)
+	i := sort.Search(len(c), func(i int) bool { return c[i].raw > x })
+	switch {
+	case i == 0 || math.IsNaN(x):
+		return float32(clamp(c[0].score))
+	case i == len(c):
+		return float32(clamp(c[i-1].score))
+	}
+	low, high := c[i-1], c[i]
+	share := (x - low.raw) / (high.raw - low.raw)
+	return float32(clamp(low.score + float64(share*(high.score-low.score))))
 }
 
 // Scale turns a tail probability in (0, 1] into a score in [0, 1]: 0.27 for one
 // benign packet in ten, 0.8 for one in a thousand, min(1, -0.8 log10(p) / 3).
-func Scale(p float64) float64 {
-	return min(1, max(0, -verdict.AnomalousScore*math.Log10(p)/3))
-}
+func Scale(p float64) float64 { return clamp(scale(p)) }
+
+func scale(p float64) float64 { return -verdict.AnomalousScore * math.Log10(p) / 3 }
+
+func clamp(score float64) float64 { return min(1, max(0, score)) }
 
 // Unscale returns the tail probability of a score, the other way round than
 // [Scale]; that of 1 is what it takes at least.

@@ -120,23 +120,25 @@ func TestClass(t *testing.T) {
 	}
 }
 
-func TestTailProbability(t *testing.T) {
+// TestCalibration: between two points the tail probability is the geometric mean.
+func TestCalibration(t *testing.T) {
 	_, m := folder(t)
+	c := m.Anomaly.Calibrated()
 	for _, tt := range []struct{ raw, want float64 }{
 		{math.Inf(-1), 1}, {-5, 1}, {-1, 1}, {-0.5, math.Sqrt(0.1)}, {0, 0.1}, {1, 0.01},
 		{2, 0.001}, {3, 0.0001}, {9, 0.0001}, {math.Inf(1), 0.0001}, {math.NaN(), 1},
 	} {
-		if got := m.Anomaly.TailProbability(tt.raw); math.Abs(got-tt.want) > 1e-12 {
-			t.Errorf("TailProbability(%v) = %v, want %v", tt.raw, got, tt.want)
+		if got, want := c.Score(float32(tt.raw)), Scale(tt.want); math.Abs(float64(got)-want) > 1e-6 {
+			t.Errorf("Score(%v) = %v, want %v", tt.raw, got, want)
 		}
 	}
 }
 
 func TestScoreNeverFalls(t *testing.T) {
 	_, m := folder(t)
-	last := float32(-1)
+	c, last := m.Anomaly.Calibrated(), float32(-1)
 	for raw := float32(-2); raw < 4; raw += 0.001 {
-		got := m.Anomaly.Score(raw)
+		got := c.Score(raw)
 		if got < last || got < 0 || got > 1 {
 			t.Fatalf("Score(%v) = %v after %v", raw, got, last)
 		}

@@ -216,7 +216,7 @@ func reasonOf(sentence string) string {
 
 // appendLine appends a text such that it fits into one line of bounded length.
 func appendLine(b []byte, s string) []byte {
-	if len(s) <= maxText && !strings.ContainsFunc(s, unusual) {
+	if len(s) <= maxText && isPlain(s) {
 		return append(b, s...)
 	}
 	s = strings.Map(func(r rune) rune {
@@ -231,20 +231,27 @@ func appendLine(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-// unusual tells that a text needs a closer look.
-func unusual(r rune) bool { return r < ' ' || r >= 0x7f }
+// isPlain tells that a text is printable ASCII and needs no closer look.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
 
 // appendEscaped appends s with percent-encoding of what may not stand in a
 // value: controls, space, and the percent sign itself.
 func appendEscaped(b []byte, s string) []byte {
+	from := 0
 	for i := range len(s) {
 		if c := s[i]; mustEscape(rune(c)) {
-			b = fmt.Appendf(b, "%%%02X", c)
-		} else {
-			b = append(b, c)
+			b = fmt.Appendf(append(b, s[from:i]...), "%%%02X", c)
+			from = i + 1
 		}
 	}
-	return b
+	return append(b, s[from:]...)
 }
 
 func escape(s string) string { return string(appendEscaped(nil, s)) }

@@ -18,10 +18,11 @@ import (
 
 // Scorer implements score.Scorer. Close it when it is no longer needed.
 type Scorer struct {
-	manifest   *score.Manifest
-	library    string
-	classifier *model
-	anomaly    *model
+	manifest    *score.Manifest
+	library     string
+	classifier  *model
+	anomaly     *model
+	calibration score.Calibration
 }
 
 // runtimeLibrary guards the runtime, which is global to the process by its
@@ -42,7 +43,7 @@ func Open(cfg Config, models fs.FS) (*Scorer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Scorer{manifest: manifest, library: library}
+	s := &Scorer{manifest: manifest, library: library, calibration: manifest.Anomaly.Calibrated()}
 	var group errgroup.Group // reading a model takes most of the time to start
 	group.Go(func() (err error) {
 		s.classifier, err = openModel(models, manifest.Classifier.Model, len(manifest.Classifier.Classes))
@@ -102,7 +103,7 @@ func (s *Scorer) Anomaly(rows []float32, out []float32) error {
 		return fmt.Errorf("anomaly model: %d values for %d rows of %d", len(rows), len(out), feature.AnomalyWidth)
 	}
 	return s.anomaly.run(rows, len(out), func(i int, raw []float32) {
-		out[i] = s.manifest.Anomaly.Score(raw[0])
+		out[i] = s.calibration.Score(raw[0])
 	})
 }
 
