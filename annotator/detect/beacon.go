@@ -27,7 +27,8 @@ type calls struct {
 	flow      uint32
 	sent      uint64 // payload of the latest connection so far
 	answered  bool
-	regular   int // intervals in a row that were alike
+	regular   int   // intervals in a row that were alike
+	since     int64 // about when the beat began that is kept up
 	intervals series
 	sizes     series
 }
@@ -101,7 +102,7 @@ func (d *beacon) Observe(c *Case) Finding {
 		if !opens || toMany(&key.server) {
 			return Finding{}
 		}
-		s = d.services.take(c)
+		s = d.services.add(c)
 	}
 	if opens {
 		d.call(s, c)
@@ -115,7 +116,7 @@ func (d *beacon) Observe(c *Case) Finding {
 	if s.outdated(p.Time) {
 		s.reason = s.words(key)
 	}
-	return Finding{s.score, verdict.Beacon, s.reason, RoleService, s.since()}
+	return Finding{s.score, verdict.Beacon, s.reason, RoleService, s.since}
 }
 
 // beaconHold is how long a beacon may pause and still be the same.
@@ -150,6 +151,8 @@ func (d *beacon) call(s *calls, c *Case) {
 		d.judge(s, &c.key, now)
 	}
 	s.previous, s.flow, s.sent, s.answered = now, c.Flow, c.ClientBytes, false
+	mean, _ := s.intervals.spread()
+	s.since = max(s.start, s.previous-int64(float64(s.regular+1)*mean*1e9))
 }
 
 func (d *beacon) judge(s *calls, key *service, now int64) {
@@ -172,12 +175,6 @@ func (d *beacon) judge(s *calls, key *service, now int64) {
 		score = min(score, Grade(lasted, 1))
 	}
 	s.raise(score, now, beaconHold)
-}
-
-// since is about when the beat began that is kept up.
-func (s *calls) since() int64 {
-	mean, _ := s.intervals.spread()
-	return max(s.start, s.previous-int64(float64(s.regular+1)*mean*1e9))
 }
 
 func (s *calls) words(key *service) string {

@@ -179,7 +179,7 @@ func (l *login) ask(b []byte) int {
 			return 0
 		}
 		l.asked = containsFold(b, "\nauthorization:") || containsFold(b, "\nproxy-authorization:")
-		if containsFold(b, ntlmGreeting) {
+		if l.asked && containsFold(b, ntlmGreeting) {
 			l.asked = false
 		}
 		if isLoginPost(b) {
@@ -367,7 +367,16 @@ func hasPrefixFold(b []byte, want string) bool {
 }
 
 func containsFold(b []byte, want string) bool {
+	first := want[0]
+	letter := first >= 'a' && first <= 'z'
 	for i := 0; i+len(want) <= len(b); i++ {
+		if !letter { // has one form only
+			k := bytes.IndexByte(b[i:], first)
+			if k < 0 {
+				return false
+			}
+			i += k
+		}
 		if hasPrefixFold(b[i:], want) {
 			return true
 		}

@@ -23,7 +23,9 @@ type Case struct {
 
 	// What is dear is only worked out for whoever asks.
 	proto    protocol
-	hasProto bool
+	tries    probe
+	hasProto bool // proto is valid, or
+	hasTries bool // tries is
 	asked    asked
 	ends     pair // what forth and back return
 	host     host // what client returns
@@ -42,7 +44,7 @@ type asked struct {
 // observe begins with another packet.
 func (c *Case) observe(o *flow.Observation) {
 	c.Observation = o
-	c.hasProto, c.asked.read = false, false
+	c.hasProto, c.hasTries, c.asked.read = false, false, false
 	p := o.Packet
 	if p.Version == 0 {
 		return
@@ -101,6 +103,14 @@ func (c *Case) protocol() protocol {
 		c.proto, c.hasProto = protocolOf(c.Observation), true
 	}
 	return c.proto
+}
+
+// probe tells how the packet could be trying a port, see probeOf.
+func (c *Case) probe() probe {
+	if !c.hasTries {
+		c.tries, c.hasTries = probeOf(c.Observation), true
+	}
+	return c.tries
 }
 
 // question returns what a DNS message, on whatever port, asks or answers; nil if

@@ -97,9 +97,7 @@ func (s *Set) Observe(o *flow.Observation) *Finding {
 		if f.Score >= verdict.SuspiciousScore && s.review != nil { // seldom
 			f = s.review(o, d.Name(), f)
 		}
-		if f.Score > best.Score {
-			*best = f
-		}
+		best.raise(f)
 	}
 	return best
 }

@@ -89,6 +89,9 @@ func (d *flood) Observe(c *Case) Finding {
 	if o.Noise == flow.Clean && !isLost(o) {
 		d.count(s, v, o)
 	}
+	if !s.alarms[v].active(p.Time, time.Second) {
+		return Finding{}
+	}
 	return d.finding(s, v, p)
 }
 
@@ -199,6 +202,9 @@ func (d *flood) count(s *flooded, v vector, o *flow.Observation) {
 	}
 	if !s.alarms[v].active(p.Time, lull) {
 		s.since[v] = s.start
+	}
+	if v != vectorAnswer && v != vectorEcho && Grade(s.packets(v, p.Time), min(d.cfg.Rate, d.cfg.ColdRate)) < inkling {
+		return // far too few for judge
 	}
 	latest := s.latest(v, p.Time)
 	s.alarms[v].raise(d.judge(s, v, &latest), p.Time, lull)
@@ -339,14 +345,12 @@ func (d *flood) judge(s *flooded, v vector, b *second) float64 {
 	return score
 }
 
+// finding returns what an alarm that is active says of a packet.
 func (d *flood) finding(s *flooded, v vector, p *packet.Packet) Finding {
 	in, b := &s.alarms[v], s.latest(v, p.Time)
 	if v != vectorAnswer && (b.port.excludes(uint64(p.DstPort), b.packets) || b.source.excludes(hashAddr(p.Src), b.packets)) ||
 		v == vectorSYN && s.knows(p.Src) {
 		return Finding{} // somebody who happens to call while it is flooded
-	}
-	if !in.active(p.Time, time.Second) {
-		return Finding{}
 	}
 	if in.outdated(p.Time) {
 		in.reason = d.reason(s, v, p)

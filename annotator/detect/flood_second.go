@@ -41,6 +41,12 @@ func (s *flooded) latest(v vector, now int64) second {
 	return b
 }
 
+// packets returns how many packets latest would count.
+func (s *flooded) packets(v vector, now int64) float64 {
+	share := 1 - min(s.seconds(now), 1)
+	return float64(s.now[v].packets + uint32(share*float64(s.prev[v].packets)))
+}
+
 // heavy is the mean length of a frame, bytes, from which on packets are no
 // probes: those carry nothing, or a short question.
 const heavy = 250

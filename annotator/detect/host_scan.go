@@ -75,7 +75,8 @@ func (d *hostScan) Observe(c *Case) Finding {
 		call := pair{p.Src, p.Dst, uint32(p.VLAN)}
 		*d.calls.take(call.hash(), &call) = p.Time
 	}
-	if key, target, ok := sweepOf(o); ok {
+	if p.HasPorts() && c.probe() == 0 { // most
+	} else if key, target, ok := sweepOf(o); ok {
 		if key.kind == sweepARP && d.wasCalled(p, &target) {
 			return Finding{}
 		}
@@ -164,7 +165,7 @@ func (d *hostScan) probe(o *flow.Observation, key *sweepKey, target *packet.Addr
 	if !s.hosts.add(hashAddr(*target)) {
 		return d.finding(s, key, now)
 	}
-	if s.neighbour(*target) {
+	if s.hosts.n > 1 && s.neighbour(*target) {
 		s.beside++
 	}
 	s.recent.add(now, d.cfg.FastWindow, 1)

@@ -122,7 +122,7 @@ func (d *newcomer) habits(now int64) uint32 {
 // what such a chance is worth on the common scale.
 func (d *newcomer) meet(c *Case) *acquaintance {
 	now := c.Packet.Time
-	a := d.known.take(c)
+	a := d.known.add(c)
 	*a = acquaintance{since: now, usual: d.habits(now), new: d.strange.count(now, d.cfg.Window)}
 	if a.usual < uint32(d.cfg.Conversations) {
 		return a // at the beginning of a capture everything is new

@@ -145,24 +145,28 @@ func (d *portScan) Wants(k Kind) Want {
 }
 
 func (d *portScan) Observe(c *Case) Finding {
-	o, p := c.Observation, c.Packet
+	p := c.Packet
 	if p.Version == 0 {
 		return Finding{}
 	}
 	if headless := p.SrcPort == 0 && p.DstPort == 0; !p.HasPorts() || headless {
 		return d.protocol(c)
 	}
-	if kind := probeOf(o); kind != 0 {
+	if kind := c.probe(); kind != 0 {
 		if p.Proto != packet.ProtoTCP {
 			return d.probe(c, kind)
 		}
-		if o.Noise == flow.Clean {
+		if c.Noise == flow.Clean {
 			d.share(p)
 		}
-		return worse(d.probe(c, kind), d.shares(p))
+		f := d.probe(c, kind)
+		f.raise(d.shares(p))
+		return f
 	}
 	d.answer(c)
-	return worse(d.follow(c), d.registers(c))
+	f := d.follow(c)
+	f.raise(d.registers(c))
+	return f
 }
 
 // probe counts a packet that tries a port.

@@ -58,12 +58,16 @@ func (s services[V]) get(c *Case) *V { return s.table.get(c.keyHash, &c.key) }
 
 // take returns it, a zero one if there was none.
 func (s services[V]) take(c *Case) *V {
-	e := s.states.Get(c.keyHash, &c.key)
-	if e == nil {
-		e, _ = s.states.Add(c.keyHash, &c.key)
-		c.traces[c.keyHash%traces] |= c.asking
+	if v := s.get(c); v != nil {
+		return v
 	}
-	s.states.Touch(e)
+	return s.add(c)
+}
+
+// add returns a zero state for them, where there is none.
+func (s services[V]) add(c *Case) *V {
+	e, _ := s.states.Add(c.keyHash, &c.key)
+	c.traces[c.keyHash%traces] |= c.asking
 	return &e.Val
 }
 

@@ -61,13 +61,13 @@ func (s *suspects) observe(c *Case, best *Finding) {
 			p = s.pairs.get(c.back())
 		}
 		if p != nil {
-			*best = worse(*best, p.recall(now, pairSuspicion, "the same two hosts"))
+			best.raise(p.recall(now, pairSuspicion, "the same two hosts"))
 			return
 		}
 	}
 	if s.seen.has(c.caller) {
 		if h := s.hosts.get(c.client()); h != nil {
-			*best = worse(*best, h.recall(now, hostSuspicion, "the same client"))
+			best.raise(h.recall(now, hostSuspicion, "the same client"))
 		}
 	}
 }
@@ -86,11 +86,11 @@ func (s *suspects) note(c *Case, f *Finding) {
 	s.seen.add(c.caller)
 }
 
-func worse(a, b Finding) Finding {
-	if b.Score > a.Score {
-		return b
+// raise puts a higher finding in the place of f.
+func (f *Finding) raise(higher Finding) {
+	if higher.Score > f.Score {
+		*f = higher
 	}
-	return a
 }
 
 // recall returns what is left of a suspicion that began with score.
