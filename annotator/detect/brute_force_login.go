@@ -40,18 +40,8 @@ func (p protocol) String() string { return protocolNames[p] }
 // protocolOf recognises a protocol by its first words, its class or, where it
 // has no words of its own, its port.
 func protocolOf(o *flow.Observation) protocol {
-	b := o.Packet.Payload
-	switch {
-	case bytes.HasPrefix(b, []byte("SSH-")):
-		return protoSSH
-	case bytes.HasPrefix(b, []byte("RFB ")):
-		return protoVNC
-	case o.FromClient && isHTTPRequest(b):
-		return protoHTTP
-	case isSMB(b):
-		return protoSMB
-	case o.FromClient && isRDPRequest(b):
-		return protoRDP
+	if p := protocolIn(o.Packet.Payload, o.FromClient); p != protoNone {
+		return p
 	}
 	switch classOf(o) {
 	case "ssh":
@@ -85,6 +75,35 @@ func protocolOf(o *flow.Observation) protocol {
 	}
 	_, port := o.Server()
 	return protocolOfPort(port)
+}
+
+// protocolIn recognises a protocol by the first words in a payload.
+func protocolIn(b []byte, fromClient bool) protocol {
+	if len(b) < 4 {
+		return protoNone
+	}
+	switch b[0] { // most are none
+	case 'S':
+		if bytes.HasPrefix(b, []byte("SSH-")) {
+			return protoSSH
+		}
+	case 'R':
+		if bytes.HasPrefix(b, []byte("RFB ")) {
+			return protoVNC
+		}
+	case 'G', 'P', 'H', 'O':
+		if fromClient && isHTTPRequest(b) {
+			return protoHTTP
+		}
+	case 3:
+		if fromClient && isRDPRequest(b) {
+			return protoRDP
+		}
+	}
+	if isSMB(b) {
+		return protoSMB
+	}
+	return protoNone
 }
 
 func protocolOfPort(port uint16) protocol {

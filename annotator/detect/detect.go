@@ -94,7 +94,10 @@ func (s *Set) Observe(o *flow.Observation) *Finding {
 		c.asking = due & -due
 		d := s.detectors[bits.TrailingZeros32(due)]
 		f := d.Observe(c)
-		if f.Score >= verdict.SuspiciousScore && s.review != nil { // seldom
+		if f.Score == 0 { // mostly
+			continue
+		}
+		if f.Score >= verdict.SuspiciousScore && s.review != nil {
 			f = s.review(o, d.Name(), f)
 		}
 		best.raise(f)

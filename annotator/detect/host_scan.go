@@ -61,12 +61,12 @@ func (d *hostScan) Name() string { return "host_scan" }
 
 func (d *hostScan) Wants(k Kind) Want {
 	switch {
-	case k.over() == overARP, k.over() == overICMP, k.over() == overFragment, k.is(traitStep):
+	case k.over() == overARP, k.over() == overICMP, k.over() == overFragment:
 		return always
 	case k.hasPorts():
-		return when(k.is(traitSignal) || k.is(traitClient|traitSilent|traitEarly))
+		return when(k.is(traitSignal) || k.is(traitStep) && k.any(traitClient|traitPayload) || k.is(traitClient|traitSilent|traitEarly))
 	}
-	return never
+	return when(k.is(traitStep))
 }
 
 func (d *hostScan) Observe(c *Case) Finding {

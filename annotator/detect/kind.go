@@ -31,7 +31,7 @@ const (
 	traitStep           // takes its conversation a step further, see Case.isStep
 	traitEarly          // may follow up on a probe: the server has not come to talking, within followed
 	traitSilent         // the server has sent no payload so far
-	traitSignal         // SYN, FIN or RST, ports that are both 0, or what looks like an exception of Modbus
+	traitSignal         // asks for a connection or refuses it, or is odd otherwise, see Case.isSignal
 	traitDNS            // a message of DNS, see Case.isDNS
 	traitWeb            // what a client says over TCP: a request of HTTP, or anything in a flow of that class
 	traitLogIn          // a payload in a protocol of log-ins, and all of a flow in which one was seen
@@ -147,14 +147,24 @@ func (c *Case) carrier() Kind {
 	return overIP
 }
 
+// isSignal tells that a packet with ports asks for a connection or refuses it, is
+// where a flow begins with its server, names no ports, or may be an exception of
+// Modbus.
+func (c *Case) isSignal(tcp bool) bool {
+	p := c.Packet
+	if p.SrcPort|p.DstPort == 0 || c.New && !c.FromClient {
+		return true
+	}
+	return tcp && (p.TCPFlags&(packet.SYN|packet.ACK|packet.FIN) == packet.SYN || p.TCPFlags&packet.RST != 0 || len(p.Payload) == modbusException)
+}
+
 // talk returns those traits of a packet with ports of kind k that are about what is
 // said, and how.
 func (c *Case) talk(k Kind) Kind {
 	p := c.Packet
 	var t Kind
 	tcp := k.over() == overTCP
-	if tcp && p.TCPFlags&(packet.SYN|packet.FIN|packet.RST) != 0 || p.SrcPort|p.DstPort == 0 ||
-		tcp && len(p.Payload) == modbusException {
+	if c.isSignal(tcp) {
 		t |= traitSignal
 	}
 	switch classOf(c.Observation) {

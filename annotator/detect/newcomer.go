@@ -44,7 +44,7 @@ func (d *newcomer) Wants(k Kind) Want {
 	switch {
 	case !k.hasPorts():
 		return never
-	case k.is(traitStep):
+	case k.is(traitSignal) || k.is(traitStep) && k.any(traitClient|traitPayload):
 		return always
 	}
 	return ifKnown

@@ -136,7 +136,7 @@ func (d *portScan) Name() string { return "port_scan" }
 
 func (d *portScan) Wants(k Kind) Want {
 	switch {
-	case k.over() == overICMP, k.over() == overIP, k.hasPorts() && (k.any(traitSignal|traitStep) || k.is(traitClient|traitEarly)):
+	case k.over() == overICMP, k.over() == overIP, k.hasPorts() && (k.is(traitSignal) || k.is(traitStep|traitPayload) || k.is(traitClient) && k.any(traitStep|traitEarly)):
 		return always
 	case k.over() == overTCP:
 		return ifKnown
