@@ -25,6 +25,7 @@ type chunk struct {
 	openings []feature.Opening
 	classes  []score.Class // of the openings
 
+	look        []int32 // of a packet with an opinion: its number of feature.Looks
 	anomalyRow  []int32 // of a packet: its row in anomalyRows, or one of the two below
 	anomalyRows []float32
 	opinions    []flow.Opinion // on the rows
@@ -35,7 +36,7 @@ type chunk struct {
 // Packets without a row of their own.
 const (
 	noOpinion   = -1 // too little is known
-	sameOpinion = -2 // nothing new, see feature.AnomalyDue
+	sameOpinion = -2 // nothing new, see feature.Looks
 )
 
 // worker is what scoring needs beside a chunk.
@@ -59,7 +60,7 @@ func (c *chunk) decode(d *packet.Decoder, frames []packet.Frame) {
 func (e *Engine) observe(c *chunk) {
 	n := len(c.packets)
 	c.observations = grow(c.observations[:0], n)
-	c.opening, c.anomalyRow = grow(c.opening[:0], n), grow(c.anomalyRow[:0], n)
+	c.opening, c.look, c.anomalyRow = grow(c.opening[:0], n), grow(c.look[:0], n), grow(c.anomalyRow[:0], n)
 	c.openings, c.anomalyRows = c.openings[:0], c.anomalyRows[:0]
 	for i := range c.packets {
 		o := &c.observations[i]
@@ -81,7 +82,9 @@ func (e *Engine) observe(c *chunk) {
 			feature.Anomaly(o, f, src, dst, row)
 			e.explanation.Values = feature.Values(row, e.normal)
 		}
-		if !feature.AnomalyDue(o, f, src, dst) {
+		look, due := e.looks.Due(o, f, src, dst)
+		c.look[i] = int32(look)
+		if !due {
 			c.anomalyRow[i] = sameOpinion
 			continue
 		}
@@ -183,7 +186,7 @@ func (e *Engine) judge(c *chunk, out []verdict.Verdict) []verdict.Verdict {
 			Model:       e.model,
 		}
 		v.Class, v.Confidence = class(o)
-		e.grade(v, o, c.opinion(i))
+		e.grade(v, o, e.opinion(c, i))
 		e.hindsight(v, o)
 	}
 	return out
@@ -191,16 +194,12 @@ func (e *Engine) judge(c *chunk, out []verdict.Verdict) []verdict.Verdict {
 
 // opinion returns what the anomaly model says of a packet, now or lately; nil
 // if too little is known.
-func (c *chunk) opinion(i int) *flow.Opinion {
+func (e *Engine) opinion(c *chunk, i int) *flow.Opinion {
 	row := c.anomalyRow[i]
 	if row == noOpinion {
 		return nil
 	}
-	o := &c.observations[i]
-	latest := &o.Memo.Opinions[0]
-	if !o.FromClient {
-		latest = &o.Memo.Opinions[1]
-	}
+	latest := &e.opinions[c.look[i]]
 	if row >= 0 {
 		*latest = c.opinions[row]
 	}

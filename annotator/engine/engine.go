@@ -14,8 +14,9 @@
 //
 // Models are what takes longest, so they are asked as little as possible: the
 // classifier at a few packets of a flow, and not about beginnings that it has
-// just seen, which stage 3 remembers; the anomaly model when something has
-// changed enough to matter, see feature.AnomalyDue.
+// just seen, which stage 3 remembers; the anomaly model not about packets like
+// those of the same hosts that it has just seen: stage 2 knows which, see
+// feature.Looks, and stage 4 what the model said.
 //
 // [Engine.Process] takes frames through them one stage after the other;
 // [Engine.Stream] has each stage work on frames of its own at the same time.
@@ -105,6 +106,8 @@ type Engine struct {
 	rules     atomic.Pointer[rule.Set]
 
 	memo        memo
+	looks       feature.Looks                  // of stage 2,
+	opinions    [feature.LooksLen]flow.Opinion // of stage 4, on the looks
 	words       words
 	observed    uint64 // frames so far, as are
 	frames      uint64 // judged

@@ -16,7 +16,7 @@ type Config struct {
 }
 
 // Default returns the bounds used unless configured otherwise. Filled to the
-// brim, such a table takes about 235 MB.
+// brim, such a table takes about 225 MB.
 func Default() Config {
 	return Config{
 		MaxFlows:     100_000,

@@ -81,10 +81,6 @@ type Memo struct {
 	Hindsight  uint32  // the same in hindsight
 	Begun      bool    // TCP: with a SYN, so that it is certain who is the client
 	LogIn      bool    // a detector followed how somebody logs in, and may remember it
-
-	// Opinions are what the anomaly model said when it last looked at a packet
-	// of the client and of the server.
-	Opinions [2]Opinion
 }
 
 // Opinion is what the anomaly model says of a packet. It holds no words: few

@@ -19,6 +19,7 @@ func (h *Host) Age(now int64) int64 { return max(now-h.first, 0) }
 // that direction.
 type Pair struct {
 	Tally
+	Number uint32 // from 1 in order of appearance; one that was forgotten gets a new one
 	// Gaps are the seconds between the beginnings of bursts: packets of the
 	// client at least BurstGap after the one before.
 	Gaps Moments
@@ -176,6 +177,7 @@ func (t *Table) pair(f *Flow) *pairNode {
 	}
 	n, evicted := t.pairs.Add(h, &k)
 	t.stats.Pairs++
+	n.Val.Number = saturate(t.stats.Pairs)
 	if evicted {
 		t.stats.PairsEvicted++
 	}

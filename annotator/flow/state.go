@@ -38,10 +38,6 @@ type Flow struct {
 	// Gaps are the seconds between packets, either direction.
 	Gaps Moments
 
-	// Looks belong to the feature stage: what was known when the anomaly model
-	// last had to look at a packet of the client and of the server.
-	Looks [2]Look
-
 	client, server hostRef
 	pair           pairRef
 	service        serviceRef
@@ -50,13 +46,6 @@ type Flow struct {
 	lowIsClient    bool      // the key's first end is the client
 	domain         uint32
 	memo           *Memo
-}
-
-// Look is how far things were at some packet of one side of a flow.
-type Look struct {
-	Packets  uint32    // of that side; 0 if nobody has looked yet
-	Kind     uint32    // of the packet
-	Versions [3]uint32 // of the tallies of source, destination and pair
 }
 
 // Pair returns what the client of the flow lately did with its server.

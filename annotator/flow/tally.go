@@ -33,9 +33,7 @@ const (
 	BytesOut // payload bytes on the wire
 	BytesIn
 	SYNOut    // TCP SYN without ACK
-	SYNIn     //
 	SYNACKIn  // TCP SYN with ACK
-	RSTIn     // TCP RST
 	UnreachIn // ICMP destination unreachable, v4 type 3, v6 type 1
 	ICMPOut   // ICMP echo requests
 	FlowsOut  // flows opened as client
@@ -53,8 +51,7 @@ const (
 // flow that ends is Brief: an authentication attempt rather than a session.
 const BriefBytes = 8192
 
-// kept says over which windows a counter is kept: those that someone reads. All
-// of them make a new Version, also where it is over none.
+// kept says over which windows a counter is kept: those that someone reads.
 var kept = [counters][]Window{
 	PacketsOut: {Second, TenSeconds},
 	PacketsIn:  {Second, TenSeconds},
@@ -106,10 +103,6 @@ func newLayout() *counts {
 // it says did happen within w. The phase starts with the first packet, so
 // counts do not depend on absolute time. Counts saturate at 2^32-1.
 type Tally struct {
-	// Version changes whenever counts change by more than the volume of
-	// packets and bytes: something else was counted, or a window moved on.
-	Version uint32
-
 	epochs      [windows]uint32 // numbers of the current buckets, from 2
 	from, until int64           // times at which all current buckets still are
 	counts      [keptCounts]count
@@ -151,7 +144,6 @@ func (t *Tally) advance(now int64) {
 		d := now - t.starts[w]
 		if d < 0 || d >= half || t.epochs[w] == 0 {
 			t.rotate(w, now, d, half)
-			t.Version++
 		}
 		t.from, t.until = max(t.from, t.starts[w]), min(t.until, t.starts[w]+half)
 	}
@@ -179,9 +171,6 @@ func (t *Tally) rotate(w Window, now, d, half int64) {
 
 // add counts n of c. The windows must have been advanced.
 func (t *Tally) add(c Counter, n uint32) {
-	if c > BytesIn {
-		t.Version++
-	}
 	of := t.counts[layout.first[c]:layout.first[c+1]]
 	for i := range of {
 		of[i].now = saturate(uint64(of[i].now) + uint64(n))
@@ -205,7 +194,6 @@ func (t *Tally) touch(c Counter, m *Mark) {
 			n.now++
 		}
 		m[w] = epoch
-		t.Version++
 	}
 }
 

@@ -178,18 +178,16 @@ func (f *Flow) recordTCP(p *packet.Packet, with parties, fromClient bool) {
 	if p.Proto != packet.ProtoTCP || p.FragOffset != 0 {
 		return
 	}
-	_, dst := with.ends(fromClient)
+	src, dst := with.ends(fromClient)
 	pair := &with.pair.Tally
 	flags := p.TCPFlags
-	switch {
-	case flags&packet.RST != 0:
-		dst.add(RSTIn, 1)
-		if !fromClient {
-			pair.add(RSTIn, 1)
+	switch flags & (packet.RST | packet.SYN | packet.ACK) {
+	case packet.SYN:
+		src.add(SYNOut, 1)
+		if fromClient {
+			pair.add(SYNOut, 1)
 		}
-	case flags&(packet.SYN|packet.ACK) == packet.SYN:
-		with.count(fromClient, SYNOut, SYNIn, 1)
-	case flags&(packet.SYN|packet.ACK) == packet.SYN|packet.ACK:
+	case packet.SYN | packet.ACK:
 		dst.add(SYNACKIn, 1)
 		if !fromClient {
 			pair.add(SYNACKIn, 1)
