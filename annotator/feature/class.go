@@ -247,16 +247,26 @@ func writeSummary(head []byte, out []float32) {
 // value's share where the value occurs first.
 func entropy(head []byte, count *[256]uint8) float32 {
 	var h float64
-	n := float64(len(head))
+	bits := &surprise[len(head)]
 	for _, b := range head {
 		if c := count[b]; c > 0 {
-			p := float64(c) / n
-			h -= float64(p * math.Log2(p))
+			h -= bits[c]
 			count[b] = 0
 		}
 	}
 	return float32(h)
 }
+
+// surprise holds p log2(p) for p = c/n, by n and c.
+var surprise = func() (of [flow.HeadBytes + 1][flow.HeadBytes + 1]float64) {
+	for n := range of {
+		for c := 1; c <= n; c++ {
+			p := float64(c) / float64(n)
+			of[n][c] = p * math.Log2(p)
+		}
+	}
+	return of
+}()
 
 func writeLengthFields(head []byte, length int, out []float32) {
 	for i := range lengthOffsets {
