@@ -13,9 +13,10 @@ import (
 type Case struct {
 	*flow.Observation
 
-	key     service  // who calls what; this and the next four are valid iff there is a flow
-	caller  lru.Hash // of the client: what the next two begin with
-	parties lru.Hash // of client and server
+	key     service  // who calls what; this and the next five are valid iff there is a flow
+	caller  lru.Hash // of the client: what the next one begins with
+	parties lru.Hash // of client and server: what keyHash begins with
+	called  lru.Hash // of the server
 	keyHash lru.Hash // of key
 	many    bool     // the packet goes to many, see toMany
 
@@ -28,7 +29,7 @@ type Case struct {
 	hasTries bool // tries is
 	asked    asked
 	ends     pair // what forth and back return
-	host     host // what client returns
+	host     host // what client, server, source and target return
 
 	asking uint32          // bit of the detector that is asked
 	traces *[traces]uint32 // see Set
@@ -55,6 +56,7 @@ func (c *Case) observe(o *flow.Observation) {
 	c.key.proto, c.key.domain = p.Proto, p.Domain
 	c.caller = hashOfAddr(&c.key.client)
 	c.parties = c.caller.Addr((*[16]byte)(&c.key.server))
+	c.called = hashOfAddr(&c.key.server)
 	c.keyHash = c.parties.Word(uint64(p.Domain)<<32 | uint64(c.key.port)<<8 | uint64(p.Proto))
 }
 
@@ -68,7 +70,7 @@ func (c *Case) forth() (lru.Hash, *pair) {
 // back returns server and client likewise.
 func (c *Case) back() (lru.Hash, *pair) {
 	c.ends = pair{c.key.server, c.key.client, c.key.domain}
-	return c.ends.hash(), &c.ends
+	return c.called.Addr((*[16]byte)(&c.key.client)).Word(uint64(c.key.domain)), &c.ends
 }
 
 // sent returns sender and receiver likewise, received the other way round.
@@ -92,9 +94,30 @@ func (c *Case) client() (lru.Hash, *host) {
 	return c.caller.Word(uint64(c.key.domain)), &c.host
 }
 
+// server returns the server likewise, source and target who sent the packet and who
+// receives it.
+func (c *Case) server() (lru.Hash, *host) {
+	c.host = host{c.key.server, c.key.domain}
+	return c.called.Word(uint64(c.key.domain)), &c.host
+}
+
+func (c *Case) source() (lru.Hash, *host) {
+	if c.FromClient {
+		return c.client()
+	}
+	return c.server()
+}
+
+func (c *Case) target() (lru.Hash, *host) {
+	if c.FromClient {
+		return c.server()
+	}
+	return c.client()
+}
+
 // eitherHash is a hash of client and server that is the same for packets whose
 // flow began the other way round.
-func (c *Case) eitherHash() lru.Hash { return c.caller + hashOfAddr(&c.key.server) }
+func (c *Case) eitherHash() lru.Hash { return c.caller + c.called }
 
 // protocol returns the protocol in which the client could authenticate, see
 // protocolOf.

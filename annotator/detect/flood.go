@@ -72,17 +72,15 @@ func (d *flood) Observe(c *Case) Finding {
 	}
 	d.began = c.began
 	if p.Proto == packet.ProtoUDP && o.FromClient && c.many && isReflector(p.DstPort) {
-		src := host{p.Src, p.Domain}
-		d.destinations.take(src.hash(), &src).asked = p.Time
+		d.destinations.take(c.source()).asked = p.Time
 		return Finding{}
 	}
 	v := d.vectorOf(c)
 	if v == vectorNone {
-		d.answered(o)
+		d.answered(c)
 		return Finding{}
 	}
-	dst := host{p.Dst, p.Domain}
-	s := d.destinations.take(dst.hash(), &dst)
+	s := d.destinations.take(c.target())
 	if v == vectorAnswer && s.asked != 0 && near(p.Time, s.asked, 10*time.Second) {
 		return Finding{} // asked all, so anyone may answer
 	}
@@ -211,37 +209,31 @@ func (d *flood) count(s *flooded, v vector, o *flow.Observation) {
 }
 
 // answered notes that the destination of a possible flood takes part.
-func (d *flood) answered(o *flow.Observation) {
-	p := o.Packet
+func (d *flood) answered(c *Case) {
+	o, p := c.Observation, c.Packet
 	if o.Noise != flow.Clean {
 		return
 	}
 	switch {
 	case isPortUnreachable(p):
-		if s := d.known(&p.Src, p.Domain); s != nil {
+		if s := d.destinations.get(c.source()); s != nil {
 			s.refused = p.Time
 		}
 	case p.Proto == packet.ProtoTCP && o.Established && o.FromClient && o.ClientPackets == 2:
-		if s := d.known(&p.Dst, p.Domain); s != nil {
+		if s := d.destinations.get(c.target()); s != nil {
 			s.now[vectorSYN].answered++
 			s.meet(p.Src)
 		}
 	case p.Proto == packet.ProtoTCP && !o.FromClient && o.ServerPackets == 1 && p.TCPFlags&(packet.SYN|packet.RST) == 0:
 		// A connection older than the capture.
-		if s := d.known(&p.Src, p.Domain); s != nil {
+		if s := d.destinations.get(c.source()); s != nil {
 			s.now[vectorOther].answered++
 		}
 	case p.Proto == packet.ProtoUDP && !o.FromClient && o.ServerPackets == 1:
-		if s := d.known(&p.Src, p.Domain); s != nil {
+		if s := d.destinations.get(c.source()); s != nil {
 			s.now[vectorUDP].answered++
 		}
 	}
-}
-
-// known returns the state of a destination, nil if there is none.
-func (d *flood) known(a *packet.Addr, domain uint32) *flooded {
-	dst := host{*a, domain}
-	return d.destinations.get(dst.hash(), &dst)
 }
 
 // isPortUnreachable tells that a host has nobody at a port (RFC 792, RFC 4443

@@ -157,10 +157,10 @@ func (d *portScan) Observe(c *Case) Finding {
 			return d.probe(c, kind)
 		}
 		if c.Noise == flow.Clean {
-			d.share(p)
+			d.share(c)
 		}
 		f := d.probe(c, kind)
-		f.raise(d.shares(p))
+		f.raise(d.shares(c))
 		return f
 	}
 	d.answer(c)
@@ -291,8 +291,7 @@ func (d *portScan) use(c *Case) {
 	if s := d.pairs.get(c.forth()); s != nil {
 		s.ports.mark(portKey(k.proto, k.port))
 	}
-	server := host{k.server, k.domain}
-	if s := d.shared.get(server.hash(), &server); s != nil {
+	if s := d.shared.get(c.server()); s != nil {
 		s.ports.mark(portKey(k.proto, k.port))
 	}
 }

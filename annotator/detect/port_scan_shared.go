@@ -3,7 +3,6 @@ package detect
 import (
 	"fmt"
 
-	"ampulla/annotator/packet"
 	"ampulla/annotator/verdict"
 )
 
@@ -17,9 +16,9 @@ type sharedScan struct {
 
 // share counts a TCP probe that may be part of a scan shared by several hosts,
 // each of which tries too little to be found by itself.
-func (d *portScan) share(p *packet.Packet) {
-	dst := host{p.Dst, p.Domain}
-	s := d.shared.take(dst.hash(), &dst)
+func (d *portScan) share(c *Case) {
+	p := c.Packet
+	s := d.shared.take(c.target())
 	if s.over(p.Time, d.cfg.Window) {
 		ports, sources := s.ports, s.sources
 		ports.clear()
@@ -40,9 +39,9 @@ func (d *portScan) share(p *packet.Packet) {
 }
 
 // shares returns what a probe is part of if its port was tried by several.
-func (d *portScan) shares(p *packet.Packet) Finding {
-	dst := host{p.Dst, p.Domain}
-	s := d.shared.get(dst.hash(), &dst)
+func (d *portScan) shares(c *Case) Finding {
+	p := c.Packet
+	s := d.shared.get(c.target())
 	if s == nil || s.sources.n < d.cfg.Sources || !s.active(p.Time, d.cfg.Window) || s.ports.isMarked(portKey(p.Proto, p.DstPort)) {
 		return Finding{}
 	}

@@ -323,8 +323,6 @@ type host struct {
 	domain uint32
 }
 
-func (h *host) hash() lru.Hash { return hashOfAddr(&h.addr).Word(uint64(h.domain)) }
-
 func (p *pair) hash() lru.Hash {
 	return lru.Seed.Addr((*[16]byte)(&p.src)).Addr((*[16]byte)(&p.dst)).Word(uint64(p.domain))
 }
