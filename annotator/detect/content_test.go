@@ -255,3 +255,27 @@ func TestStorm(t *testing.T) {
 		{name: "chatter", flagged: 0, play: broadcast(1000, 50*time.Millisecond)},
 	})
 }
+
+// TestCodes: each code is found wherever it is, and nothing is where one letter is
+// missing.
+func TestCodes(t *testing.T) {
+	for _, c := range codes {
+		for _, text := range []string{c.text, "GET /?q=" + c.text, "x" + c.text + "x"} {
+			if _, weight := codeIn([]byte(text)); weight < c.weight {
+				t.Errorf("%q: %v", text, weight)
+			}
+		}
+		for i := range len(c.text) {
+			text := c.text[:i] + c.text[i+1:]
+			what, weight := codeIn([]byte(text))
+			for _, other := range codes {
+				if other.what == what && strings.Contains(text, other.text) {
+					weight = 0 // there is another one in it
+				}
+			}
+			if weight != 0 {
+				t.Errorf("%q: %s", text, what)
+			}
+		}
+	}
+}

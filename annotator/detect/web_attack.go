@@ -3,6 +3,7 @@ package detect
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"ampulla/annotator/flow"
 	"ampulla/annotator/packet"
@@ -15,16 +16,29 @@ import (
 type webAttack struct {
 	cfg     WebAttack
 	clients services[hostile]
-	letters [len(codes)]letters // that each code is made of
 }
 
-// letters is a set of ASCII characters.
-type letters [2]uint64
+// pairs tells of most pairs of bytes that they do not follow each other in a text.
+type pairs [1 << 12]bool
 
-func (l *letters) add(c byte) { l[c>>6&1] |= 1 << (c & 63) }
+func pairOf(a, b byte) int { return (int(a)<<5 ^ int(b)) % len(pairs{}) }
 
-// within tells that l is a subset of m.
-func (l *letters) within(m *letters) bool { return l[0]&^m[0] == 0 && l[1]&^m[1] == 0 }
+// add adds those of a text.
+func (p *pairs) add(text []byte) {
+	for i := 1; i < len(text); i++ {
+		p[pairOf(text[i-1], text[i])] = true
+	}
+}
+
+// mayHave tells that there are all of another text.
+func (p *pairs) mayHave(text string) bool {
+	for i := 1; i < len(text); i++ {
+		if !p[pairOf(text[i-1], text[i])] {
+			return false
+		}
+	}
+	return true
+}
 
 // hostile is what one client asked of one service.
 type hostile struct {
@@ -36,13 +50,7 @@ type hostile struct {
 }
 
 func newWebAttack(cfg WebAttack) *webAttack {
-	d := &webAttack{cfg: cfg, clients: newServices[hostile](cfg.Clients)}
-	for i := range codes {
-		for _, c := range []byte(codes[i].text) {
-			d.letters[i].add(c)
-		}
-	}
-	return d
+	return &webAttack{cfg: cfg, clients: newServices[hostile](cfg.Clients)}
 }
 
 func (d *webAttack) Name() string { return "web_attack" }
@@ -63,7 +71,7 @@ func (d *webAttack) Observe(c *Case) Finding {
 		return Finding{}
 	}
 	if c.Noise == flow.Clean && p.PayloadLength > 0 && isWeb(c.Observation) {
-		if what, weight := d.codeIn(p.Payload); weight > 0 {
+		if what, weight := codeIn(p.Payload); weight > 0 {
 			d.count(c, what, weight)
 		}
 	}
@@ -159,15 +167,13 @@ var codes = [...]code{
 }
 
 // codeIn looks for code in what a client sends and returns the surest piece.
-func (d *webAttack) codeIn(b []byte) (what string, weight float64) {
+func codeIn(b []byte) (what string, weight float64) {
 	var buf [packet.SnapLen]byte
 	text := decoded(buf[:0], b)
-	var seen letters
-	for _, c := range text {
-		seen.add(c)
-	}
+	var there pairs
+	there.add(text)
 	for i := range codes {
-		if c := &codes[i]; c.weight > weight && d.letters[i].within(&seen) && bytes.Contains(text, []byte(c.text)) {
+		if c := &codes[i]; c.weight > weight && there.mayHave(c.text) && bytes.Contains(text, []byte(c.text)) {
 			what, weight = c.what, c.weight
 		}
 	}
@@ -177,24 +183,39 @@ func (d *webAttack) codeIn(b []byte) (what string, weight float64) {
 // decoded appends b to buf as a server would read it: percent encoding (RFC
 // 3986 section 2.1) undone, plus signs read as spaces, letters lowered.
 func decoded(buf, b []byte) []byte {
+	out := slices.Grow(buf, len(b))[len(buf) : len(buf)+len(b)]
+	n := 0
 	for i := 0; i < len(b); i++ {
 		c := b[i]
-		switch {
-		case c == '%' && i+2 < len(b):
+		if c == '%' && i+2 < len(b) {
 			hi, lo := hexValue(b[i+1]), hexValue(b[i+2])
 			if hi >= 0 && lo >= 0 {
-				c = byte(hi<<4 | lo)
+				out[n] = lowered(byte(hi<<4 | lo))
+				n++
 				i += 2
+				continue
 			}
-		case c == '+':
-			c = ' '
 		}
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		buf = append(buf, c)
+		out[n] = read[c]
+		n++
 	}
-	return buf
+	return out[:n]
+}
+
+// read is what a server reads for each byte that is not part of percent encoding.
+var read = func() (t [256]byte) {
+	for i := range t {
+		t[i] = lowered(byte(i))
+	}
+	t['+'] = ' '
+	return t
+}()
+
+func lowered(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
 }
 
 func hexValue(c byte) int {
