@@ -22,6 +22,7 @@ type Map[K comparable, V any] struct {
 	free  *Entry[K, V]  // list of entries that are gone, by next
 	fresh []Entry[K, V] // the rest of the newest slab, never used
 	slab  int           // entries of the newest slab
+	plain *plain        // nil if the garbage collector looks at entries
 }
 
 // slot is empty without an entry.
@@ -58,7 +59,11 @@ const (
 
 // New returns an empty map for at most limit entries, or one if that is less.
 func New[K comparable, V any](limit int) *Map[K, V] {
-	m := &Map[K, V]{max: max(limit, 1), slots: make([]slot[K, V], leastSlots)}
+	m := &Map[K, V]{max: max(limit, 1)}
+	if isPlain(reflect.TypeFor[K]()) && isPlain(reflect.TypeFor[V]()) {
+		m.plain = new(plain)
+	}
+	m.slots = m.newSlots(leastSlots)
 	m.root.next, m.root.prev = &m.root, &m.root
 	return m
 }
@@ -149,7 +154,7 @@ func (m *Map[K, V]) entry() *Entry[K, V] {
 	if len(m.fresh) == 0 {
 		most := max(slabBytes/int(reflect.TypeFor[Entry[K, V]]().Size()), leastSlab)
 		m.slab = min(max(2*m.slab, leastSlab), most, m.max)
-		m.fresh = make([]Entry[K, V], m.slab)
+		m.fresh = m.newEntries(m.slab)
 	}
 	e := &m.fresh[0]
 	m.fresh = m.fresh[1:]
@@ -191,7 +196,7 @@ func (m *Map[K, V]) clear(i int) {
 
 func (m *Map[K, V]) grow() {
 	old := m.slots
-	m.slots = make([]slot[K, V], 2*len(old))
+	m.slots = m.newSlots(2 * len(old))
 	for _, s := range old {
 		if s.entry != nil {
 			m.insert(s)
