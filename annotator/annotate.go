@@ -89,6 +89,7 @@ func runAnnotate(c *cli.Context) error {
 		return err
 	}
 	defer scorer.Close()
+	collectBySlack()
 	a.batchFrames, a.batchBytes = s.Limits.Batch(workers(s))
 	engineCfg, err := engineConfig(s, workers(s))
 	if err != nil {

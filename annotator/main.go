@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -19,16 +18,8 @@ import (
 // version is set by the build, see Makefile.
 var version = "0.1.0-dev"
 
-// gcPercent is how much memory may grow, in percent of what is in use, until the
-// garbage collector looks for what is not (GOGC). A capture's state is large and
-// leaves little garbage: half of Go's 100 takes a sixth off the peak of a long
-// capture and costs about one percent of the time.
-const gcPercent = 50
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	collectByShare()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
 	stop()
