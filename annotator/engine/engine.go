@@ -150,6 +150,7 @@ func New(cfg Config, scorer score.Scorer) (*Engine, error) {
 		incidents: incident.New(cfg.Incident),
 		local:     baseline.NewJudge(cfg.Baseline),
 		normal:    manifest.Anomaly.Normal,
+		words:     newWords(manifest.Anomaly.Normal),
 	}
 	var review detect.Review
 	if e.local != nil || cfg.Learner != nil {
@@ -266,7 +267,7 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opin
 	case verdict.LevelOf(best.Score) == v.Level || best.Score > verdict.AnomalousScore:
 		v.Type, v.Reason = best.Type, best.Reason
 	default:
-		v.Type, v.Reason = verdict.Outlier, e.words.of(model.Standouts, e.normal)+usual
+		v.Type, v.Reason = verdict.Outlier, e.words.of(model.Standouts)+usual
 		*best = detect.Finding{}
 	}
 	if e.frames == e.cfg.Explain {

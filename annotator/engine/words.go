@@ -15,17 +15,24 @@ const wordsLen = 256
 
 // words remembers the model's latest reasons: what it said of one packet often
 // holds for those that follow.
-type words map[[2]flow.Standout]string
+type words struct {
+	*feature.Words
+	said map[[2]flow.Standout]string
+}
+
+func newWords(normal []feature.Quantiles) words {
+	return words{feature.NewWords(normal), make(map[[2]flow.Standout]string)}
+}
 
 // of returns the reason of an opinion with such standouts.
-func (w *words) of(s [2]flow.Standout, normal []feature.Quantiles) string {
-	if text, ok := (*w)[s]; ok {
+func (w *words) of(s [2]flow.Standout) string {
+	if text, ok := w.said[s]; ok {
 		return text
 	}
-	if len(*w) >= wordsLen || *w == nil {
-		*w = make(words)
+	if len(w.said) >= wordsLen {
+		clear(w.said)
 	}
-	text := cmp.Or(feature.Explain(s, normal), combination)
-	(*w)[s] = text
+	text := cmp.Or(w.Of(s), combination)
+	w.said[s] = text
 	return text
 }

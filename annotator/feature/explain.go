@@ -2,7 +2,6 @@ package feature
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -70,19 +69,50 @@ func Standouts(row []float32, normal []Quantiles) (s [2]flow.Standout) {
 	return s
 }
 
-// Explain puts standouts into words, beside what is normal, which is what they
-// were found with; e.g. "412 distinct destination ports of this host within 10 s
-// (99.9 % of benign packets: at most 14)". It returns "" for none.
-func Explain(s [2]flow.Standout, normal []Quantiles) string {
+// Words puts standouts into words, beside what is normal. It is safe for concurrent
+// use.
+type Words struct {
+	normal []Quantiles
+	usual  [AnomalyWidth][2]string // what 99 and 99.9 % of benign packets have at most, to put behind a value
+}
+
+// NewWords returns Words for standouts that were found with normal.
+func NewWords(normal []Quantiles) *Words {
+	w := &Words{normal: normal}
+	for i, q := range normal[:min(len(normal), AnomalyWidth)] {
+		f := &anomaly[i].Feature
+		w.usual[i] = [2]string{" (99 % of benign packets: at most " + f.words(q.P99) + ")", " (99.9 % of benign packets: at most " + f.words(q.P999) + ")"}
+	}
+	return w
+}
+
+// Of returns the words, e.g. "412 distinct destination ports of this host within
+// 10 s (99.9 % of benign packets: at most 14)"; "" for none.
+func (w *Words) Of(s [2]flow.Standout) string {
 	switch first := int(s[0].Number) - 1; {
 	case first < 0:
 		return ""
-	case excess(float64(s[0].Value), normal[first]) > 0:
-		return inWords(s[0], normal)
+	case excess(float64(s[0].Value), w.normal[first]) > 0:
+		return w.of(s[0])
 	case s[1].Number == 0:
-		return "rare together with the rest: " + inWords(s[0], normal)
+		return "rare together with the rest: " + w.of(s[0])
 	}
-	return "rare together: " + inWords(s[0], normal) + ", and " + inWords(s[1], normal)
+	return "rare together: " + w.of(s[0]) + ", and " + w.of(s[1])
+}
+
+// of puts one value into words.
+func (w *Words) of(s flow.Standout) string {
+	i, value := s.Number-1, float64(s.Value)
+	f := &anomaly[i].Feature
+	before, after, found := strings.Cut(f.Phrase, "%s")
+	if !found {
+		return f.Phrase
+	}
+	usual := w.usual[i][1]
+	if value <= w.normal[i].P999 {
+		usual = w.usual[i][0]
+	}
+	return before + f.words(value) + after + usual
 }
 
 // farthest returns which two values above the median are the farthest beyond, or
@@ -103,21 +133,6 @@ func farthest(row []float32, normal []Quantiles) (first, second int) {
 		}
 	}
 	return first, second
-}
-
-// inWords puts one value into words, beside what is normal.
-func inWords(s flow.Standout, normal []Quantiles) string {
-	i, value := s.Number-1, float64(s.Value)
-	f := &anomaly[i].Feature
-	if !strings.Contains(f.Phrase, "%s") {
-		return f.Phrase
-	}
-	limit, share := normal[i].P999, "99.9"
-	if value <= limit {
-		limit, share = normal[i].P99, "99"
-	}
-	return fmt.Sprintf(f.Phrase, f.words(value)) +
-		fmt.Sprintf(" (%s %% of benign packets: at most %s)", share, f.words(limit))
 }
 
 // excess tells how far v is beyond the 99th percentile, in units of the spread

@@ -319,7 +319,7 @@ func TestClassDue(t *testing.T) {
 	}
 }
 
-func TestExplain(t *testing.T) {
+func TestWords(t *testing.T) {
 	normal := make([]Quantiles, AnomalyWidth)
 	for i := range normal {
 		normal[i] = Quantiles{P50: math.Log1p(1), P99: math.Log1p(5), P999: math.Log1p(14)}
@@ -352,7 +352,7 @@ func TestExplain(t *testing.T) {
 		{"another model's quantiles", row(map[string]float64{"src_services_10s": 412}), normal[1:], ""},
 	}
 	for _, tt := range tests {
-		if got := Explain(Standouts(tt.row, tt.normal), tt.normal); got != tt.want {
+		if got := NewWords(tt.normal).Of(Standouts(tt.row, tt.normal)); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
