@@ -103,7 +103,8 @@ var onlyImporters = []struct {
 	{"github.com/google/gopacket", []string{"annotator/packet"},
 		"gopacket decodes frames, behind a recover; it is not trusted with files"},
 	{"github.com/urfave/cli/v2", []string{"annotator"}, "only a main talks to the command line"},
-	{"unsafe", []string{"annotator/score/ort", "lua/native"}, "memory is only reinterpreted at the edge of native code"},
+	{"unsafe", []string{"annotator/lru", "annotator/score/ort", "lua/native"},
+		"memory is only reinterpreted at the edge of native code, and where tables hold nothing that the garbage collector has to see"},
 }
 
 // impure lists what the engine, and whatever of ours it reaches, may not
