@@ -380,8 +380,8 @@ func TestErrorsInTshark(t *testing.T) {
 			continue // only those who may capture learn it
 		}
 		var out []byte
-		for range 3 { // a busy tshark may have looked before the words were there, and shows "tshark: "
-			if out, _ = l.command("tshark", "-i", "ai", "-o", option, "-c", "1").CombinedOutput(); !strings.Contains(string(out), "\ntshark: \n") {
+		for range 3 {
+			if out, _ = l.command("tshark", "-i", "ai", "-o", option, "-c", "1").CombinedOutput(); !looked(string(out)) {
 				break
 			}
 		}
