@@ -68,5 +68,6 @@ sort -k2,2 "$work/all" | awk '
     for (i = 1; i <= k; i++) for (j = i + 1; j <= k; j++) if (v[j] < v[i]) { x = v[i]; v[i] = v[j]; v[j] = x }
     return v[int((k + 1) / 2)] }
   END { for (i = 1; i <= keys; i++) { key = order[i]; split(key, part, SUBSEP); ours = "ampulla" SUBSEP part[2]
-    printf "| %s | %s | %.2f | %.2f | %.0f | %.2f | %.2f |\n", part[2], part[1], median(wall, key), median(cpu, key), median(peak, key),
-      median(wall, ours) / (median(wall, key) + 1e-9), median(peak, ours) / median(peak, key) } }'
+    took = median(wall, key); ratio = took < .01 ? "" : sprintf("%.2f", median(wall, ours) / took) # too short to tell
+    printf "| %s | %s | %.2f | %.2f | %.0f | %s | %.2f |\n", part[2], part[1], took, median(cpu, key), median(peak, key),
+      ratio, median(peak, ours) / median(peak, key) } }'
