@@ -110,7 +110,7 @@ func compared(share float64) string {
 // Opinion returns the model's score of a packet, measured against the host that
 // sent it, and how usual it is there, for behind the model's reason; empty if that
 // says nothing.
-func (j *Judge) Opinion(o *flow.Observation, model *flow.Opinion) (s float64, usual string) {
+func (j *Judge) Opinion(o *flow.Observation, model *score.Opinion) (s float64, usual string) {
 	s = float64(model.Score)
 	if j == nil {
 		return s, ""

@@ -13,6 +13,7 @@ import (
 	"ampulla/annotator/detect"
 	"ampulla/annotator/flow"
 	"ampulla/annotator/packet"
+	"ampulla/annotator/score"
 	"ampulla/annotator/verdict"
 )
 
@@ -140,14 +141,14 @@ func TestReversed(t *testing.T) {
 func TestOpinion(t *testing.T) {
 	w := newWire()
 	for i := range 5000 {
-		score := float32(0.3)
+		opinion := score.Opinion{Score: 0.3}
 		if i%50 == 0 {
-			score = 0.9
+			opinion.Score = 0.9
 		}
 		w.now = w.now.Add(time.Second)
-		w.learner.Packet(w.see(guesser, server22, packet.ACK), "ssh", &flow.Opinion{Score: score})
+		w.learner.Packet(w.see(guesser, server22, packet.ACK), "ssh", &opinion)
 		for _, quiet := range []string{"10.0.0.8:4001", "10.0.0.9:4001", "10.0.0.10:4001"} {
-			w.learner.Packet(w.see(quiet, server22, packet.ACK), "ssh", &flow.Opinion{Score: 0.1})
+			w.learner.Packet(w.see(quiet, server22, packet.ACK), "ssh", &score.Opinion{Score: 0.1})
 		}
 	}
 	w.learned()
@@ -166,7 +167,7 @@ func TestOpinion(t *testing.T) {
 		{"a host elsewhere", "192.0.2.1:4001", 0.9, 0.9, 0.9, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s, usual := w.judge.Opinion(w.see(tt.from, "10.0.0.5:2222", packet.SYN), &flow.Opinion{Score: tt.score})
+			s, usual := w.judge.Opinion(w.see(tt.from, "10.0.0.5:2222", packet.SYN), &score.Opinion{Score: tt.score})
 			if s < tt.low-1e-6 || s > tt.high+1e-6 || !strings.HasPrefix(usual, tt.usual) || tt.usual == "" && usual != "" && s < 0.5 {
 				t.Errorf("score %.3f, want %v to %v; %q, want %q", s, tt.low, tt.high, usual, tt.usual)
 			}
@@ -275,9 +276,9 @@ func TestThin(t *testing.T) {
 	w := newWire()
 	for range 1200 {
 		w.now = w.now.Add(time.Second)
-		w.learner.Packet(w.see(guesser, server22, packet.ACK), "ssh", &flow.Opinion{Score: 0.1})
+		w.learner.Packet(w.see(guesser, server22, packet.ACK), "ssh", &score.Opinion{Score: 0.1})
 	}
-	w.learner.Packet(w.see(server22, guesser, packet.ACK), "ssh", &flow.Opinion{Score: 0.1})
+	w.learner.Packet(w.see(server22, guesser, packet.ACK), "ssh", &score.Opinion{Score: 0.1})
 	w.learned()
 	for from, want := range map[string]string{
 		guesser:       "",
@@ -341,11 +342,11 @@ func TestThreshold(t *testing.T) {
 
 // TestCompare: what has changed is said, and what has not is not.
 func TestCompare(t *testing.T) {
-	day := func(class string, score float32, gap time.Duration, hosts ...string) *Baseline {
+	day := func(class string, usual float32, gap time.Duration, hosts ...string) *Baseline {
 		w := newWire()
 		for i := range 3000 {
 			from := hosts[i%len(hosts)]
-			w.learner.Packet(w.see(from, server22, packet.ACK), class, &flow.Opinion{Score: score})
+			w.learner.Packet(w.see(from, server22, packet.ACK), class, &score.Opinion{Score: usual})
 			w.now = w.now.Add(gap)
 		}
 		for range 2 {

@@ -8,6 +8,7 @@ import (
 	"ampulla/annotator/detect"
 	"ampulla/annotator/flow"
 	"ampulla/annotator/packet"
+	"ampulla/annotator/score"
 	"ampulla/annotator/verdict"
 )
 
@@ -56,7 +57,7 @@ func (l *Learner) Finding(detector string, f detect.Finding) {
 
 // Packet takes the next packet, its class, and what the model says of it, nil if
 // nothing.
-func (l *Learner) Packet(o *flow.Observation, protocol string, model *flow.Opinion) {
+func (l *Learner) Packet(o *flow.Observation, protocol string, model *score.Opinion) {
 	if l == nil {
 		return
 	}

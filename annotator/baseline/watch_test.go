@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"ampulla/annotator/flow"
 	"ampulla/annotator/packet"
+	"ampulla/annotator/score"
 )
 
 // TestTake: what is taken out piece by piece comes to the same as all at once.
@@ -23,7 +23,7 @@ func TestTake(t *testing.T) {
 				from, to, flags = to, from, packet.SYN|packet.ACK
 			}
 			w.learner.Finding("brute_force", guessing(r.Float64()))
-			w.learner.Packet(w.see(from, to, flags), "ssh", &flow.Opinion{Score: float32(r.IntN(100)) / 100})
+			w.learner.Packet(w.see(from, to, flags), "ssh", &score.Opinion{Score: float32(r.IntN(100)) / 100})
 			w.now = w.now.Add(time.Duration(r.IntN(1500)) * time.Millisecond)
 			taken()
 		}
@@ -63,7 +63,7 @@ func conversations(start time.Time, seconds int, class string, hosts ...string) 
 	for i := range seconds {
 		from := fmt.Sprintf("%s:%d", hosts[i%len(hosts)], 10_000+i)
 		for range 10 {
-			w.learner.Packet(w.see(from, server22, packet.ACK), class, &flow.Opinion{Score: 0.1})
+			w.learner.Packet(w.see(from, server22, packet.ACK), class, &score.Opinion{Score: 0.1})
 		}
 		w.now = w.now.Add(time.Second)
 	}

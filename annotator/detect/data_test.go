@@ -58,9 +58,8 @@ func readLabels(t *testing.T, path string, n int) []label {
 	return labels
 }
 
-// replay runs the detectors over a capture and returns the highest finding of
-// every frame.
-func replay(t *testing.T, path string) []Finding {
+// packets calls each with every packet of a capture, up to where it breaks.
+func packets(t *testing.T, path string, each func(p *packet.Packet)) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -68,25 +67,33 @@ func replay(t *testing.T, path string) []Finding {
 	}
 	defer f.Close()
 	blocks := pcapng.NewReader(f)
-	table, detectors := flow.NewTable(flow.Default()), New(Default(), nil)
 	var (
-		decoder  packet.Decoder
-		pkt      packet.Packet
-		o        flow.Observation
-		findings []Finding
+		decoder packet.Decoder
+		p       packet.Packet
 	)
 	for {
 		block, err := blocks.Next()
 		if err != nil {
-			return findings
+			return
 		}
-		if !block.IsFrame() {
-			continue
+		if block.IsFrame() {
+			decoder.Decode(block.Frame(), &p)
+			each(&p)
 		}
-		decoder.Decode(block.Frame(), &pkt)
-		table.Observe(&pkt, &o)
-		findings = append(findings, *detectors.Observe(&o))
 	}
+}
+
+// replay runs the detectors over a capture and returns the highest finding of
+// every frame.
+func replay(t *testing.T, path string) (findings []Finding) {
+	t.Helper()
+	table, detectors := flow.NewTable(flow.Default()), New(Default(), nil)
+	var o flow.Observation
+	packets(t, path, func(p *packet.Packet) {
+		table.Observe(p, &o)
+		findings = append(findings, *detectors.Observe(&o))
+	})
+	return findings
 }
 
 // typeOf maps the labels of the captures to the types of anomalies; what is

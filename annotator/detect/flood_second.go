@@ -26,7 +26,7 @@ func (s *flooded) latest(v vector, now int64) second {
 	if last.packets > most.packets {
 		most = last
 	}
-	share := 1 - min(s.seconds(now), 1)
+	share := s.share(now)
 	part := func(n uint32) uint32 { return uint32(share * float64(n)) }
 	b.packets += part(last.packets)
 	b.answered += part(last.answered)
@@ -43,9 +43,11 @@ func (s *flooded) latest(v vector, now int64) second {
 
 // packets returns how many packets latest would count.
 func (s *flooded) packets(v vector, now int64) float64 {
-	share := 1 - min(s.seconds(now), 1)
-	return float64(s.now[v].packets + uint32(share*float64(s.prev[v].packets)))
+	return float64(s.now[v].packets + uint32(s.share(now)*float64(s.prev[v].packets)))
 }
+
+// share is which share of the second before the one at hand still counts.
+func (s *flooded) share(now int64) float64 { return 1 - min(s.seconds(now), 1) }
 
 // heavy is the mean length of a frame, bytes, from which on packets are no
 // probes: those carry nothing, or a short question.

@@ -75,8 +75,7 @@ func (d *hostScan) Observe(c *Case) Finding {
 		call := pair{p.Src, p.Dst, uint32(p.VLAN)}
 		*d.calls.take(call.hash(), &call) = p.Time
 	}
-	if p.HasPorts() && c.probe() == 0 { // most
-	} else if key, target, ok := sweepOf(o); ok {
+	if key, target, ok := sweepOf(o, c.probe()); ok {
 		if key.kind == sweepARP && d.wasCalled(p, &target) {
 			return Finding{}
 		}
@@ -98,11 +97,13 @@ func (d *hostScan) Observe(c *Case) Finding {
 	return Finding{}
 }
 
-// sweepOf tells whether a packet tries a host.
-func sweepOf(o *flow.Observation) (key sweepKey, target packet.Addr, ok bool) {
+// sweepOf tells whether a packet, which tries a port in such a way, tries a host.
+func sweepOf(o *flow.Observation, tries probe) (key sweepKey, target packet.Addr, ok bool) {
 	p := o.Packet
 	const arpRequest = 1
 	switch {
+	case tries == 0 && p.HasPorts(): // as most
+		return key, target, false
 	case p.ARPOp == arpRequest:
 		if p.ARPSender == p.ARPTarget {
 			return key, target, false // an announcement
@@ -120,7 +121,7 @@ func sweepOf(o *flow.Observation) (key sweepKey, target packet.Addr, ok bool) {
 	case p.Proto == packet.ProtoICMP && p.ICMPType == 8, p.Proto == packet.ProtoICMPv6 && p.ICMPType == 128:
 		return sweepKey{p.Src, sweepEcho, 0, p.Domain}, p.Dst, true
 	}
-	switch probeOf(o) {
+	switch tries {
 	case 0:
 		return key, target, false
 	case probeUDP:

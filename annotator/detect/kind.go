@@ -37,7 +37,7 @@ const (
 	traitLogIn          // a payload in a protocol of log-ins, and all of a flow in which one was seen
 	traitUnknown        // of a TCP flow whose class is verdict.UnknownClass
 	traitOdd            // of a flow that is encrypted on a port that is not made for it
-	traitBroadcast      // to all network cards, but for ARP
+	traitBroadcast      // see isBroadcast
 	traitOutward        // between an internal client and a server outside, either way
 )
 
@@ -77,8 +77,7 @@ func when(condition bool) Want {
 func (c *Case) kindOf() Kind {
 	o, p := c.Observation, c.Packet
 	k := c.carrier()
-	everyone := packet.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
-	if p.DstMAC == everyone && p.SrcMAC != (packet.MAC{}) && k != overARP {
+	if isBroadcast(p) {
 		k |= traitBroadcast
 	}
 	if p.Version == 0 {

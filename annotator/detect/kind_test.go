@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -9,7 +8,6 @@ import (
 	"ampulla/annotator/capturetest"
 	"ampulla/annotator/flow"
 	"ampulla/annotator/packet"
-	"ampulla/annotator/pcapng"
 )
 
 // twins are two Sets that are shown the same packets, one of which calls all its
@@ -88,42 +86,19 @@ func checkWants(t *testing.T, files []string) {
 	small.Newcomer.Services, small.WebShell.Clients, small.RequestFlood.Clients, small.SlowDoS.Services = 2, 2, 2, 2
 	for name, cfg := range map[string]Config{"default": Default(), "small": small} {
 		t.Run(name, func(t *testing.T) {
-			spared, found, packets := 0, 0, 0
+			spared, found, n := 0, 0, 0
 			for _, path := range files {
 				tw := newTwins(t, cfg)
-				packets += tw.replay(path)
+				packets(t, path, func(p *packet.Packet) {
+					n++
+					tw.observe(p)
+				})
 				spared, found = spared+tw.spared, found+tw.found
 			}
-			if spared < packets*len(All(cfg))/2 || found == 0 {
-				t.Errorf("%d packets: %d calls spared, %d findings", packets, spared, found)
+			if spared < n*len(All(cfg))/2 || found == 0 {
+				t.Errorf("%d packets: %d calls spared, %d findings", n, spared, found)
 			}
 		})
-	}
-}
-
-// replay shows both a capture and returns how many packets it has.
-func (tw *twins) replay(path string) (packets int) {
-	tw.t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		tw.t.Fatal(err)
-	}
-	defer f.Close()
-	blocks := pcapng.NewReader(f)
-	var (
-		decoder packet.Decoder
-		p       packet.Packet
-	)
-	for {
-		block, err := blocks.Next()
-		if err != nil {
-			return packets
-		}
-		if block.IsFrame() {
-			packets++
-			decoder.Decode(block.Frame(), &p)
-			tw.observe(&p)
-		}
 	}
 }
 

@@ -73,11 +73,8 @@ func onOddPort(o *flow.Observation) bool {
 // isTLSPort tells that a port is registered with IANA for a protocol over TLS
 // or one that turns to it, or in common use for one.
 func isTLSPort(port uint16) bool {
-	if port == 443 { // nearly all
-		return true
-	}
 	switch port {
-	case 21, 25, 110, 143, 389, 465, 563, 587, 636, 853, 989, 990, 992, 993, 994, 995, 1433, 2083, 2376, 3268, 3269,
+	case 21, 25, 110, 143, 389, 443, 465, 563, 587, 636, 853, 989, 990, 992, 993, 994, 995, 1433, 2083, 2376, 3268, 3269,
 		3306, 3389, 4433, 4843, 5061, 5222, 5223, 5228, 5269, 5349, 5432, 5671, 5986, 6379, 6443, 6514, 6697, 8080, 8443, 8883,
 		9001, 9093, 9443, 27017:
 		return true

@@ -139,7 +139,7 @@ func isAnswer(p *packet.Packet) bool {
 func sweepParties(o *flow.Observation) Parties {
 	p := o.Packet
 	parties := Parties{Actor: Party{Addr: p.Src}, Target: Party{Addr: p.Dst}, Service: called(p), Domain: p.Domain, ManyTargets: true}
-	if key, target, ok := sweepOf(o); ok {
+	if key, target, ok := sweepOf(o, probeOf(o)); ok {
 		parties.Target.Addr = target
 		if key.kind == sweepARP {
 			parties.Domain = uint32(p.VLAN)

@@ -38,8 +38,7 @@ func (d *storm) Wants(k Kind) Want { return when(k.is(traitBroadcast)) }
 
 func (d *storm) Observe(c *Case) Finding {
 	p := c.Packet
-	everyone := packet.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
-	if p.DstMAC != everyone || p.SrcMAC == (packet.MAC{}) || p.ARPOp != 0 || p.Time == 0 {
+	if !isBroadcast(p) || p.Time == 0 {
 		return Finding{}
 	}
 	s := d.senders.take(hashOfMAC(p.SrcMAC), &p.SrcMAC)
@@ -56,4 +55,10 @@ func (d *storm) Observe(c *Case) Finding {
 			p.SrcMAC, s.recent.count(p.Time, stormWindow), stormWindow.Seconds(), s.length)
 	}
 	return Finding{s.score, verdict.Flood, s.reason, RoleMachine, p.Time - int64(stormWindow)}
+}
+
+// isBroadcast tells that a known network card sends to all others, but for ARP.
+func isBroadcast(p *packet.Packet) bool {
+	everyone := packet.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+	return p.DstMAC == everyone && p.SrcMAC != (packet.MAC{}) && p.ARPOp == 0
 }

@@ -28,7 +28,7 @@ type chunk struct {
 	look        []int32 // of a packet with an opinion: its number of feature.Looks
 	anomalyRow  []int32 // of a packet: its row in anomalyRows, or one of the two below
 	anomalyRows []float32
-	opinions    []flow.Opinion // on the rows
+	opinions    []score.Opinion // on the rows
 
 	err error // of the models
 }
@@ -109,9 +109,9 @@ func (e *Engine) opine(c *chunk, w *worker) error {
 	if err := inBatches(e.cfg.Batch, c.anomalyRows, feature.AnomalyWidth, w.scores, e.scorer.Anomaly); err != nil {
 		return err
 	}
-	for i, score := range w.scores {
-		c.opinions[i] = flow.Opinion{Score: score}
-		if float64(score) >= verdict.SuspiciousScore {
+	for i, s := range w.scores {
+		c.opinions[i] = score.Opinion{Score: s}
+		if float64(s) >= verdict.SuspiciousScore {
 			row := c.anomalyRows[i*feature.AnomalyWidth : (i+1)*feature.AnomalyWidth]
 			c.opinions[i].Standouts = feature.Standouts(row, e.normal)
 		}
@@ -194,7 +194,7 @@ func (e *Engine) judge(c *chunk, out []verdict.Verdict) []verdict.Verdict {
 
 // opinion returns what the anomaly model says of a packet, now or lately; nil
 // if too little is known.
-func (e *Engine) opinion(c *chunk, i int) *flow.Opinion {
+func (e *Engine) opinion(c *chunk, i int) *score.Opinion {
 	row := c.anomalyRow[i]
 	if row == noOpinion {
 		return nil

@@ -29,6 +29,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 
 	"ampulla/annotator/baseline"
@@ -106,8 +107,8 @@ type Engine struct {
 	rules     atomic.Pointer[rule.Set]
 
 	memo        memo
-	looks       feature.Looks                  // of stage 2,
-	opinions    [feature.LooksLen]flow.Opinion // of stage 4, on the looks
+	looks       feature.Looks                   // of stage 2,
+	opinions    [feature.LooksLen]score.Opinion // of stage 4, on the looks
 	words       words
 	observed    uint64 // frames so far, as are
 	frames      uint64 // judged
@@ -152,11 +153,7 @@ func New(cfg Config, scorer score.Scorer) (*Engine, error) {
 		normal:    manifest.Anomaly.Normal,
 		words:     newWords(manifest.Anomaly.Normal),
 	}
-	var review detect.Review
-	if e.local != nil || cfg.Learner != nil {
-		review = e.review
-	}
-	e.detectors = detect.New(cfg.Detect, review)
+	e.detectors = detect.New(cfg.Detect, e.review)
 	e.rules.Store(cfg.Rules)
 	return e, nil
 }
@@ -198,7 +195,7 @@ func class(o *flow.Observation) (name string, confidence float64) {
 	case o.Memo == nil || o.Memo.Class == "":
 		return verdict.UnknownClass, 0
 	}
-	return o.Memo.Class, round(float64(o.Memo.Confidence)*100) / 100
+	return o.Memo.Class, math.Round(float64(o.Memo.Confidence)*100) / 100
 }
 
 // Again returns an Engine for a second pass over the same frames: it also marks
@@ -241,13 +238,11 @@ func (e *Engine) SetRules(s *rule.Set) { e.rules.Store(s) }
 // grade fills in score, level, type, reason and incident. The score is the
 // highest that anyone gives. A detector that found something names the type even
 // where the model scores higher: it can say what it is.
-func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *flow.Opinion) {
+func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *score.Opinion) {
 	best := e.detectors.Observe(o)
 	e.cfg.Learner.Packet(o, v.Class, model)
-	if e.local != nil {
-		if f := e.local.Rate(o); f.Score > best.Score {
-			*best = f
-		}
+	if f := e.local.Rate(o); f.Score > best.Score {
+		*best = f
 	}
 	e.detectors.Suspect()
 	score, usual := learningScore, ""
@@ -301,18 +296,9 @@ func (e *Engine) hindsight(v *verdict.Verdict, o *flow.Observation) {
 // is suspicious: what is not has no reason.
 func rounded(score float64) float64 {
 	const digits = 1000
-	x := round(score*digits) / digits
+	x := math.Round(score*digits) / digits
 	if x >= verdict.SuspiciousScore && score < verdict.SuspiciousScore {
 		x -= 1. / digits
 	}
 	return x
-}
-
-// round is math.Round for what is not negative, and far from large.
-func round(x float64) float64 {
-	n := int64(x)
-	if x-float64(n) >= 0.5 {
-		n++
-	}
-	return float64(n)
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 
 	"ampulla/annotator/feature"
-	"ampulla/annotator/flow"
 )
 
 // combination is the reason where no single value stands out.
@@ -17,15 +16,15 @@ const wordsLen = 256
 // holds for those that follow.
 type words struct {
 	*feature.Words
-	said map[[2]flow.Standout]string
+	said map[[2]feature.Standout]string
 }
 
 func newWords(normal []feature.Quantiles) words {
-	return words{feature.NewWords(normal), make(map[[2]flow.Standout]string)}
+	return words{feature.NewWords(normal), make(map[[2]feature.Standout]string)}
 }
 
 // of returns the reason of an opinion with such standouts.
-func (w *words) of(s [2]flow.Standout) string {
+func (w *words) of(s [2]feature.Standout) string {
 	if text, ok := w.said[s]; ok {
 		return text
 	}

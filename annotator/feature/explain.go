@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"ampulla/annotator/flow"
 )
 
 // Quantiles are quantiles of one feature on benign packets, on the scale of
@@ -49,12 +47,18 @@ func Values(row []float32, normal []Quantiles) []Value {
 	return values
 }
 
+// Standout is a value of an anomaly vector that stands out.
+type Standout struct {
+	Number int8 // of the feature, from 1; 0 for none
+	Value  float32
+}
+
 // Standouts returns which values of an anomaly vector say best why it is rare: the
 // one farthest beyond what benign packets have, or where none is beyond the 99th
 // percentile, and it is their combination that is rare, the two that come nearest
 // to it. Of values equally far the first is taken. There may be none above the
 // median, and are none if normal has not one entry a value.
-func Standouts(row []float32, normal []Quantiles) (s [2]flow.Standout) {
+func Standouts(row []float32, normal []Quantiles) (s [2]Standout) {
 	if len(row) != AnomalyWidth || len(normal) != AnomalyWidth {
 		return s
 	}
@@ -62,9 +66,9 @@ func Standouts(row []float32, normal []Quantiles) (s [2]flow.Standout) {
 	if first < 0 {
 		return s
 	}
-	s[0] = flow.Standout{Number: int8(first + 1), Value: row[first]}
+	s[0] = Standout{Number: int8(first + 1), Value: row[first]}
 	if second >= 0 && excess(float64(row[first]), normal[first]) <= 0 {
-		s[1] = flow.Standout{Number: int8(second + 1), Value: row[second]}
+		s[1] = Standout{Number: int8(second + 1), Value: row[second]}
 	}
 	return s
 }
@@ -88,7 +92,7 @@ func NewWords(normal []Quantiles) *Words {
 
 // Of returns the words, e.g. "412 distinct destination ports of this host within
 // 10 s (99.9 % of benign packets: at most 14)"; "" for none.
-func (w *Words) Of(s [2]flow.Standout) string {
+func (w *Words) Of(s [2]Standout) string {
 	switch first := int(s[0].Number) - 1; {
 	case first < 0:
 		return ""
@@ -101,7 +105,7 @@ func (w *Words) Of(s [2]flow.Standout) string {
 }
 
 // of puts one value into words.
-func (w *Words) of(s flow.Standout) string {
+func (w *Words) of(s Standout) string {
 	i, value := s.Number-1, float64(s.Value)
 	f := &anomaly[i].Feature
 	before, after, found := strings.Cut(f.Phrase, "%s")

@@ -82,16 +82,3 @@ type Memo struct {
 	Begun      bool    // TCP: with a SYN, so that it is certain who is the client
 	LogIn      bool    // a detector followed how somebody logs in, and may remember it
 }
-
-// Opinion is what the anomaly model says of a packet. It holds no words: few
-// packets are told of.
-type Opinion struct {
-	Score     float32     // 0 to 1
-	Standouts [2]Standout // set from verdict.SuspiciousScore on; may be none
-}
-
-// Standout is a value of the packet's vector that stands out.
-type Standout struct {
-	Number int8 // of the feature, from 1; 0 for none
-	Value  float32
-}

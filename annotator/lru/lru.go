@@ -4,10 +4,10 @@
 //
 // It is not hashicorp/golang-lru, for three reasons that all show in the time a
 // packet takes: entries are intrusive, so that whoever holds one can mark it as
-// used without looking it up again; whoever asks brings the key's hash, which is a few
-// multiplications instead of a walk through its fields, and serves several maps; and entries lie side by
-// side, values in them, and are used again, so that a map that is full leaves
-// nothing to the garbage collector.
+// used without looking it up again; whoever asks brings the key's hash, which is
+// a few multiplications instead of a walk through its fields, and serves several
+// maps; and entries lie side by side, values in them, and are used again, so that
+// a map that is full leaves nothing to the garbage collector.
 package lru
 
 import "reflect"
@@ -17,12 +17,13 @@ import "reflect"
 type Map[K comparable, V any] struct {
 	max   int
 	n     int
-	slots []slot[K, V]  // open addressing with linear probing, at most half full
-	root  Entry[K, V]   // ring; next is the newest, prev the oldest
-	free  *Entry[K, V]  // list of entries that are gone, by next
-	fresh []Entry[K, V] // the rest of the newest slab, never used
-	slab  int           // entries of the newest slab
-	plain *plain        // nil if the garbage collector looks at entries
+	slots []slot[K, V]    // open addressing with linear probing, at most half full
+	root  Entry[K, V]     // ring; next is the newest, prev the oldest
+	free  *Entry[K, V]    // list of entries that are gone, by next
+	fresh []Entry[K, V]   // the rest of the newest slab, never used
+	slab  int             // entries of the newest slab
+	plain bool            // see isPlain
+	slabs [][]Entry[K, V] // all, if plain: nothing else keeps them
 }
 
 // slot is empty without an entry.
@@ -59,11 +60,8 @@ const (
 
 // New returns an empty map for at most limit entries, or one if that is less.
 func New[K comparable, V any](limit int) *Map[K, V] {
-	m := &Map[K, V]{max: max(limit, 1)}
-	if isPlain(reflect.TypeFor[K]()) && isPlain(reflect.TypeFor[V]()) {
-		m.plain = new(plain)
-	}
-	m.slots = m.newSlots(leastSlots)
+	m := &Map[K, V]{max: max(limit, 1), plain: isPlain(reflect.TypeFor[K]()) && isPlain(reflect.TypeFor[V]())}
+	m.slots = room[slot[K, V]](m.plain, leastSlots)
 	m.root.next, m.root.prev = &m.root, &m.root
 	return m
 }
@@ -154,7 +152,10 @@ func (m *Map[K, V]) entry() *Entry[K, V] {
 	if len(m.fresh) == 0 {
 		most := max(slabBytes/int(reflect.TypeFor[Entry[K, V]]().Size()), leastSlab)
 		m.slab = min(max(2*m.slab, leastSlab), most, m.max)
-		m.fresh = m.newEntries(m.slab)
+		m.fresh = room[Entry[K, V]](m.plain, m.slab)
+		if m.plain {
+			m.slabs = append(m.slabs, m.fresh)
+		}
 	}
 	e := &m.fresh[0]
 	m.fresh = m.fresh[1:]
@@ -196,7 +197,7 @@ func (m *Map[K, V]) clear(i int) {
 
 func (m *Map[K, V]) grow() {
 	old := m.slots
-	m.slots = m.newSlots(2 * len(old))
+	m.slots = room[slot[K, V]](m.plain, 2*len(old))
 	for _, s := range old {
 		if s.entry != nil {
 			m.insert(s)

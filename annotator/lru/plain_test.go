@@ -10,7 +10,7 @@ import (
 func TestIsPlain(t *testing.T) {
 	type trap struct {
 		Ref[int, int]
-		p *int
+		_ *int
 	}
 	for typ, want := range map[reflect.Type]bool{
 		reflect.TypeFor[int]():              true,
@@ -48,7 +48,7 @@ type value struct {
 func TestCollected(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	others, m := New[int, int](100), New[int, value](3000)
-	if m.plain == nil || others.plain == nil || New[int, *int](1).plain != nil {
+	if !m.plain || !others.plain || New[int, *int](1).plain {
 		t.Fatal("the wrong maps are plain")
 	}
 	var garbage [64][]uint64

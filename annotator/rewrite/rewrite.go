@@ -124,8 +124,8 @@ type Counts struct {
 
 // Annotate copies the capture r to w and adds a comment to each frame that cfg
 // asks for; earlier comments of ours are replaced. What was read is in w when the
-// input pauses or ends. Without w, that is nil, it only judges. The input may be of any kind that package pcapng reads, the
-// output is pcapng.
+// input pauses or ends. Without w, that is nil, it only judges. The input may be
+// of any kind that package pcapng reads, the output is pcapng.
 //
 // Where the input breaks, all that comes before is annotated and written, and
 // the error is the [*pcapng.Error] of the Reader. When ctx ends, its error is

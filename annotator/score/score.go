@@ -3,10 +3,19 @@
 // package score/ort runs them.
 package score
 
+import "ampulla/annotator/feature"
+
 // Class is a protocol with the calibrated confidence that it is right.
 type Class struct {
 	Name       string  // verdict.UnknownClass when the model abstains
 	Confidence float32 // 0 to 1
+}
+
+// Opinion is what the anomaly model says of a packet. It holds no words: few
+// packets are told of.
+type Opinion struct {
+	Score     float32             // 0 to 1
+	Standouts [2]feature.Standout // set from verdict.SuspiciousScore on; may be none
 }
 
 // Scorer runs the two models on batches of rows. A row's result depends on that

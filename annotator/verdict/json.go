@@ -3,6 +3,7 @@ package verdict
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -45,11 +46,9 @@ func (v *Verdict) AppendJSON(b []byte) []byte {
 
 // appendString appends s as a JSON string; only unusual ones need the library.
 func appendString(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
-			quoted, _ := json.Marshal(s) // a string cannot fail
-			return append(b, quoted...)
-		}
+	if !isPlain(s) || strings.IndexByte(s, '"') >= 0 || strings.IndexByte(s, '\\') >= 0 {
+		quoted, _ := json.Marshal(s) // a string cannot fail
+		return append(b, quoted...)
 	}
 	b = append(b, '"')
 	b = append(b, s...)
