@@ -176,7 +176,7 @@ func userName() string {
 
 // ruleLine says in a line what a rule is.
 func ruleLine(r *rule.Rule) string {
-	line := fmt.Sprintf("%d\t%s\t%s\t%s\t%s", r.ID, r.Says, r.Scope.String(), r.Who, r.When.UTC().Format("2006-01-02"))
+	line := fmt.Sprintf("%d\t%s\t%s\t%s\t%s", r.ID, r.Says, r.String(), r.Who, r.When.UTC().Format("2006-01-02"))
 	if r.Why != "" {
 		line += "\t" + r.Why
 	}

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,9 +25,7 @@ func TestUninstall(t *testing.T) {
 	if err := os.Remove(p.path("home/.local/bin/ampulla")); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{profileFolder: "/", filepath.Dir(profileFolder): "/", profileFolder + "/preferences": "the user's"} {
-		want[name] = text
-	}
+	maps.Copy(want, map[string]string{profileFolder: "/", filepath.Dir(profileFolder): "/", profileFolder + "/preferences": "the user's"})
 	script, err := os.ReadFile("../../install.sh")
 	if err != nil {
 		t.Fatal(err)

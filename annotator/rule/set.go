@@ -89,10 +89,9 @@ func (r *said) apply(v *verdict.Verdict) bool {
 		v.Reason = r.words + ": " + v.Type.Words() + ", " + v.Reason
 		v.Score, v.Level, v.Type = NormalScore, verdict.Normal, ""
 	case r.Says == Bad && v.Level != verdict.Anomalous:
-		switch {
-		case v.Type == "":
+		if v.Type == "" {
 			v.Type, v.Reason = verdict.Outlier, r.words
-		default:
+		} else {
 			v.Reason = r.words + "; " + v.Reason
 		}
 		v.Score, v.Level = BadScore, verdict.Anomalous
