@@ -35,18 +35,37 @@ const (
 
 var vectorNames = [vectorCount]string{"", "SYN flood", "UDP flood", "ICMP flood", "reflection", "TCP flood"}
 
-// flooded is the state of one destination.
+// flooded is the state of one destination. Most are only sent a packet or two, so
+// that it is small until more is to be told.
 type flooded struct {
-	alarms     [vectorCount]alarm
-	since      [vectorCount]int64 // when the second began in which an alarm did
-	period                        // the second at hand
-	now, prev  [vectorCount]second
-	mean, vari float64    // of the packets a second, all vectors, before a flood
-	history    int        // seconds that mean and vari rest on
-	asked      int64      // when the host last asked a group of hosts
-	refused    int64      // when the host last said that nobody is at a port
-	callers    [64]uint64 // hashes of the latest who completed a connection to it
-	nCallers   int
+	period                          // the second at hand
+	streams    [vectorCount]*stream // nil of what was not sent so far
+	mean, vari float64              // of the packets a second, all vectors, before a flood
+	history    int                  // seconds that mean and vari rest on
+	asked      int64                // when the host last asked a group of hosts
+	refused    int64                // when the host last said that nobody is at a port
+	callers    *callers             // who completed a connection to it; nil for nobody
+}
+
+// stream is what one vector sends to one destination.
+type stream struct {
+	alarm
+	since     int64  // when the second began in which the alarm did
+	now, prev second // the second at hand, and the one before
+}
+
+// callers are hashes of the latest clients of a destination.
+type callers struct {
+	hashes [64]uint64
+	n      int // so far
+}
+
+// stream returns what a vector sends.
+func (s *flooded) stream(v vector) *stream {
+	if s.streams[v] == nil {
+		s.streams[v] = new(stream)
+	}
+	return s.streams[v]
 }
 
 func newFlood(cfg Flood) *flood {
@@ -87,7 +106,7 @@ func (d *flood) Observe(c *Case) Finding {
 	if o.Noise == flow.Clean && !isLost(o) {
 		d.count(s, v, o)
 	}
-	if !s.alarms[v].active(p.Time, time.Second) {
+	if in := s.streams[v]; in == nil || !in.active(p.Time, time.Second) {
 		return Finding{}
 	}
 	return d.finding(s, v, p)
@@ -180,7 +199,8 @@ const amplified = 400
 func (d *flood) count(s *flooded, v vector, o *flow.Observation) {
 	p := o.Packet
 	d.advance(s, p.Time)
-	b := &s.now[v]
+	in := s.stream(v)
+	b := &in.now
 	b.packets++
 	b.bytes += uint64(p.Length)
 	// A stream is one conversation. Where nobody takes it, it is a flood or a
@@ -198,14 +218,15 @@ func (d *flood) count(s *flooded, v vector, o *flow.Observation) {
 		setBit(&b.ports, uint64(p.DstPort))
 		b.port.vote(uint64(p.DstPort))
 	}
-	if !s.alarms[v].active(p.Time, lull) {
-		s.since[v] = s.start
+	if !in.active(p.Time, lull) {
+		in.since = s.start
 	}
-	if v != vectorAnswer && v != vectorEcho && Grade(s.packets(v, p.Time), min(d.cfg.Rate, d.cfg.ColdRate)) < inkling {
+	share := s.share(p.Time)
+	if v != vectorAnswer && v != vectorEcho && Grade(in.packets(share), min(d.cfg.Rate, d.cfg.ColdRate)) < inkling {
 		return // far too few for judge
 	}
-	latest := s.latest(v, p.Time)
-	s.alarms[v].raise(d.judge(s, v, &latest), p.Time, lull)
+	latest := in.latest(share)
+	in.raise(d.judge(s, v, &latest), p.Time, lull)
 }
 
 // answered notes that the destination of a possible flood takes part.
@@ -221,17 +242,17 @@ func (d *flood) answered(c *Case) {
 		}
 	case p.Proto == packet.ProtoTCP && o.Established && o.FromClient && o.ClientPackets == 2:
 		if s := d.destinations.get(c.target()); s != nil {
-			s.now[vectorSYN].answered++
+			s.stream(vectorSYN).now.answered++
 			s.meet(p.Src)
 		}
 	case p.Proto == packet.ProtoTCP && !o.FromClient && o.ServerPackets == 1 && p.TCPFlags&(packet.SYN|packet.RST) == 0:
 		// A connection older than the capture.
 		if s := d.destinations.get(c.source()); s != nil {
-			s.now[vectorOther].answered++
+			s.stream(vectorOther).now.answered++
 		}
 	case p.Proto == packet.ProtoUDP && !o.FromClient && o.ServerPackets == 1:
 		if s := d.destinations.get(c.source()); s != nil {
-			s.now[vectorUDP].answered++
+			s.stream(vectorUDP).now.answered++
 		}
 	}
 }
@@ -246,16 +267,20 @@ func isPortUnreachable(p *packet.Packet) bool {
 // meet notes a client that is real. One that floods all by itself is not let
 // off for it.
 func (s *flooded) meet(a packet.Addr) {
-	if s.knows(a) || s.now[vectorSYN].sourceCount() < 32 && s.now[vectorSYN].packets > 100 {
+	if syn := &s.stream(vectorSYN).now; s.knows(a) || syn.sourceCount() < 32 && syn.packets > 100 {
 		return
 	}
-	s.callers[s.nCallers%len(s.callers)] = hashAddr(a)
-	s.nCallers++
+	if s.callers == nil {
+		s.callers = new(callers)
+	}
+	s.callers.hashes[s.callers.n%len(s.callers.hashes)] = hashAddr(a)
+	s.callers.n++
 }
 
 // knows tells that a is such a client.
 func (s *flooded) knows(a packet.Addr) bool {
-	return slices.Contains(s.callers[:min(s.nCallers, len(s.callers))], hashAddr(a))
+	c := s.callers
+	return c != nil && slices.Contains(c.hashes[:min(c.n, len(c.hashes))], hashAddr(a))
 }
 
 // advance closes the seconds that have passed.
@@ -269,31 +294,43 @@ func (d *flood) advance(s *flooded, now int64) {
 	if gone == 0 && now >= s.start {
 		return
 	}
-	if gone < 0 || gone > 3600 || now < s.start { // time jumped: begin anew, keep what is normal
+	jumped := gone < 0 || gone > 3600 || now < s.start
+	if jumped { // begin anew, keep what is normal
 		s.start = now
-		s.now, s.prev = [vectorCount]second{}, [vectorCount]second{}
-		return
+	} else {
+		d.learn(s, int(gone))
+		s.start += gone * int64(time.Second)
 	}
-	d.learn(s, int(gone))
-	s.prev = s.now
-	if gone > 1 {
-		s.prev = [vectorCount]second{}
+	for _, in := range s.streams {
+		if in == nil {
+			continue
+		}
+		in.now, in.prev = second{}, in.now
+		if jumped || gone > 1 {
+			in.prev = second{}
+		}
 	}
-	s.now = [vectorCount]second{}
-	s.start += gone * int64(time.Second)
 }
 
 // learn takes the second at hand and the empty ones after it as normal, unless
 // they are the flood.
 func (d *flood) learn(s *flooded, gone int) {
 	total := 0.0
-	for v := range s.now {
-		if s.alarms[v].active(s.start, time.Second) {
+	for _, in := range s.streams {
+		if in == nil {
+			continue
+		}
+		if in.active(s.start, time.Second) {
 			return
 		}
-		total += float64(s.now[v].packets)
+		total += float64(in.now.packets)
 	}
-	for i := range min(gone, 60) {
+	gone = min(gone, 60)
+	if total == 0 && s.mean == 0 && s.vari == 0 { // nothing yet
+		s.history += gone
+		return
+	}
+	for i := range gone {
 		x := 0.0
 		if i == 0 {
 			x = total
@@ -339,19 +376,19 @@ func (d *flood) judge(s *flooded, v vector, b *second) float64 {
 
 // finding returns what an alarm that is active says of a packet.
 func (d *flood) finding(s *flooded, v vector, p *packet.Packet) Finding {
-	in, b := &s.alarms[v], s.latest(v, p.Time)
+	in := s.stream(v)
+	b := in.latest(s.share(p.Time))
 	if v != vectorAnswer && (b.port.excludes(uint64(p.DstPort), b.packets) || b.source.excludes(hashAddr(p.Src), b.packets)) ||
 		v == vectorSYN && s.knows(p.Src) {
 		return Finding{} // somebody who happens to call while it is flooded
 	}
 	if in.outdated(p.Time) {
-		in.reason = d.reason(s, v, p)
+		in.reason = d.reason(s, v, &b, p)
 	}
-	return Finding{in.score, verdict.Flood, in.reason, RoleVictim, s.since[v]}
+	return Finding{in.score, verdict.Flood, in.reason, RoleVictim, in.since}
 }
 
-func (d *flood) reason(s *flooded, v vector, p *packet.Packet) string {
-	b := s.latest(v, p.Time)
+func (d *flood) reason(s *flooded, v vector, b *second, p *packet.Packet) string {
 	what := "packets that open no conversation"
 	switch v {
 	case vectorEcho:

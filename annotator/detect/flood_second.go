@@ -19,14 +19,13 @@ type second struct {
 	source   majority  // hash of the source address
 }
 
-// latest returns about what one vector sent within the second up to now: the
-// second at hand and the right share of the one before it.
-func (s *flooded) latest(v vector, now int64) second {
-	b, last, most := s.now[v], &s.prev[v], &s.now[v]
+// latest returns about what was sent within the latest second: the second at hand
+// and a share of the one before it.
+func (s *stream) latest(share float64) second {
+	b, last, most := s.now, &s.prev, &s.now
 	if last.packets > most.packets {
 		most = last
 	}
-	share := s.share(now)
 	part := func(n uint32) uint32 { return uint32(share * float64(n)) }
 	b.packets += part(last.packets)
 	b.answered += part(last.answered)
@@ -42,8 +41,8 @@ func (s *flooded) latest(v vector, now int64) second {
 }
 
 // packets returns how many packets latest would count.
-func (s *flooded) packets(v vector, now int64) float64 {
-	return float64(s.now[v].packets + uint32(s.share(now)*float64(s.prev[v].packets)))
+func (s *stream) packets(share float64) float64 {
+	return float64(s.now.packets + uint32(share*float64(s.prev.packets)))
 }
 
 // share is which share of the second before the one at hand still counts.
