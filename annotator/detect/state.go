@@ -143,7 +143,8 @@ func (r *rate) advance(now int64, window time.Duration) {
 // distinct is a set of hashes, exact up to its bound; each member carries one
 // mark.
 type distinct struct {
-	keys   []uint64 // open addressing, 0 is free
+	few    [2]uint64 // the members, as most sets have no more; lowest bit is the mark
+	keys   []uint64  // all of them otherwise, by open addressing; 0 is free
 	n      int
 	marked int
 }
@@ -154,77 +155,86 @@ const maxDistinct = 1024
 // add puts k into the set and tells whether it was new. A full set takes every
 // stranger for new.
 func (d *distinct) add(k uint64) bool {
-	k = k<<1 | 1<<63 // lowest bit is the mark
-	if len(d.keys) == 0 {
-		d.keys = make([]uint64, 8)
-	}
-	i, found := d.find(k)
-	if found {
+	if d.find(k) != nil {
 		return false
 	}
-	if d.n >= maxDistinct {
+	switch {
+	case d.n >= maxDistinct:
 		return true
-	}
-	if d.n*2 >= len(d.keys) {
+	case d.keys == nil && d.n < len(d.few):
+		d.few[d.n] = member(k)
+	case d.n*2 >= len(d.keys):
 		d.grow()
-		i, _ = d.find(k)
+		fallthrough
+	default:
+		d.insert(member(k))
 	}
-	d.keys[i] = k
 	d.n++
 	return true
 }
 
 // has tells whether k is in the set.
-func (d *distinct) has(k uint64) bool {
-	if len(d.keys) == 0 {
-		return false
-	}
-	_, found := d.find(k<<1 | 1<<63)
-	return found
-}
+func (d *distinct) has(k uint64) bool { return d.find(k) != nil }
 
 // mark marks k if it is in the set and was not marked before.
 func (d *distinct) mark(k uint64) bool {
-	if len(d.keys) == 0 {
+	m := d.find(k)
+	if m == nil || *m&1 == 1 {
 		return false
 	}
-	i, found := d.find(k<<1 | 1<<63)
-	if !found || d.keys[i]&1 == 1 {
-		return false
-	}
-	d.keys[i] |= 1
+	*m |= 1
 	d.marked++
 	return true
 }
 
 // isMarked tells whether k is in the set and marked.
 func (d *distinct) isMarked(k uint64) bool {
-	if len(d.keys) == 0 {
-		return false
-	}
-	i, found := d.find(k<<1 | 1<<63)
-	return found && d.keys[i]&1 == 1
+	m := d.find(k)
+	return m != nil && *m&1 == 1
 }
 
-func (d *distinct) find(k uint64) (int, bool) {
+// member returns k as it is kept, not marked.
+func member(k uint64) uint64 { return k<<1 | 1<<63 }
+
+// find returns where k is kept, nil if it is not in the set.
+func (d *distinct) find(k uint64) *uint64 {
+	k = member(k)
+	if d.keys == nil {
+		for i := range d.few {
+			if d.few[i]&^1 == k {
+				return &d.few[i]
+			}
+		}
+		return nil
+	}
 	mask := len(d.keys) - 1
-	for i := int(mix(k)) & mask; ; i = (i + 1) & mask {
-		switch d.keys[i] &^ 1 {
-		case k:
-			return i, true
-		case 0:
-			return i, false
+	for i := int(mix(k)) & mask; d.keys[i] != 0; i = (i + 1) & mask {
+		if d.keys[i]&^1 == k {
+			return &d.keys[i]
 		}
 	}
+	return nil
+}
+
+// insert puts a member where there is room for it.
+func (d *distinct) insert(m uint64) {
+	mask := len(d.keys) - 1
+	i := int(mix(m&^1)) & mask
+	for d.keys[i] != 0 {
+		i = (i + 1) & mask
+	}
+	d.keys[i] = m
 }
 
 func (d *distinct) grow() {
 	old := d.keys
-	d.keys = make([]uint64, 2*len(old))
-	for _, k := range old {
-		if k != 0 {
-			i, _ := d.find(k &^ 1)
-			d.keys[i] = k
+	if old == nil {
+		old = d.few[:]
+	}
+	d.keys = make([]uint64, max(2*len(old), 8))
+	for _, m := range old {
+		if m != 0 {
+			d.insert(m)
 		}
 	}
 }
@@ -232,7 +242,7 @@ func (d *distinct) grow() {
 // clear empties the set and keeps its memory.
 func (d *distinct) clear() {
 	clear(d.keys)
-	d.n, d.marked = 0, 0
+	d.few, d.n, d.marked = [2]uint64{}, 0, 0
 }
 
 // size says how many members there are.
