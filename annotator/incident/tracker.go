@@ -15,6 +15,7 @@ import (
 type Tracker struct {
 	cfg       Config
 	open      *lru.Map[key, *event] // each under its key
+	ofMany    int                   // how many of them have many actors
 	pairs     *lru.Map[pair, *event]
 	kept      []*event // in the order of their numbers
 	numbers   uint32   // given so far
@@ -36,6 +37,9 @@ type pair struct {
 	actor, target detect.Party
 	domain        uint32
 }
+
+// ofMany tells that the events have many actors.
+func (k *key) ofMany() bool { return k.actor == detect.Party{} }
 
 func (k *key) hash() lru.Hash {
 	h := k.target.Hash(k.actor.Hash(lru.Seed)).Word(uint64(k.domain)<<32 | uint64(k.service.Port)<<8 | uint64(k.service.Proto))
@@ -128,6 +132,9 @@ func (t *Tracker) unnamed(p *detect.Parties, now int64) *event {
 
 // against returns an event of many against the target, nil if there is none.
 func (t *Tracker) against(sides pair) *event {
+	if t.ofMany == 0 { // as mostly
+		return nil
+	}
 	for _, kind := range [...]verdict.Type{verdict.Flood, verdict.SlowDoS, verdict.PortScan} {
 		if e := t.opened(&key{kind: kind, target: sides.target, domain: sides.domain}); e != nil {
 			return e
@@ -163,14 +170,24 @@ func (t *Tracker) opened(k *key) *event {
 // without news for longest ends.
 func (t *Tracker) add(e *event) {
 	if t.open.Len() >= t.cfg.Open {
-		t.open.Oldest().Val.end()
+		oldest := t.open.Oldest().Val
+		oldest.end()
+		t.remove(&oldest.key)
 	}
 	entry, _ := t.open.Add(e.key.hash(), &e.key)
 	entry.Val = e
+	if e.key.ofMany() {
+		t.ofMany++
+	}
 }
 
 // remove has a key no longer stand for an open event.
-func (t *Tracker) remove(k *key) { t.open.Remove(t.open.Get(k.hash(), k)) }
+func (t *Tracker) remove(k *key) {
+	t.open.Remove(t.open.Get(k.hash(), k))
+	if k.ofMany() {
+		t.ofMany--
+	}
+}
 
 // latest returns the latest event of two hosts, which it marks as used; nil if
 // none is known.
