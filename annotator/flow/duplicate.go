@@ -2,6 +2,7 @@ package flow
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"ampulla/annotator/packet"
 )
@@ -76,46 +77,46 @@ func (c *copies) seen(p *packet.Packet) bool {
 	return true
 }
 
-// hash is a running 64-bit mix, not a cryptographic one: who crafts packets
-// that collide can hide at most Config.MaxCopies of them.
-type hash uint64
-
-func (h *hash) add(v uint64) {
-	x := (uint64(*h) ^ v) * 0x9e3779b97f4a7c15
-	*h = hash(x ^ x>>29)
-}
-
-func (h *hash) addBytes(b []byte) {
-	for len(b) >= 8 {
-		h.add(binary.LittleEndian.Uint64(b))
-		b = b[8:]
-	}
-	var rest uint64
-	for _, v := range b {
-		rest = rest<<8 | uint64(v)
-	}
-	h.add(rest)
-}
-
-// hashContent covers what stays the same on every path of a packet.
+// hashContent covers what stays the same on every path of a packet. (The hash is
+// no cryptographic one, and the same in every process: who crafts packets that
+// collide can hide at most Config.MaxCopies of them.)
 func hashContent(p *packet.Packet) uint64 {
-	var h hash = 0x243f6a8885a308d3
-	h.addBytes(p.Src[:])
-	h.addBytes(p.Dst[:])
-	h.add(uint64(p.Proto)<<32 | uint64(p.SrcPort)<<16 | uint64(p.DstPort))
-	h.add(uint64(p.FragID)<<32 | uint64(p.FragOffset))
-	h.add(uint64(p.Seq)<<32 | uint64(p.Ack))
-	h.add(uint64(p.TCPFlags)<<48 | uint64(p.Window)<<32 | uint64(p.PayloadLength))
-	h.add(uint64(p.ICMPType)<<40 | uint64(p.ICMPCode)<<32 | uint64(p.ICMPID)<<16 | uint64(p.ICMPSeq))
-	h.addBytes(p.Payload[:min(len(p.Payload), 64)])
-	return uint64(h)
+	src := mixed(word(p.Src[:8])^odd[0], word(p.Src[8:])^odd[1])
+	dst := mixed(word(p.Dst[:8])^odd[2], word(p.Dst[8:])^odd[3])
+	ends := mixed(src^uint64(p.Proto)<<32^uint64(p.SrcPort)<<16^uint64(p.DstPort), dst^uint64(p.FragID)<<32^uint64(p.FragOffset))
+	tcp := mixed(odd[0]^uint64(p.Seq)<<32^uint64(p.Ack), odd[1]^uint64(p.TCPFlags)<<48^uint64(p.Window)<<32^uint64(p.PayloadLength))
+	icmp := uint64(p.ICMPType)<<40 | uint64(p.ICMPCode)<<32 | uint64(p.ICMPID)<<16 | uint64(p.ICMPSeq)
+	return mixed(ends^icmp, tcp^hashBytes(p.Payload[:min(len(p.Payload), 64)]))
 }
 
 // hashPath covers what tells where on its way a packet was captured.
 func hashPath(p *packet.Packet) uint64 {
-	var h hash = 0x13198a2e03707344
-	h.addBytes(p.SrcMAC[:])
-	h.addBytes(p.DstMAC[:])
-	h.add(uint64(p.VLAN)<<32 | uint64(p.Tunnel)<<16 | uint64(p.LinkType))
-	return uint64(h)
+	from := wordOfMAC(p.SrcMAC) | uint64(p.VLAN)<<48
+	to := wordOfMAC(p.DstMAC) | uint64(p.LinkType)<<48
+	return mixed(from^odd[0], to^odd[1]) + uint64(p.Tunnel)*odd[2]
+}
+
+// odd are the first binary digits of pi behind the point, made odd.
+var odd = [...]uint64{0x243f6a8885a308d3, 0x13198a2e03707345, 0xa4093822299f31d1, 0x082efa98ec4e6c89}
+
+// mixed makes one number of two (the multiplication of wyhash).
+func mixed(a, b uint64) uint64 {
+	high, low := bits.Mul64(a, b)
+	return high ^ low
+}
+
+func hashBytes(b []byte) uint64 {
+	h := odd[2] ^ uint64(len(b))
+	for ; len(b) >= 16; b = b[16:] {
+		h = mixed(h^word(b), odd[3]^word(b[8:16]))
+	}
+	var rest [16]byte
+	copy(rest[:], b)
+	return mixed(h^word(rest[:]), odd[3]^word(rest[8:]))
+}
+
+func word(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
+
+func wordOfMAC(m packet.MAC) uint64 {
+	return uint64(binary.LittleEndian.Uint32(m[:4])) | uint64(binary.LittleEndian.Uint16(m[4:]))<<32
 }
