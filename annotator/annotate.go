@@ -80,6 +80,7 @@ func runAnnotate(c *cli.Context) error {
 			return err
 		})
 	}
+	collectBySlack()
 	s, err := settings(c)
 	if err != nil {
 		return err
@@ -89,7 +90,6 @@ func runAnnotate(c *cli.Context) error {
 		return err
 	}
 	defer scorer.Close()
-	collectBySlack()
 	a.batchFrames, a.batchBytes = s.Limits.Batch(workers(s))
 	engineCfg, err := engineConfig(s, workers(s))
 	if err != nil {

@@ -64,7 +64,8 @@ func openModel(models fs.FS, description score.Model, out int) (*model, error) {
 }
 
 // sessionOptions asks for one thread, so that sums are always formed in the
-// same order, and for memory that is given back rather than kept in an arena.
+// same order, for memory that is given back rather than kept in an arena, and for
+// no optimisation: the graphs are one operator each.
 func sessionOptions() (*onnx.SessionOptions, error) {
 	options, err := onnx.NewSessionOptions()
 	if err != nil {
@@ -74,7 +75,7 @@ func sessionOptions() (*onnx.SessionOptions, error) {
 		options.SetIntraOpNumThreads(1),
 		options.SetInterOpNumThreads(1),
 		options.SetExecutionMode(onnx.ExecutionModeSequential),
-		options.SetGraphOptimizationLevel(onnx.GraphOptimizationLevelEnableAll),
+		options.SetGraphOptimizationLevel(onnx.GraphOptimizationLevelDisableAll),
 		options.SetCpuMemArena(false),
 		options.SetMemPattern(false),
 	)

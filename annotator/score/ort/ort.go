@@ -35,25 +35,31 @@ var runtimeLibrary struct {
 // Open loads ONNX Runtime and the models of a folder such as models.FS.
 // A *LibraryError says that the runtime could not be found.
 func Open(cfg Config, models fs.FS) (*Scorer, error) {
-	manifest, err := score.LoadManifest(models)
-	if err != nil {
-		return nil, err
-	}
-	library, err := loadRuntime(cfg)
-	if err != nil {
-		return nil, err
-	}
-	s := &Scorer{manifest: manifest, library: library, calibration: manifest.Anomaly.Calibrated()}
-	var group errgroup.Group // reading a model takes most of the time to start
-	group.Go(func() (err error) {
-		s.classifier, err = openModel(models, manifest.Classifier.Model, len(manifest.Classifier.Classes))
+	// All this is most of the time that the program takes to start.
+	s := new(Scorer)
+	var reading errgroup.Group
+	reading.Go(func() (err error) {
+		s.manifest, err = score.LoadManifest(models)
 		return err
 	})
-	group.Go(func() (err error) {
-		s.anomaly, err = openModel(models, manifest.Anomaly.Model, 1)
+	library, missing := loadRuntime(cfg)
+	if err := reading.Wait(); err != nil {
+		return nil, err
+	}
+	if missing != nil {
+		return nil, missing
+	}
+	s.library, s.calibration = library, s.manifest.Anomaly.Calibrated()
+	var opening errgroup.Group
+	opening.Go(func() (err error) {
+		s.classifier, err = openModel(models, s.manifest.Classifier.Model, len(s.manifest.Classifier.Classes))
 		return err
 	})
-	if err := group.Wait(); err != nil {
+	opening.Go(func() (err error) {
+		s.anomaly, err = openModel(models, s.manifest.Anomaly.Model, 1)
+		return err
+	})
+	if err := opening.Wait(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	trim()
@@ -72,7 +78,7 @@ func loadRuntime(cfg Config) (string, error) {
 	if err := os.Setenv("ORT_DISABLE_TELEMETRY", "1"); err != nil {
 		return "", err
 	}
-	share()
+	reserve()
 	path, err := load(cfg, func(path string) error {
 		onnx.SetSharedLibraryPath(path)
 		return onnx.InitializeEnvironment(onnx.WithLogLevelError())
