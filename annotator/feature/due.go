@@ -28,7 +28,9 @@ const looksBits = 13
 // in which each flow is like the one before. The rest of what the model sees
 // (times, volumes, sizes, longer windows) hardly changes without any of these.
 // That the hosts are the same is for the words: the numbers of others would be no
-// reason.
+// reason. Where a host calls one that nobody has met before, all that the model
+// sees of that one is the packet at hand, so that any other stranger will do: who
+// calls many, as a scan does, is looked at when there are twice as many.
 //
 // Looks are in a table of fixed size, each in the one place that its content
 // says, where it takes the place of an older one. So what is due depends on the
@@ -40,7 +42,7 @@ type Looks struct {
 
 // look is what matters of a packet; plain data. The zero value is of none.
 type look struct {
-	pair   uint32 // number
+	of     uint32 // number of the pair of hosts, or of who calls a stranger
 	kind   uint32
 	levels uint64
 }
@@ -51,7 +53,10 @@ type look struct {
 // is as flow.Table.Observe gave it.
 func (l *Looks) Due(o *flow.Observation, f *flow.Flow, src, dst *flow.Host) (number int, due bool) {
 	pair := f.Pair()
-	now := look{pair: pair.Number, kind: kindOf(o), levels: levelsOf(o, src, dst, pair)}
+	now := look{of: pair.Number, kind: kindOf(o), levels: levelsOf(o, src, dst, pair)}
+	if o.New && o.FromClient && dst.Age(o.Packet.Time) == 0 {
+		now.of, now.kind = src.Number, now.kind|toStranger
+	}
 	number = now.place()
 	if l.at[number] == now {
 		return number, false
@@ -63,10 +68,13 @@ func (l *Looks) Due(o *flow.Observation, f *flow.Flow, src, dst *flow.Host) (num
 // place spreads looks over a table.
 func (l *look) place() int {
 	const odd = 0x9e3779b97f4a7c15 // 2^64 by the golden ratio
-	h := (uint64(l.pair)<<32 | uint64(l.kind)) * odd
+	h := (uint64(l.of)<<32 | uint64(l.kind)) * odd
 	h = (h ^ h>>32 ^ l.levels) * odd
 	return int(h >> (64 - looksBits))
 }
+
+// toStranger marks the kind of a first packet to a host that nobody has met before.
+const toStranger = 1 << 25
 
 // kindOf puts what makes a packet of one kind into one number.
 func kindOf(o *flow.Observation) uint32 {

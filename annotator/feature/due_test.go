@@ -117,6 +117,27 @@ func TestLooksOfOthers(t *testing.T) {
 	}
 }
 
+// TestLooksOfStrangers wants a host that calls one after the other to be looked at
+// when it has called twice as many, and one that calls hosts who are known as
+// before.
+func TestLooksOfStrangers(t *testing.T) {
+	l := newLookout()
+	calls := func(from byte) (due int) {
+		for n := range byte(200) {
+			if l.due(10, func(p *packet.Packet) { p.Src, p.Dst = address(from), packet.Addr{15: n} }) {
+				due++
+			}
+		}
+		return due
+	}
+	if due := calls(1); due != 8 { // 1, 2, 4, 8, 16, 32, 64, 128
+		t.Errorf("%d calls of strangers are due", due)
+	}
+	if due := calls(2); due != 200 {
+		t.Errorf("%d of 200 calls of known hosts are due", due)
+	}
+}
+
 func TestLooksAllocateNothing(t *testing.T) {
 	l := newLookout()
 	l.due(100)

@@ -9,6 +9,7 @@ import (
 type Host struct {
 	Tally
 	Packets uint32 // sent so far, noise left out
+	Number  uint32 // from 1 in order of appearance; one that was forgotten gets a new one
 	first   int64
 }
 
@@ -91,8 +92,8 @@ func (t *Table) host(k hostKey, now int64) *hostNode {
 		return n
 	}
 	n, evicted := t.hosts.Add(h, &k)
-	n.Val.first = now
 	t.stats.Hosts++
+	n.Val.Number, n.Val.first = saturate(t.stats.Hosts), now
 	if evicted {
 		t.stats.HostsEvicted++
 	}
