@@ -1,52 +1,70 @@
 package engine
 
 import (
+	"hash/maphash"
 	"sync"
 
 	"ampulla/annotator/feature"
 	"ampulla/annotator/score"
 )
 
-// memoLen is how many openings each half of a memo holds at most, of 320 bytes
-// each.
-const memoLen = 4096
+// memoLen is how many openings a memo holds at most, of 16 bytes each.
+const memoLen = 1 << 17
 
 // memo remembers the classes of the openings that were seen lately: two
 // conversations that began alike, to the last bit, are of the same class. It
-// is safe for concurrent use. What it has forgotten is computed again, so that
-// verdicts do not depend on it.
+// knows them by 64 bits of a hash that differs from run to run, so that one is
+// taken for another once in 10^19 questions, whoever asks. Each has one place, of
+// which the next one takes it; what is forgotten is computed again, so that
+// verdicts do not depend on it. The zero value is ready; it is safe for concurrent
+// use.
 type memo struct {
-	mu         sync.Mutex
-	young, old map[feature.Opening]score.Class // when young is full, old goes
+	mu    sync.Mutex
+	seed  maphash.Seed
+	known []memory          // nil before the first
+	names []string          // of classes
+	index map[string]uint16 // in names
+}
+
+// memory is what a memo knows of an opening; plain data.
+type memory struct {
+	hash       uint64 // 0 for none
+	confidence float32
+	name       uint16
 }
 
 // get returns the class of an opening, if it is known.
 func (m *memo) get(o *feature.Opening) (score.Class, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	class, ok := m.young[*o]
-	if !ok {
-		if class, ok = m.old[*o]; ok {
-			m.put(o, class)
-		}
+	if m.known == nil {
+		return score.Class{}, false
 	}
-	return class, ok
+	at, hash := m.place(o)
+	if at.hash != hash {
+		return score.Class{}, false
+	}
+	return score.Class{Name: m.names[at.name], Confidence: at.confidence}, true
 }
 
 // add remembers the class of an opening.
 func (m *memo) add(o *feature.Opening, class score.Class) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.put(o, class)
+	if m.known == nil {
+		m.seed, m.known, m.index = maphash.MakeSeed(), make([]memory, memoLen), map[string]uint16{}
+	}
+	name, named := m.index[class.Name]
+	if !named {
+		name = uint16(len(m.names))
+		m.names, m.index[class.Name] = append(m.names, class.Name), name
+	}
+	at, hash := m.place(o)
+	*at = memory{hash, class.Confidence, name}
 }
 
-func (m *memo) put(o *feature.Opening, class score.Class) {
-	if len(m.young) >= memoLen {
-		m.young, m.old = m.old, m.young
-		clear(m.young)
-	}
-	if m.young == nil {
-		m.young = make(map[feature.Opening]score.Class)
-	}
-	m.young[*o] = class
+// place returns where an opening is kept, under which hash.
+func (m *memo) place(o *feature.Opening) (*memory, uint64) {
+	hash := max(maphash.Comparable(m.seed, *o), 1)
+	return &m.known[hash%memoLen], hash
 }
