@@ -87,6 +87,8 @@ func (d *beacon) Wants(k Kind) Want {
 	return ifKnown
 }
 
+func (d *beacon) await(c *Case) { d.services.await(c) }
+
 func (d *beacon) Observe(c *Case) Finding {
 	p := c.Packet
 	if !p.HasPorts() || c.Flow == 0 {

@@ -47,6 +47,13 @@ type Detector interface {
 	Wants(k Kind) Want
 }
 
+// awaiter is a Detector that looks for a packet of a new flow in tables where it
+// hardly finds anything. It is asked beforehand to await what it looks at, see
+// [lru.Map.Await].
+type awaiter interface {
+	await(c *Case)
+}
+
 // Review returns what is left of a detector's finding, whose Score is
 // verdict.SuspiciousScore or more.
 type Review func(o *flow.Observation, detector string, f Finding) Finding
@@ -55,6 +62,7 @@ type Review func(o *flow.Observation, detector string, f Finding) Finding
 // safe for concurrent use.
 type Set struct {
 	detectors []Detector
+	awaiters  []awaiter // among them
 	review    Review
 	suspects  suspects
 	first     period // since the first IP packet with a time
@@ -82,6 +90,11 @@ func New(cfg Config, review Review) *Set { return newSet(All(cfg), review) }
 func newSet(detectors []Detector, review Review) *Set {
 	s := &Set{detectors: detectors, review: review, suspects: newSuspects()}
 	s.now.traces = &s.traces
+	for _, d := range detectors {
+		if a, ok := d.(awaiter); ok {
+			s.awaiters = append(s.awaiters, a)
+		}
+	}
 	return s
 }
 
@@ -90,6 +103,11 @@ func newSet(detectors []Detector, review Review) *Set {
 func (s *Set) Observe(o *flow.Observation) *Finding {
 	c, best := s.look(o), &s.best
 	*best = Finding{}
+	if o.New {
+		for _, a := range s.awaiters {
+			a.await(c)
+		}
+	}
 	for due := s.due(c); due != 0; due &= due - 1 {
 		c.asking = due & -due
 		d := s.detectors[bits.TrailingZeros32(due)]

@@ -47,6 +47,8 @@ func (d *exfiltration) Wants(k Kind) Want {
 	return when(k.is(traitOutward) && k.any(traitClient|traitPayload))
 }
 
+func (d *exfiltration) await(c *Case) { d.pairs.await(c.forth()) }
+
 func (d *exfiltration) Observe(c *Case) Finding {
 	p := c.Packet
 	if p.Version == 0 || c.Flow == 0 || p.PayloadLength == 0 && !c.FromClient {

@@ -84,6 +84,8 @@ func (d *flood) Wants(k Kind) Want {
 	return when(k.over() == overICMP || k.over() == overFragment)
 }
 
+func (d *flood) await(c *Case) { d.destinations.await(c.target()) }
+
 func (d *flood) Observe(c *Case) Finding {
 	o, p := c.Observation, c.Packet
 	if p.Version == 0 || p.Time == 0 { // 0: captured without a clock

@@ -69,10 +69,21 @@ func (d *hostScan) Wants(k Kind) Want {
 	return when(k.is(traitStep))
 }
 
+func (d *hostScan) await(c *Case) {
+	call := callOf(c.Packet)
+	d.calls.await(call.hash(), &call)
+	if key, _, ok := sweepOf(c.Observation, c.probe()); ok {
+		d.sources.await(key.hash(), &key)
+	}
+}
+
+// callOf returns the key of calls for a packet.
+func callOf(p *packet.Packet) pair { return pair{p.Src, p.Dst, uint32(p.VLAN)} }
+
 func (d *hostScan) Observe(c *Case) Finding {
 	o, p := c.Observation, c.Packet
 	if o.New {
-		call := pair{p.Src, p.Dst, uint32(p.VLAN)}
+		call := callOf(p)
 		*d.calls.take(call.hash(), &call) = p.Time
 	}
 	if key, target, ok := sweepOf(o, c.probe()); ok {

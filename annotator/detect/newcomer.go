@@ -50,6 +50,8 @@ func (d *newcomer) Wants(k Kind) Want {
 	return ifKnown
 }
 
+func (d *newcomer) await(c *Case) { d.known.await(c) }
+
 func (d *newcomer) Observe(c *Case) Finding {
 	p := c.Packet
 	if c.Flow == 0 || p.Time == 0 || !p.HasPorts() || toMany(&c.key.server) {

@@ -144,6 +144,8 @@ func (d *portScan) Wants(k Kind) Want {
 	return never
 }
 
+func (d *portScan) await(c *Case) { d.pairs.await(c.sent()) }
+
 func (d *portScan) Observe(c *Case) Finding {
 	p := c.Packet
 	if p.Version == 0 {

@@ -19,6 +19,9 @@ func newTable[K comparable, V any](size int) table[K, V] {
 	return table[K, V]{lru.New[K, V](size)}
 }
 
+// await awaits what get and take of the same will look at, see [lru.Map.Await].
+func (t table[K, V]) await(h lru.Hash, _ *K) { t.states.Await(h) }
+
 // get returns the state of k, whose hash is h; nil if there is none.
 func (t table[K, V]) get(h lru.Hash, k *K) *V {
 	e := t.states.Get(h, k)
@@ -51,6 +54,8 @@ func (f *filter) has(h lru.Hash) bool { return f[h>>6%64]>>(h%64)&1 != 0 }
 type services[V any] struct{ table[service, V] }
 
 func newServices[V any](size int) services[V] { return services[V]{newTable[service, V](size)} }
+
+func (s services[V]) await(c *Case) { s.table.await(c.keyHash, &c.key) }
 
 // get returns the state of the client and the service of a packet, nil if there
 // is none.

@@ -85,6 +85,20 @@ type (
 	serviceRef = lru.Ref[serviceKey, service]
 )
 
+// await awaits what bind looks up, see [lru.Map.Await].
+func (t *Table) await(f *Flow) {
+	client, server := hostKey{f.ClientAddr, f.domain}, hostKey{f.ServerAddr, f.domain}
+	t.hosts.Await(client.hash())
+	t.hosts.Await(server.hash())
+	k := f.serviceKey()
+	t.pairs.Await(k.pairKey.hash())
+	t.services.Await(k.hash())
+}
+
+func (f *Flow) serviceKey() serviceKey {
+	return serviceKey{pairKey{f.ClientAddr, f.ServerAddr, f.domain}, f.ServerPort, f.Proto}
+}
+
 // host returns the host of an address, a new one if need be.
 func (t *Table) host(k hostKey, now int64) *hostNode {
 	h := k.hash()
@@ -186,7 +200,7 @@ func (t *Table) pair(f *Flow) *pairNode {
 }
 
 func (t *Table) service(f *Flow) *serviceNode {
-	k := serviceKey{pairKey{f.ClientAddr, f.ServerAddr, f.domain}, f.ServerPort, f.Proto}
+	k := f.serviceKey()
 	h := k.hash()
 	if n := t.services.Get(h, &k); n != nil {
 		return n

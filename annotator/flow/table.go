@@ -202,7 +202,7 @@ func (t *Table) open(f *Flow, p *packet.Packet, e ends, srcIsLow bool) (fromClie
 	if t.stats.Flows < math.MaxUint32 {
 		t.stats.Flows++
 	}
-	f.Number, f.ID, f.Proto = uint32(t.stats.Flows), communityID(p, e), p.Proto
+	f.Number, f.Proto = uint32(t.stats.Flows), p.Proto
 	f.domain, f.memo = p.Domain, &Memo{}
 	f.First, f.Last = p.Time, p.Time
 	f.lowIsClient = srcIsLow == fromClient
@@ -211,6 +211,8 @@ func (t *Table) open(f *Flow, p *packet.Packet, e ends, srcIsLow bool) (fromClie
 	} else {
 		f.ClientAddr, f.ServerAddr, f.ClientPort, f.ServerPort = p.Dst, p.Src, e.dst, e.src
 	}
+	t.await(f)
+	f.ID = communityID(p, e)
 	return fromClient
 }
 

@@ -108,6 +108,7 @@ func (m *Map[K, V]) Touch(e *Entry[K, V]) {
 func (m *Map[K, V]) Add(h Hash, k *K) (e *Entry[K, V], evicted bool) {
 	if m.n >= m.max {
 		m.Remove(m.root.prev)
+		m.awaitOldest()
 		evicted = true
 	}
 	if 2*(m.n+1) > len(m.slots) {

@@ -40,6 +40,9 @@ func TestMap(t *testing.T) {
 func step(t *testing.T, random *rand.Rand, m *Map[int, int], hash func(int) Hash, want *model) {
 	t.Helper()
 	k := random.IntN(3 * want.max)
+	if random.IntN(2) == 0 {
+		m.Await(hash(k)) // changes nothing
+	}
 	e, known := m.Get(hash(k), &k), want.where[k]
 	if (e == nil) != (known == nil) || e != nil && (e.Val != k || e.Ref().Entry() != e) {
 		t.Fatalf("key %d: %+v, want it there: %v", k, e, known != nil)
@@ -133,5 +136,37 @@ func BenchmarkGet(b *testing.B) {
 		k := i * 7919 & (1<<14 - 1)
 		m.Touch(m.Get(hashInt(k), &k))
 		i++
+	}
+}
+
+// BenchmarkStrangers adds ever new keys to several maps that are full, as each flow
+// of a scan is new to all tables, with and without awaiting them first.
+func BenchmarkStrangers(b *testing.B) {
+	for _, await := range []bool{false, true} {
+		b.Run(map[bool]string{false: "one by one", true: "awaited"}[await], func(b *testing.B) {
+			var maps [8]*Map[uint64, [30]uint64]
+			k := uint64(0)
+			for i := range maps {
+				maps[i] = New[uint64, [30]uint64](1 << 16)
+				for range 1 << 16 {
+					k++
+					maps[i].Add(Seed.Word(k), &k)
+				}
+			}
+			for b.Loop() {
+				k++
+				h := Seed.Word(k)
+				if await {
+					for _, m := range maps {
+						m.Await(h)
+					}
+				}
+				for _, m := range maps {
+					if m.Get(h, &k) == nil {
+						m.Add(h, &k)
+					}
+				}
+			}
+		})
 	}
 }
