@@ -84,8 +84,11 @@ func (d *dnsTunnel) count(s *dnsNames, q *question, sub []byte, p *packet.Packet
 	if carriesData(q.qtype) {
 		length /= 2
 	}
+	if len(sub) < length || longestLabel(sub) < dataLabel {
+		return
+	}
 	h := entropy(sub)
-	if len(sub) < length || h < d.cfg.MinEntropy || longestLabel(sub) < dataLabel {
+	if h < d.cfg.MinEntropy {
 		return
 	}
 	if s.names.add(hashBytes(sub)) {
@@ -239,13 +242,28 @@ func entropy(s []byte) float64 {
 		counts[c]++
 	}
 	h := 0.0
-	for i, c := range s {
-		if n := counts[c]; n > 0 && bytes.IndexByte(s, c) == i {
-			f := float64(n) / float64(len(s))
-			h -= f * math.Log2(f)
+	var parts [64]float64 // by how often a character occurs: logarithms are dear
+	for _, c := range s {
+		n := counts[c]
+		counts[c] = 0 // the sum is formed where each occurs first
+		switch {
+		case n == 0:
+		case int(n) >= len(parts):
+			h -= part(n, len(s))
+		default:
+			if parts[n] == 0 {
+				parts[n] = part(n, len(s))
+			}
+			h -= parts[n]
 		}
 	}
 	return h
+}
+
+// part returns p log2(p) for p = n/all.
+func part(n uint16, all int) float64 {
+	p := float64(n) / float64(all)
+	return p * math.Log2(p)
 }
 
 // printable returns a name with everything but ASCII letters, digits, dots,

@@ -40,6 +40,7 @@ var vectorNames = [vectorCount]string{"", "SYN flood", "UDP flood", "ICMP flood"
 type flooded struct {
 	period                          // the second at hand
 	streams    [vectorCount]*stream // nil of what was not sent so far
+	first      stream               // one of them, as mostly there is one only; a flooded is not copied
 	mean, vari float64              // of the packets a second, all vectors, before a flood
 	history    int                  // seconds that mean and vari rest on
 	asked      int64                // when the host last asked a group of hosts
@@ -62,7 +63,11 @@ type callers struct {
 
 // stream returns what a vector sends.
 func (s *flooded) stream(v vector) *stream {
-	if s.streams[v] == nil {
+	switch {
+	case s.streams[v] != nil:
+	case s.streams == [vectorCount]*stream{}:
+		s.streams[v] = &s.first
+	default:
 		s.streams[v] = new(stream)
 	}
 	return s.streams[v]
