@@ -23,7 +23,8 @@ type chunk struct {
 
 	opening  []int32 // of a packet: which of openings is to be classified, -1 for none
 	openings []feature.Opening
-	classes  []score.Class // of the openings
+	memos    []*flow.Memo  // of the openings' flows
+	classes  []score.Class // of the openings; undefined if the flow was settled before
 
 	look        []int32 // of a packet with an opinion: its number of feature.Looks
 	anomalyRow  []int32 // of a packet: its row in anomalyRows, or one of the two below
@@ -42,7 +43,8 @@ const (
 // worker is what scoring needs beside a chunk.
 type worker struct {
 	vectors feature.Classes
-	unknown []int // openings that the memo does not know,
+	due     []int // openings that are asked about together,
+	unknown []int // those that the memo does not know,
 	rows    []float32
 	classes []score.Class // and what becomes of them
 	scores  []float32
@@ -61,7 +63,7 @@ func (e *Engine) observe(c *chunk) {
 	n := len(c.packets)
 	c.observations = grow(c.observations[:0], n)
 	c.opening, c.look, c.anomalyRow = grow(c.opening[:0], n), grow(c.look[:0], n), grow(c.anomalyRow[:0], n)
-	c.openings, c.anomalyRows = c.openings[:0], c.anomalyRows[:0]
+	c.openings, c.memos, c.anomalyRows = c.openings[:0], c.memos[:0], c.anomalyRows[:0]
 	for i := range c.packets {
 		o := &c.observations[i]
 		f, src, dst := e.table.Observe(&c.packets[i], o)
@@ -73,6 +75,7 @@ func (e *Engine) observe(c *chunk) {
 		if o.Noise == flow.Clean && feature.ClassDue(f) {
 			c.opening[i] = int32(len(c.openings))
 			c.openings = append(c.openings, feature.OpeningOf(f))
+			c.memos = append(c.memos, o.Memo)
 		}
 		if o.HostPackets < e.cfg.Learning {
 			continue
@@ -119,11 +122,30 @@ func (e *Engine) opine(c *chunk, w *worker) error {
 	return nil
 }
 
-// classify has the openings classified that the memo does not know.
+// classify has the openings classified, but not those of flows whose class is
+// settled. Mostly it is by the first payload, so that is asked about first, and
+// about the rest of the chunk when it is known what became of that.
 func (e *Engine) classify(c *chunk, w *worker) error {
 	c.classes = grow(c.classes[:0], len(c.openings))
+	for _, first := range [...]bool{true, false} {
+		w.due = w.due[:0]
+		for i := range c.openings {
+			if n := c.openings[i].Payloads(); n == 1 == first && !c.memos[i].SettledBefore(n) {
+				w.due = append(w.due, i)
+			}
+		}
+		if err := e.ask(c, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask has the due openings classified: by the memo, or by the model where it does
+// not know them.
+func (e *Engine) ask(c *chunk, w *worker) error {
 	w.unknown, w.rows = w.unknown[:0], w.rows[:0]
-	for i := range c.openings {
+	for _, i := range w.due {
 		var known bool
 		if c.classes[i], known = e.memo.get(&c.openings[i]); known {
 			continue
@@ -140,7 +162,18 @@ func (e *Engine) classify(c *chunk, w *worker) error {
 		c.classes[i] = w.classes[row]
 		e.memo.add(&c.openings[i], c.classes[i])
 	}
+	for _, i := range w.due {
+		if e.settles(&c.classes[i]) {
+			c.memos[i].Settle(c.openings[i].Payloads())
+		}
+	}
 	return nil
+}
+
+// settles tells that the class of a flow is final: to ask again would not change
+// it.
+func (e *Engine) settles(c *score.Class) bool {
+	return c.Confidence >= e.settled && c.Name != verdict.UnknownClass
 }
 
 // inBatches runs a model over rows, at most batch of them at once.
@@ -174,8 +207,9 @@ func (e *Engine) judge(c *chunk, out []verdict.Verdict) []verdict.Verdict {
 		if o.New && o.Packet.Proto == packet.ProtoTCP && o.Packet.TCPFlags&(packet.SYN|packet.ACK) == packet.SYN {
 			o.Memo.Begun = true
 		}
-		if k := c.opening[i]; k >= 0 {
-			o.Memo.Class, o.Memo.Confidence = c.classes[k].Name, c.classes[k].Confidence
+		if k := c.opening[i]; k >= 0 && !o.Memo.Settled {
+			class := &c.classes[k]
+			o.Memo.Class, o.Memo.Confidence, o.Memo.Settled = class.Name, class.Confidence, e.settles(class)
 		}
 		v := &out[judged+i]
 		*v = verdict.Verdict{

@@ -13,8 +13,8 @@
 //     a packet becomes one Verdict, which names the incident it is part of.
 //
 // Models are what takes longest, so they are asked as little as possible: the
-// classifier at a few packets of a flow, and not about beginnings that it has
-// just seen, which stage 3 remembers; the anomaly model not about packets like
+// classifier at a few packets of a flow until it is sure, and not about beginnings
+// that it has just seen, which stage 3 remembers; the anomaly model not about packets like
 // those of the same hosts that it has just seen: stage 2 knows which, see
 // feature.Looks, and stage 4 what the model said.
 //
@@ -23,7 +23,9 @@
 // Stages 2 and 4 have state, of their own each: what stage 4 learns (the class
 // of a flow, the state of detectors) never flows back to stage 2, and of what
 // stage 2 knows it sees snapshots only. That is why verdicts are the same
-// however the frames are cut into calls, and however many goroutines help.
+// however the frames are cut into calls, and however many goroutines help. (Stage
+// 3 knows of flows whose class is settled, and leaves out what stage 4 takes no
+// notice of; which of it depends on who is quicker.)
 package engine
 
 import (
@@ -103,6 +105,7 @@ type Engine struct {
 	past      *incident.Past  // nil in a first pass
 	local     *baseline.Judge // nil without a baseline
 	normal    []feature.Quantiles
+	settled   float32 // see score.Classifier
 	decoder   packet.Decoder
 	rules     atomic.Pointer[rule.Set]
 
@@ -151,6 +154,7 @@ func New(cfg Config, scorer score.Scorer) (*Engine, error) {
 		incidents: incident.New(cfg.Incident),
 		local:     baseline.NewJudge(cfg.Baseline),
 		normal:    manifest.Anomaly.Normal,
+		settled:   float32(manifest.Classifier.Settled),
 		words:     newWords(manifest.Anomaly.Normal),
 	}
 	e.detectors = detect.New(cfg.Detect, e.review)

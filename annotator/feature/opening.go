@@ -33,6 +33,10 @@ func OpeningOf(f *flow.Flow) Opening {
 	return o
 }
 
+// Payloads returns how many packets carried payload, both directions, as far as
+// ClassDue counts.
+func (o *Opening) Payloads() uint32 { return uint32(o.payloads[0]) + uint32(o.payloads[1]) }
+
 // messages returns the first and second payload of the client and of the
 // server; Length is 0 for those not yet seen.
 func (o *Opening) messages() (m [4]signature.Message) {

@@ -4,7 +4,11 @@
 // retransmissions, keep-alives) and keeps it out of the statistics.
 package flow
 
-import "ampulla/annotator/packet"
+import (
+	"sync/atomic"
+
+	"ampulla/annotator/packet"
+)
 
 // Noise says why a packet tells nothing new.
 type Noise uint8
@@ -73,12 +77,32 @@ func (o *Observation) ports() (src, dst uint16) {
 }
 
 // Memo is what the later stages remember of a flow. The table only carries it;
-// the engine's last stage alone reads and writes it.
+// the engine's last stage alone reads and writes it, but for what Settle does.
 type Memo struct {
 	Class      string  // empty before the first classification
 	Confidence float32 // 0 to 1
 	Incident   uint32  // number of the latest that it was part of; 0 if none
 	Hindsight  uint32  // the same in hindsight
+	Settled    bool    // Class is final
 	Begun      bool    // TCP: with a SYN, so that it is certain who is the client
 	LogIn      bool    // a detector followed how somebody logs in, and may remember it
+
+	settled atomic.Uint32 // see Settle
+}
+
+// Settle notes that the class at payload packet n, from 1, is final, so that there
+// is no use in classifying the flow at later ones. It is safe for concurrent use,
+// in any order of n.
+func (m *Memo) Settle(n uint32) {
+	for known := m.settled.Load(); known == 0 || n < known; known = m.settled.Load() {
+		if m.settled.CompareAndSwap(known, n) {
+			return
+		}
+	}
+}
+
+// SettledBefore tells whether Settle was called for a payload packet before n.
+func (m *Memo) SettledBefore(n uint32) bool {
+	known := m.settled.Load()
+	return known != 0 && known < n
 }

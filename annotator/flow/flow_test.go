@@ -2,6 +2,7 @@ package flow
 
 import (
 	"encoding/binary"
+	"sync"
 	"testing"
 	"time"
 
@@ -380,5 +381,21 @@ func BenchmarkScan(b *testing.B) {
 		p := tcp(int64(i)*ms/100, 1, uint16(i>>12), uint16(i), uint16(i), packet.SYN, uint32(i), 0, 0)
 		table.Observe(&p, &o)
 		i++
+	}
+}
+
+// TestSettle wants the earliest payload packet to count, whoever comes first.
+func TestSettle(t *testing.T) {
+	var m Memo
+	if m.SettledBefore(1) || m.SettledBefore(8) {
+		t.Error("settled by nobody")
+	}
+	var group sync.WaitGroup
+	for n := uint32(8); n > 1; n-- {
+		group.Go(func() { m.Settle(n) })
+	}
+	group.Wait()
+	if m.SettledBefore(2) || !m.SettledBefore(3) {
+		t.Error("not settled at payload packet 2")
 	}
 }

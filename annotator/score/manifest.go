@@ -50,6 +50,9 @@ type Classifier struct {
 	// and the answer is unknown when that is below Abstain.
 	Temperature float64 `json:"temperature"`
 	Abstain     float64 `json:"abstain"`
+	// Settled is the confidence from which on a class, unless it is unknown, is
+	// final: what comes later in a flow hardly ever changes it.
+	Settled float64 `json:"settled"`
 }
 
 // Anomaly describes the anomaly model. Its output is one raw number, higher
@@ -155,6 +158,8 @@ func (c *Classifier) check() error {
 		return fmt.Errorf("temperature %v is not positive", c.Temperature)
 	case !(c.Abstain >= 0 && c.Abstain < 1):
 		return fmt.Errorf("abstain %v is not in [0, 1)", c.Abstain)
+	case !(c.Settled > c.Abstain && c.Settled <= 1):
+		return fmt.Errorf("settled %v is not in (abstain, 1]", c.Settled)
 	}
 	return nil
 }

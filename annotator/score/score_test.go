@@ -29,6 +29,7 @@ func folder(t *testing.T) (fstest.MapFS, *Manifest) {
 			Classes:     []string{"dns", "tls", "unknown"},
 			Temperature: 2,
 			Abstain:     0.6,
+			Settled:     0.9,
 		},
 		Anomaly: Anomaly{
 			Model:       Model{File: "a.onnx", SHA256: hash("a.onnx"), Features: feature.AnomalyNames()},
@@ -76,6 +77,7 @@ func TestLoadManifestErrors(t *testing.T) {
 		{"one class", func(_ fstest.MapFS, m *Manifest) { m.Classifier.Classes = []string{"dns"} }, "fewer than 2 classes"},
 		{"cold", func(_ fstest.MapFS, m *Manifest) { m.Classifier.Temperature = 0 }, "temperature 0 is not positive"},
 		{"always abstains", func(_ fstest.MapFS, m *Manifest) { m.Classifier.Abstain = 1 }, "abstain 1 is not in [0, 1)"},
+		{"settled too early", func(_ fstest.MapFS, m *Manifest) { m.Classifier.Settled = 0.5 }, "settled 0.5 is not in (abstain, 1]"},
 		{"no quantiles", func(_ fstest.MapFS, m *Manifest) { m.Anomaly.Normal = nil }, "quantiles of 0 features instead of"},
 		{"no calibration", func(_ fstest.MapFS, m *Manifest) { m.Anomaly.Calibration = nil }, "no calibration"},
 		{"raw falls", func(_ fstest.MapFS, m *Manifest) { m.Anomaly.Calibration[2].Raw = -0.5 }, "calibration point 2"},

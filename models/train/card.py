@@ -161,6 +161,7 @@ def summary(verdicts):
 def text(manifest, report, verdicts, held):
     c, a = report["classifier"], report["anomaly"]
     cm, am = manifest["classifier"], manifest["anomaly"]
+    sure, sure_dev = c["settled"]["held out"], c["settled"]["dev"]
     return f"""# Model card, version {manifest["version"]}
 
 Written by `make models` (train/run.sh) together with the models; no number in it was typed. Features are version
@@ -176,7 +177,10 @@ another port changes no answer, to the last bit. {classifier.TREES} extremely ra
 that matches: a signature is what the specification of a protocol fixes of its messages (annotator/signature names the
 sections), and its vote counts by its precision on the captures trained on, at most {c["signature_weight"]:.2f} times that of all trees. So
 protocols of which there are few captures, or none, are named too. The confidence is a softmax at temperature
-{cm["temperature"]:.4f}, and below {cm["abstain"]:.3f} the answer is `unknown`.
+{cm["temperature"]:.4f}, and below {cm["abstain"]:.3f} the answer is `unknown`. A flow is asked about no
+further once a class has {cm["settled"]:g} or more: that spares {percent(sure["spared"] / sure["rows"])} of the questions about held-out flows and
+{percent(sure_dev["spared"] / sure_dev["rows"])} of those about dev, and {sure["otherwise"]} of {sure["flows"]} and {sure_dev["otherwise"]} of {sure_dev["flows"]} flows are named otherwise at their end.
+The figures below are without that.
 
 Trained on {c["trained_rows"]} rows of {c["trained_flows"]} labelled flows in {c["trained_captures"]} captures, weighted
 by class and capture, and, kept apart from them, on {c["lab_rows"]} rows of {c["lab_captures"]} captures of our own making (testdata/protocols: real

@@ -19,6 +19,10 @@ COLUMNS = 140  # features tried at each branch
 # the first and at the last classification.
 WRONG = {"first payload": 0.02, "last": 0.0135}
 TEMPERATURES = np.geomspace(0.05, 0.3, 16)
+# From which confidence on a class may be final, and how many of 10,000 flows may be
+# named otherwise for that in captures not trained on.
+SETTLED = (0.99, 0.999, 0.9999, 0.99999, 1)
+OTHERWISE = 3
 # What a signature that always matches, and is always right, may be worth; all
 # trees together are worth 1.
 SIGNATURE_WEIGHTS = np.geomspace(0.5, 2, 5)
@@ -150,6 +154,20 @@ def abstain_below(logits, y, w, classes, temperature, limit):
     return round(float(c[order][np.flatnonzero(share <= limit)[-1]]), 4)
 
 
+def settled(logits, index, classes, temperature, abstain, confident):
+    """What becomes of flows that are asked no further once their class is that
+    sure: how many rows are left out, and how many flows are named otherwise at
+    their end. The engine does so, see Engine.settles."""
+    c = confidence(logits, temperature)
+    named = np.where(c < abstain, UNKNOWN, classes[logits.argmax(axis=1)])
+    d = pd.DataFrame({"flow": index.groupby(["file", "flow"]).ngroup().to_numpy(), "frame": index.frame.to_numpy(),
+                      "named": named, "sure": (c >= confident) & (named != UNKNOWN)}).sort_values(["flow", "frame"])
+    before = d.groupby("flow").sure.cumsum() - d.sure
+    final = d[before == 0].groupby("flow").named.last()  # the first that is sure, or else the last
+    return {"rows": len(d), "spared": int((before > 0).sum()), "flows": len(final),
+            "otherwise": int((final != d.groupby("flow").named.last()).sum())}
+
+
 def measure(logits, y, index, classes, temperature, abstain, core):
     """Figures at the first and at the last classification of each flow."""
     c = confidence(logits, temperature)
@@ -258,7 +276,10 @@ def train(folder, captures):
     logits = forest_votes + np.float32(weight) * signed
     abstain = max(abstain_below(logits[m], y[m], capture_weights(y[m], index[m]), classes, temperature, WRONG[point])
                   for point, m in points(index).items())
-    report = {"trained_rows": int(chosen.sum()), "trained_flows": int(index.groupby(["file", "flow"]).ngroups),
+    sure, sparing = next((s, spared) for s in SETTLED
+                         if (spared := settled(logits, index, classes, temperature, abstain, s))["otherwise"] * 10000
+                         <= OTHERWISE * spared["flows"])
+    report = {"settled": {"held out": sparing}, "trained_rows": int(chosen.sum()), "trained_flows": int(index.groupby(["file", "flow"]).ngroups),
               "trained_captures": int(index.file.nunique()),
               "lab_rows": int(own.sum()), "lab_captures": int(index_lab.file.nunique()), "lab_classes": sorted(set(yl)),
               "signatures": len(Signatures(names, classes).columns), "signature_weight": weight,
@@ -274,10 +295,13 @@ def train(folder, captures):
     trees.verify(model, x[:: max(1, len(x) // 10000)], predict, 1e-4)
 
     xd, index_dev, _ = data.protocol_rows(f"{folder}/dev", f"{captures}/protocols/flows-dev.tsv")
-    report["dev"] = measure(predict(xd), targets(index_dev), index_dev, classes, temperature, abstain, core)
+    dev = predict(xd)
+    report["dev"] = measure(dev, targets(index_dev), index_dev, classes, temperature, abstain, core)
+    report["settled"]["dev"] = settled(dev, index_dev, classes, temperature, abstain, sure)
     report["tunnels"] = {split: data.tunnel_flows(f"{folder}/{split}", f"{captures}/protocols/flows-{split}.tsv")
                          for split in ("train", "dev")}
-    return model, {"features": names, "classes": classes.tolist(), "temperature": temperature, "abstain": abstain}, report
+    facts = {"features": names, "classes": classes.tolist(), "temperature": temperature, "abstain": abstain, "settled": sure}
+    return model, facts, report
 
 
 def graph(forest, signatures, weight, names, classes):

@@ -32,7 +32,7 @@ func (h Hash) Anomaly(rows []float32, out []float32) error {
 
 // Manifest describes models of version "hash".
 func (h Hash) Manifest() *score.Manifest {
-	m := &score.Manifest{Version: "hash"}
+	m := &score.Manifest{Version: "hash", Classifier: score.Classifier{Settled: 0.5}}
 	m.Anomaly.Normal = make([]feature.Quantiles, feature.AnomalyWidth)
 	return m
 }
