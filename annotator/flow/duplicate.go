@@ -105,14 +105,23 @@ func mixed(a, b uint64) uint64 {
 	return high ^ low
 }
 
+// hashBytes takes 16 bytes at a time, at the end those that are left and some
+// before them.
 func hashBytes(b []byte) uint64 {
 	h := odd[2] ^ uint64(len(b))
-	for ; len(b) >= 16; b = b[16:] {
-		h = mixed(h^word(b), odd[3]^word(b[8:16]))
+	if len(b) == 0 { // as mostly
+		return h
 	}
-	var rest [16]byte
-	copy(rest[:], b)
-	return mixed(h^word(rest[:]), odd[3]^word(rest[8:]))
+	if len(b) < 16 {
+		var all [16]byte
+		copy(all[:], b)
+		return mixed(h^word(all[:]), odd[3]^word(all[8:]))
+	}
+	for i := 0; i < len(b)-16; i += 16 {
+		h = mixed(h^word(b[i:]), odd[3]^word(b[i+8:]))
+	}
+	last := b[len(b)-16:]
+	return mixed(h^word(last), odd[3]^word(last[8:]))
 }
 
 func word(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
