@@ -26,6 +26,7 @@ trap 'rm -rf "$work"' EXIT
 measure() {
   local name=$1 capture=$2
   shift 2
+  rm -f "$work/out.pcapng" "$work/copy" # or else taking their place counts
   /usr/bin/time -o "$work/time" -f '%e %U %S %M' "$@" >/dev/null 2>&1
   awk -v name="$name" -v capture="$capture" '{ print name, capture, $1, $2 + $3, $4 }' "$work/time" >>"$work/all"
 }
@@ -35,7 +36,6 @@ each() { # CAPTURE FILE: every program once
   measure ampulla "$capture" "$ampulla" annotate --comments flagged "$file" "$work/out.pcapng"
   [[ -z $(command -v ndpiReader) ]] || measure ndpiReader "$capture" ndpiReader -q -i "$file"
   [[ -z $(command -v editcap) ]] || measure editcap "$capture" editcap "$file" "$work/copy"
-  rm -f "$work/out.pcapng" "$work/copy"
 }
 
 for ((i = 0; i < rounds; i++)); do

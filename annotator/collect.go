@@ -17,7 +17,7 @@ const gcPercent = 50
 // slack is by how many bytes memory may grow instead where one capture is judged
 // from end to end: more than gcPercent while little is in use, and less when much
 // is. That is fewer collections for a lower peak.
-const slack = 16 << 20
+const slack = 12 << 20
 
 // collectByShare has the garbage collector run by gcPercent, unless the user has
 // said otherwise.
