@@ -41,13 +41,13 @@ each() { # CAPTURE FILE: every program once
 for ((i = 0; i < rounds; i++)); do
   each 0.1M "$mix/tenth.pcap"
   each 1.2M "$mix/mix.pcap"
+  each 9.7M "$mix/ten.pcapng"
   GOMAXPROCS=1 measure 'ampulla, one processor' 1.2M "$ampulla" annotate --comments flagged "$mix/mix.pcap" "$work/out.pcapng"
   measure 'ampulla --hindsight' 1.2M "$ampulla" annotate --hindsight --comments flagged "$mix/mix.pcap" "$work/out.pcapng"
   measure 'ampulla baseline learn' 1.2M "$ampulla" baseline learn "$mix/mix.pcap" -o "$work/mix.baseline"
   measure ampulla start "$ampulla" annotate "$mix/tiny.pcap" "$work/out.pcapng"
   [[ ! -x $root/bin/ampulla-extcap ]] || measure ampulla-extcap start "$root/bin/ampulla-extcap" --extcap-interfaces
 done
-each 9.7M "$mix/ten.pcapng"
 while read -r file; do
   name=$(basename "$file")
   each "${name// /_}" "$file"
