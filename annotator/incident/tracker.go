@@ -106,6 +106,8 @@ func (t *Tracker) eventOf(v *verdict.Verdict, p *detect.Parties, vague bool) *ev
 // its sides to those of that; nil if nothing does.
 func (t *Tracker) between(p *detect.Parties, now int64) *event {
 	forth, back := pair{p.Actor, p.Target, p.Domain}, pair{p.Target, p.Actor, p.Domain}
+	t.pairs.Await(forth.hash())
+	t.pairs.Await(back.hash())
 	for _, sides := range [...]pair{forth, back} {
 		e := t.latest(&sides)
 		if e == nil || e.ended {
