@@ -15,9 +15,13 @@ import (
 const gcPercent = 50
 
 // slack is by how many bytes memory may grow instead where one capture is judged
-// from end to end: more than gcPercent while little is in use, and less when much
-// is. That is fewer collections for a lower peak.
+// from end to end, or by a tenth if that is more: less than gcPercent when much is
+// in use, for a lower peak.
 const slack = 12 << 20
+
+// floor is the memory below which it never runs there. Loading the models took
+// about as much for a moment, so that short captures have hardly a higher peak.
+const floor = 64 << 20
 
 // collectByShare has the garbage collector run by gcPercent, unless the user has
 // said otherwise.
@@ -37,15 +41,20 @@ func collectBySlack() {
 
 var bySlack sync.Once
 
-// adjustEachCycle sets the share that makes slack, now and behind each collection.
+// adjustEachCycle sets the share that makes slack and floor, now and behind each
+// collection. It is a share of all that a collection looks at.
 func adjustEachCycle() {
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/globals:bytes"}, {Name: "/gc/scan/stack:bytes"}}
 	type cycle [16]byte // its finalizer is called at each collection; smaller ones would share their memory
 	var adjust func(*cycle)
 	adjust = func(c *cycle) {
-		metrics.Read(live)
-		percent := 100 * slack / max(live[0].Value.Uint64(), 1)
-		debug.SetGCPercent(int(min(max(percent, 10), 400)))
+		metrics.Read(samples)
+		live, all := samples[0].Value.Uint64(), uint64(1)
+		for _, s := range samples {
+			all += s.Value.Uint64()
+		}
+		room := max(slack, live/10, floor-min(live, floor))
+		debug.SetGCPercent(int(100 * room / all))
 		runtime.SetFinalizer(c, adjust)
 	}
 	adjust(new(cycle))
