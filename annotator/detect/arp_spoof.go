@@ -39,7 +39,7 @@ type arpClaim struct {
 	mac packet.MAC
 }
 
-func (c *arpClaim) hash() lru.Hash { return c.arpAddress.hash().Word(wordOf(c.mac)) }
+func (c *arpClaim) hash() lru.Hash { return c.arpAddress.hash().Word(c.mac.Number()) }
 
 // claim is what one MAC says of an address.
 type claim struct {
@@ -56,7 +56,7 @@ type arpQuestion struct {
 	asker packet.MAC
 }
 
-func (q *arpQuestion) hash() lru.Hash { return q.arpAddress.hash().Word(wordOf(q.asker)) }
+func (q *arpQuestion) hash() lru.Hash { return q.arpAddress.hash().Word(q.asker.Number()) }
 
 func newARPSpoof(cfg ARPSpoof) *arpSpoof {
 	return &arpSpoof{

@@ -46,7 +46,7 @@ func (p Party) String() string {
 
 // Hash adds p to the hash of a key that it is part of.
 func (p *Party) Hash(h lru.Hash) lru.Hash {
-	return h.Addr((*[16]byte)(&p.Addr)).Word(wordOf(p.MAC))
+	return h.Addr((*[16]byte)(&p.Addr)).Word(p.MAC.Number())
 }
 
 // Service is what is called, as far as it has ports; the zero value is none.

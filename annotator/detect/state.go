@@ -352,12 +352,7 @@ type service struct {
 
 func hashOfAddr(a *packet.Addr) lru.Hash { return lru.Seed.Addr((*[16]byte)(a)) }
 
-func hashOfMAC(m packet.MAC) lru.Hash { return lru.Seed.Word(wordOf(m)) }
-
-// wordOf returns m as a number.
-func wordOf(m packet.MAC) uint64 {
-	return uint64(binary.BigEndian.Uint32(m[:4]))<<16 | uint64(binary.BigEndian.Uint16(m[4:]))
-}
+func hashOfMAC(m packet.MAC) lru.Hash { return lru.Seed.Word(m.Number()) }
 
 func hashOfFlow(number uint32) lru.Hash { return lru.Seed.Word(uint64(number)) }
 

@@ -91,8 +91,8 @@ func hashContent(p *packet.Packet) uint64 {
 
 // hashPath covers what tells where on its way a packet was captured.
 func hashPath(p *packet.Packet) uint64 {
-	from := wordOfMAC(p.SrcMAC) | uint64(p.VLAN)<<48
-	to := wordOfMAC(p.DstMAC) | uint64(p.LinkType)<<48
+	from := p.SrcMAC.Number() | uint64(p.VLAN)<<48
+	to := p.DstMAC.Number() | uint64(p.LinkType)<<48
 	return mixed(from^odd[0], to^odd[1]) + uint64(p.Tunnel)*odd[2]
 }
 
@@ -105,27 +105,20 @@ func mixed(a, b uint64) uint64 {
 	return high ^ low
 }
 
-// hashBytes takes 16 bytes at a time, at the end those that are left and some
-// before them.
+// hashBytes takes 16 bytes at a time, and zeros behind the last. (What it makes of
+// them decides which packets push others out of the table, and so, if rarely, what
+// models are trained on: another hash means to train again.)
 func hashBytes(b []byte) uint64 {
 	h := odd[2] ^ uint64(len(b))
+	for ; len(b) >= 16; b = b[16:] {
+		h = mixed(h^word(b), odd[3]^word(b[8:16]))
+	}
 	if len(b) == 0 { // as mostly
-		return h
+		return mixed(h, odd[3])
 	}
-	if len(b) < 16 {
-		var all [16]byte
-		copy(all[:], b)
-		return mixed(h^word(all[:]), odd[3]^word(all[8:]))
-	}
-	for i := 0; i < len(b)-16; i += 16 {
-		h = mixed(h^word(b[i:]), odd[3]^word(b[i+8:]))
-	}
-	last := b[len(b)-16:]
-	return mixed(h^word(last), odd[3]^word(last[8:]))
+	var rest [16]byte
+	copy(rest[:], b)
+	return mixed(h^word(rest[:]), odd[3]^word(rest[8:]))
 }
 
 func word(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
-
-func wordOfMAC(m packet.MAC) uint64 {
-	return uint64(binary.LittleEndian.Uint32(m[:4])) | uint64(binary.LittleEndian.Uint16(m[4:]))<<32
-}

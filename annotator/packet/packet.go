@@ -10,6 +10,7 @@
 package packet
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 )
@@ -50,6 +51,11 @@ type MAC [6]byte
 // String returns m as six hexadecimal bytes with colons.
 func (m MAC) String() string {
 	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5])
+}
+
+// Number returns m as a number of 48 bits.
+func (m MAC) Number() uint64 {
+	return uint64(binary.BigEndian.Uint32(m[:4]))<<16 | uint64(binary.BigEndian.Uint16(m[4:]))
 }
 
 // Tunnel says through which encapsulation the innermost packet was reached.
