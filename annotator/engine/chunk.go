@@ -207,9 +207,8 @@ func (e *Engine) judge(c *chunk, out []verdict.Verdict) []verdict.Verdict {
 		if o.New && o.Packet.Proto == packet.ProtoTCP && o.Packet.TCPFlags&(packet.SYN|packet.ACK) == packet.SYN {
 			o.Memo.Begun = true
 		}
-		if k := c.opening[i]; k >= 0 && !o.Memo.Settled {
-			class := &c.classes[k]
-			o.Memo.Class, o.Memo.Confidence, o.Memo.Settled = class.Name, class.Confidence, e.settles(class)
+		if k := c.opening[i]; k >= 0 && !o.Memo.SettledBefore(c.openings[k].Payloads()) {
+			o.Memo.Class, o.Memo.Confidence = c.classes[k].Name, c.classes[k].Confidence
 		}
 		v := &out[judged+i]
 		*v = verdict.Verdict{

@@ -24,8 +24,8 @@
 // of a flow, the state of detectors) never flows back to stage 2, and of what
 // stage 2 knows it sees snapshots only. That is why verdicts are the same
 // however the frames are cut into calls, and however many goroutines help. (Stage
-// 3 knows of flows whose class is settled, and leaves out what stage 4 takes no
-// notice of; which of it depends on who is quicker.)
+// 3 notes at which payload a flow's class was settled, of which stage 4 takes what
+// comes later for nothing, and leaves out of that what it comes to know in time.)
 package engine
 
 import (

@@ -77,13 +77,12 @@ func (o *Observation) ports() (src, dst uint16) {
 }
 
 // Memo is what the later stages remember of a flow. The table only carries it;
-// the engine's last stage alone reads and writes it, but for what Settle does.
+// the engine's last stage alone reads and writes it, but for what Settle notes.
 type Memo struct {
 	Class      string  // empty before the first classification
 	Confidence float32 // 0 to 1
 	Incident   uint32  // number of the latest that it was part of; 0 if none
 	Hindsight  uint32  // the same in hindsight
-	Settled    bool    // Class is final
 	Begun      bool    // TCP: with a SYN, so that it is certain who is the client
 	LogIn      bool    // a detector followed how somebody logs in, and may remember it
 
