@@ -122,6 +122,12 @@ def confidence(logits, temperature):
     return 1 / z.sum(axis=1)
 
 
+def answers(logits, classes, temperature, abstain):
+    """The confidence and the class that the program gives each row."""
+    c = confidence(logits, temperature)
+    return c, np.where(c < abstain, UNKNOWN, classes[logits.argmax(axis=1)])
+
+
 def points(index):
     """The rows of the first and of the last classification of each flow."""
     flow = index.groupby(["file", "flow"]).frame
@@ -158,8 +164,7 @@ def settled(logits, index, classes, temperature, abstain, confident):
     """What becomes of flows that are asked no further once their class is that
     sure: how many rows are left out, and how many flows are named otherwise at
     their end. The engine does so, see Engine.settles."""
-    c = confidence(logits, temperature)
-    named = np.where(c < abstain, UNKNOWN, classes[logits.argmax(axis=1)])
+    c, named = answers(logits, classes, temperature, abstain)
     d = pd.DataFrame({"flow": index.groupby(["file", "flow"]).ngroup().to_numpy(), "frame": index.frame.to_numpy(),
                       "named": named, "sure": (c >= confident) & (named != UNKNOWN)}).sort_values(["flow", "frame"])
     before = d.groupby("flow").sure.cumsum() - d.sure
@@ -170,8 +175,7 @@ def settled(logits, index, classes, temperature, abstain, confident):
 
 def measure(logits, y, index, classes, temperature, abstain, core):
     """Figures at the first and at the last classification of each flow."""
-    c = confidence(logits, temperature)
-    named = np.where(c < abstain, UNKNOWN, classes[logits.argmax(axis=1)])
+    c, named = answers(logits, classes, temperature, abstain)
     out = {}
     for point, m in points(index).items():
         out[point] = figures(named[m], classes[logits[m].argmax(axis=1)], c[m], y[m], index[m], core)
