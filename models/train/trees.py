@@ -4,6 +4,13 @@ The converters that exist write the older operators, which store each mode as a
 string and take three times the room; these graphs use TreeEnsemble of
 ai.onnx.ml opset 5 (https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html).
 A leaf has one target and one weight.
+
+ONNX Runtime (1.24 to 1.27) finds the nodes by a hash of the number of the tree
+and that of the node in the tree, of which each bucket holds a node of each tree:
+the time it takes to load an operator grows with the square of its trees. So a
+graph may have several operators, whose results are added up. Adding changes
+nothing, however it is grouped: weights are multiples of GRAIN, and sums of those
+are exact in float32 below LIMIT.
 """
 
 import numpy as np
@@ -13,6 +20,8 @@ from onnx import TensorProto, helper, numpy_helper
 INPUT, OUTPUT = "rows", "out"
 BRANCH_LEQ = 0
 SUM = 1
+GRAIN = 2.0 ** -20
+LIMIT = GRAIN * 2 ** 24
 
 
 class Ensemble:
@@ -48,16 +57,28 @@ class Ensemble:
             node = self.branch(feature, (low + high) / 2, self.leaf(target, weight), node)
         self.root(node)
 
-    def graph(self):
-        nodes, leaves = self.nodes, self.leaves
+    def part(self, roots, output):
+        """The operator that adds up the trees of these roots."""
+        nodes, leaves = [], []  # of these trees only
+
+        def take(leaf, i):
+            if leaf:
+                leaves.append(self.leaves[i])
+                return True, len(leaves) - 1
+            feature, threshold, true, false = self.nodes[i]
+            true, false = take(*true), take(*false)
+            nodes.append((feature, threshold, true, false))
+            return False, len(nodes) - 1
+
+        roots = [take(False, root)[1] for root in roots]
 
         def floats(name, values):
             return numpy_helper.from_array(np.array(values, np.float32), name)
 
-        node = helper.make_node(
-            "TreeEnsemble", [INPUT], [OUTPUT], domain="ai.onnx.ml",
+        return helper.make_node(
+            "TreeEnsemble", [INPUT], [output], domain="ai.onnx.ml",
             n_targets=self.targets, aggregate_function=SUM, post_transform=0,
-            tree_roots=self.roots,
+            tree_roots=roots,
             nodes_modes=numpy_helper.from_array(np.full(len(nodes), BRANCH_LEQ, np.uint8), "modes"),
             nodes_featureids=[n[0] for n in nodes],
             nodes_splits=floats("splits", [n[1] for n in nodes]),
@@ -66,12 +87,43 @@ class Ensemble:
             leaf_targetids=[target for target, _ in leaves],
             leaf_weights=floats("weights", [weight for _, weight in leaves]),
         )
+
+    def graph(self, parts=1):
+        """The model, of so many operators; if there are several, weights are
+        rounded to GRAIN."""
+        if parts == 1:
+            operators = [self.part(self.roots, OUTPUT)]
+        else:
+            self.round()
+            outputs = [f"part{i}" for i in range(parts)]
+            operators = [self.part(self.roots[i::parts], output) for i, output in enumerate(outputs)]
+            operators.append(helper.make_node("Sum", outputs, [OUTPUT]))
         graph = helper.make_graph(
-            [node], "trees",
+            operators, "trees",
             [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", self.features])],
             [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", self.targets])])
         opsets = [helper.make_opsetid("ai.onnx.ml", 5), helper.make_opsetid("", 17)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=9, producer_name="ampulla models/train")
+
+    def round(self):
+        """Makes weights multiples of GRAIN, and raises unless all sums are exact."""
+        self.leaves = [(target, round(float(weight) / GRAIN) * GRAIN) for target, weight in self.leaves]
+        most = np.zeros(self.targets)
+
+        def collect(leaf, i, weights):
+            if leaf:
+                target, weight = self.leaves[i]
+                weights[target] = max(weights.get(target, 0), abs(weight))
+            else:
+                for child in self.nodes[i][2:]:
+                    collect(*child, weights)
+            return weights
+
+        for root in self.roots:
+            for target, weight in collect(False, root, {}).items():
+                most[target] += weight
+        if not most.max() < LIMIT:
+            raise ValueError(f"weights of a target add up to {most.max()}, which is not exact in steps of {GRAIN}")
 
 
 def below(threshold):

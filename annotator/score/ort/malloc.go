@@ -42,10 +42,10 @@ import "C"
 // loaded, and is kept. Running them takes hardly any.
 
 // loading is how much memory it takes to load the models, in bytes.
-const loading = 40 << 20
+const loading = 24 << 20
 
 // reserve makes room for loading models at once, in huge pages if the system has
-// any: it takes longer to get 10,000 pages one after the other than to fill them.
+// any: it takes longer to get 6,000 pages one after the other than to fill them.
 func reserve() { C.reserve(loading) }
 
 // trim gives the memory back to the system that loading models took and is free
