@@ -16,7 +16,7 @@ import (
 
 // bufferLen is the size of the write buffer, in bytes: little enough to be in a
 // processor's cache when it is written.
-const bufferLen = 256 << 10
+const bufferLen = 64 << 10
 
 // File is a file that appears under its name only when it is complete: it is
 // written beside its target and renamed into place. Standard output ("-") and

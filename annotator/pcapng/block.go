@@ -88,14 +88,16 @@ func (b *Block) Data() []byte {
 
 // Frame returns the frame as the engine receives it. Its data points into the
 // block and is cut to packet.SnapLen. It is valid iff IsFrame.
-func (b *Block) Frame() packet.Frame {
+func (b *Block) Frame() (f packet.Frame) {
+	b.PutFrame(&f)
+	return f
+}
+
+// PutFrame puts what Frame returns into f.
+func (b *Block) PutFrame(f *packet.Frame) {
 	data := b.Data()
-	return packet.Frame{
-		Time:     b.Time,
-		LinkType: b.LinkType,
-		Length:   b.Length,
-		Data:     data[:min(len(data), packet.SnapLen)],
-	}
+	f.Time, f.LinkType, f.Length = b.Time, b.LinkType, b.Length
+	f.Data = data[:min(len(data), packet.SnapLen)]
 }
 
 // SectionLength returns the Section Length of a section header: the bytes of

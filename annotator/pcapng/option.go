@@ -75,6 +75,9 @@ func (b *Block) checkOptions() error {
 	return nil
 }
 
+// Bare tells that the block carries no option, as most do.
+func (b *Block) Bare() bool { return b.options == 0 || b.options+4 > len(b.Raw)-tailLen }
+
 // HasOptions tells whether the block can carry a comment.
 func (b *Block) HasOptions() bool { return b.options != 0 }
 

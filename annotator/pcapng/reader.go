@@ -184,6 +184,15 @@ func (r *Reader) readBlock(b *Block) error {
 // fill reads bytes until buf holds n. Memory grows with what has arrived, not
 // with what was promised.
 func fill(br *bufio.Reader, buf []byte, n int) ([]byte, error) {
+	if missing := n - len(buf); missing <= br.Buffered() { // as mostly
+		arrived, err := br.Peek(missing)
+		if err != nil {
+			return buf, err
+		}
+		buf = append(buf, arrived...)
+		_, err = br.Discard(missing)
+		return buf, err
+	}
 	for len(buf) < n {
 		have := len(buf)
 		step := min(n-have, max(have, bufferLen))

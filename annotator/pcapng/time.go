@@ -32,10 +32,15 @@ func nanoseconds(stamp, units uint64, offset int64) int64 {
 	if units == 0 {
 		stamp, units = 0, 1
 	}
-	seconds, fraction := stamp/units, stamp%units
-	// fraction < units, so the quotient is below 1e9 and Div64 cannot panic.
-	hi, lo := bits.Mul64(fraction, 1e9)
-	nanos, _ := bits.Div64(hi, lo, units)
+	var seconds, nanos uint64
+	if units == 1e6 { // as mostly, and known here, so that nothing is divided
+		seconds, nanos = stamp/1e6, stamp%1e6*1000
+	} else {
+		seconds = stamp / units
+		// stamp%units < units, so the quotient is below 1e9 and Div64 cannot panic.
+		hi, lo := bits.Mul64(stamp%units, 1e9)
+		nanos, _ = bits.Div64(hi, lo, units)
+	}
 
 	sec := int64(min(seconds, math.MaxInt64))
 	if offset > 0 && sec > math.MaxInt64-offset {

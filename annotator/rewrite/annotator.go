@@ -1,7 +1,6 @@
 package rewrite
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +18,7 @@ type annotator struct {
 	Config
 	batches batches
 
-	w       *bufio.Writer // nil for verdicts only
+	w       *writer // nil for verdicts only
 	counts  Counts
 	comment []byte
 	edited  []byte
@@ -100,10 +99,10 @@ func (a *annotator) emit(verdicts []verdict.Verdict) error {
 	if a.w == nil {
 		return nil
 	}
-	if err := a.writeStatistics(b.last); err != nil || !b.paused && !b.last {
+	if err := a.writeStatistics(b.last); err != nil {
 		return err
 	}
-	return writing(a.w.Flush())
+	return writing(a.w.settle(b.paused || b.last))
 }
 
 // writing says what an error of the output was about.
@@ -182,11 +181,12 @@ func (a *annotator) write(b *pcapng.Block, v *verdict.Verdict) error {
 		a.counts.Omitted++ // for now
 		err = a.nearby.add(raw, a.flagged(v), func(raw []byte) error {
 			a.counts.Omitted--
-			_, err := a.w.Write(raw)
-			return err
+			return a.w.write(raw)
 		})
+	case &raw[0] == &b.Raw[0]:
+		err = a.w.hold(raw)
 	default:
-		_, err = a.w.Write(raw)
+		err = a.w.write(raw)
 	}
 	return writing(err)
 }
@@ -206,8 +206,7 @@ func (a *annotator) writeStatistics(end bool) error {
 		return nil
 	}
 	a.edited = block
-	_, err := a.w.Write(block)
-	return writing(err)
+	return writing(a.w.write(block))
 }
 
 // provenance makes the comment of a section header. As the section is about to

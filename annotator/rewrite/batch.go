@@ -1,19 +1,22 @@
 package rewrite
 
 import (
+	"slices"
 	"sync"
 
 	"ampulla/annotator/packet"
 	"ampulla/annotator/pcapng"
 )
 
-// retain is the largest block buffer that is kept for the next block, in bytes.
-const retain = 64 << 10
+// spare is how much room a batch that is not full has for the next block, in
+// bytes. A larger one may need memory of its own.
+const spare = 64 << 10
 
 // batch is a stretch of the input.
 type batch struct {
-	blocks []pcapng.Block // the first n are filled, the others spare
+	blocks []pcapng.Block // the first n are filled, the others unused
 	n      int
+	room   []byte         // memory of the blocks, one after the other
 	frames []packet.Frame // of the blocks
 	bytes  int
 	paused bool // nothing follows for now, as far as the reader knows
@@ -26,25 +29,30 @@ func (b *batch) read(r *pcapng.Reader) error {
 		b.blocks = append(b.blocks, pcapng.Block{})
 	}
 	block := &b.blocks[b.n]
+	free := b.room[len(b.room):]
+	block.Raw = free
 	if err := r.Read(block); err != nil {
 		return err
 	}
 	b.n++
 	b.bytes += len(block.Raw)
+	if &block.Raw[0] == &free[:1][0] { // else it is so large that it has memory of its own
+		b.room = b.room[:len(b.room)+len(block.Raw)]
+	}
 	if block.IsFrame() {
-		b.frames = append(b.frames, block.Frame())
+		n := len(b.frames)
+		b.frames = slices.Grow(b.frames, 1)[:n+1]
+		block.PutFrame(&b.frames[n]) // where it stays: copies of what was just put together are slow
 	}
 	return nil
 }
 
-// reset empties the batch and keeps its memory, but for unusually large blocks.
+// reset empties the batch and keeps its memory.
 func (b *batch) reset() {
 	for i := range b.blocks[:b.n] {
-		if block := &b.blocks[i]; cap(block.Raw) > retain {
-			block.Raw = nil
-		}
+		b.blocks[i].Raw = nil
 	}
-	*b = batch{blocks: b.blocks, frames: b.frames[:0]}
+	*b = batch{blocks: b.blocks, frames: b.frames[:0], room: b.room[:0]}
 }
 
 // batches are those that are on their way: read, and not yet written. One
@@ -89,7 +97,7 @@ func (b *batches) acquire() *batch {
 	defer b.mu.Unlock()
 	last := len(b.free) - 1
 	if last < 0 {
-		return new(batch)
+		return &batch{room: make([]byte, 0, b.maxBytes+spare)}
 	}
 	next := b.free[last]
 	b.free = b.free[:last]

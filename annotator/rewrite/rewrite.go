@@ -47,12 +47,12 @@ type Streamer interface {
 // Defaults of [Config]. Twice as many frames take 5 MB more, and no less time.
 const (
 	DefaultMaxFrames = 512
-	DefaultMaxBytes  = 32 << 20
+	DefaultMaxBytes  = 512 << 10
 )
 
 // bufferLen is the size of the write buffer, in bytes. A bufio.Writer of no less
 // is written to as it is.
-const bufferLen = 256 << 10
+const bufferLen = 64 << 10
 
 // Config says how [Annotate] works. Only Engine is required.
 type Config struct {
@@ -96,8 +96,8 @@ type Config struct {
 	// If zero, DefaultMaxFrames is used.
 	MaxFrames int
 	// MaxBytes is how many bytes of blocks at most make a batch, apart from the
-	// one that exceeds it. If zero, DefaultMaxBytes is used. A Streamer has
-	// several batches at a time.
+	// one that exceeds it. If zero, or more than that, DefaultMaxBytes is used. A
+	// Streamer has several batches at a time.
 	MaxBytes int
 	// MaxBlock is the largest block to write with a comment, in bytes; a frame
 	// that would exceed it goes without. If zero, it is
@@ -137,7 +137,7 @@ func Annotate(ctx context.Context, r io.Reader, w io.Writer, cfg Config) (Counts
 	if cfg.MaxFrames <= 0 {
 		cfg.MaxFrames = DefaultMaxFrames
 	}
-	if cfg.MaxBytes <= 0 {
+	if cfg.MaxBytes <= 0 || cfg.MaxBytes > DefaultMaxBytes {
 		cfg.MaxBytes = DefaultMaxBytes
 	}
 	if cfg.MaxBlock <= 0 {
@@ -148,7 +148,7 @@ func Annotate(ctx context.Context, r io.Reader, w io.Writer, cfg Config) (Counts
 		batches: batches{reader: pcapng.NewReader(r), maxFrames: cfg.MaxFrames, maxBytes: cfg.MaxBytes},
 	}
 	if w != nil {
-		a.w = bufio.NewWriterSize(w, bufferLen)
+		a.w = newWriter(w)
 	}
 	err := a.run(ctx)
 	return a.counts, err
@@ -203,7 +203,7 @@ func isOurs(comment []byte) bool { return verdict.IsOurs(string(comment)) }
 
 // hasOurs tells whether a packet or section header carries a comment of ours.
 func hasOurs(b *pcapng.Block) bool {
-	if !b.IsFrame() && b.Type != pcapng.TypeSection {
+	if b.Bare() || !b.IsFrame() && b.Type != pcapng.TypeSection {
 		return false
 	}
 	for options := b.Options(); ; {
