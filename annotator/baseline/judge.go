@@ -41,19 +41,20 @@ func NewJudge(b *Baseline) *Judge {
 	return &Judge{b: b, norms: b.norms(), meters: newMeters(nil)}
 }
 
-// Finding returns what is left of a detector's finding: less than an alarm, and
+// Review is a [detect.Review]: it leaves less than an alarm of a finding, and says
 // why, if it is no more than was usual while the baseline was learned, or not
 // much more.
-func (j *Judge) Finding(o *flow.Observation, detector string, f detect.Finding) detect.Finding {
+func (j *Judge) Review(o *flow.Observation, detector string, f *detect.Finding) {
 	if j == nil || f.Score < verdict.SuspiciousScore {
-		return f
+		return
 	}
 	if j.reversed(o, f.Role) {
-		return detect.Finding{}
+		*f = detect.Finding{}
+		return
 	}
-	usual := j.b.relations.get(relationOf(o, detector, &f))
+	usual := j.b.relations.get(relationOf(o, detector, f))
 	if usual == nil {
-		return f
+		return
 	}
 	now, most := float64(evidenceOf(f.Score)), float64(usual.Most)
 	score := detect.Grade(now, margin*most)
@@ -62,11 +63,10 @@ func (j *Judge) Finding(o *flow.Observation, detector string, f detect.Finding) 
 		score = verdict.SuspiciousScore + (verdict.AnomalousScore-verdict.SuspiciousScore)*max(0, now-most)/((margin-1)*most)
 	}
 	if score >= f.Score {
-		return f
+		return
 	}
 	f.Score = score
 	f.Reason = fmt.Sprintf("%s; usual here: %s, %s", f.Reason, times(usual.Episodes), compared(now/most))
-	return f
 }
 
 // reversed tells that a finding about client and server takes the one for the
@@ -147,24 +147,20 @@ func (j *Judge) network(a packet.Addr) *network {
 	return &j.norms.nobody
 }
 
-// Rate counts a packet, and returns a finding if its sender has sent, or its
-// receiver received, far more within this second than it did while the baseline
-// was learned.
-func (j *Judge) Rate(o *flow.Observation) detect.Finding {
+// Rate counts a packet, and raises the highest finding about it if its sender has
+// sent, or its receiver received, far more within this second than it did while
+// the baseline was learned.
+func (j *Judge) Rate(o *flow.Observation, best *detect.Finding) {
 	if j == nil || o.Flow == 0 || o.Noise != flow.Clean {
-		return detect.Finding{}
+		return
 	}
 	sent, received := j.meters.count(o.Packet)
-	var best detect.Finding
 	if sent >= floor/2 {
-		best = j.rate(o, o.Packet.Src, sent, true)
+		best.Raise(j.rate(o, o.Packet.Src, sent, true))
 	}
 	if received >= floor/2 {
-		if f := j.rate(o, o.Packet.Dst, received, false); f.Score > best.Score {
-			best = f
-		}
+		best.Raise(j.rate(o, o.Packet.Dst, received, false))
 	}
-	return best
 }
 
 func (j *Judge) rate(o *flow.Observation, a packet.Addr, now uint64, sent bool) detect.Finding {

@@ -54,7 +54,7 @@ func (w *wire) see(from, to string, flags uint16) *flow.Observation {
 
 // found learns that something was found in a packet.
 func (w *wire) found(detector string, f detect.Finding, from, to string) {
-	w.learner.Finding(detector, f)
+	w.learner.Finding(detector, &f)
 	w.learner.Packet(w.see(from, to, packet.SYN), "unknown", nil)
 }
 
@@ -64,6 +64,12 @@ const (
 
 func guessing(score float64) detect.Finding {
 	return detect.Finding{Score: score, Type: verdict.BruteForce, Reason: "many log-ins", Role: detect.RoleService}
+}
+
+// reviewed returns what is left of a finding.
+func reviewed(j *Judge, o *flow.Observation, detector string, f detect.Finding) detect.Finding {
+	j.Review(o, detector, &f)
+	return f
 }
 
 // TestUsual: what was found while learning is no alarm, up to twice of it, for
@@ -94,7 +100,7 @@ func TestUsual(t *testing.T) {
 		{"too little to matter", "brute_force", guessing(0.4), guesser, server22, 0.4, "many log-ins"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := w.judge.Finding(w.see(tt.from, tt.to, packet.SYN), tt.detector, tt.finding)
+			got := reviewed(w.judge, w.see(tt.from, tt.to, packet.SYN), tt.detector, tt.finding)
 			if math.Abs(got.Score-tt.score) > 1e-3 || got.Reason != tt.reason || got.Type != tt.finding.Type {
 				t.Errorf("%s, score %.3f: %q, want %.3f: %q", got.Type, got.Score, got.Reason, tt.score, tt.reason)
 			}
@@ -109,7 +115,7 @@ func TestWithout(t *testing.T) {
 	w.found("brute_force", guessing(0.9), guesser, server22)
 	w.found("brute_force", guessing(0.7), client80, server22) // no alarm
 	b := w.learned()
-	if f := w.judge.Finding(w.see(guesser, server22, packet.SYN), "brute_force", guessing(0.9)); f.Score != 0.9 {
+	if f := reviewed(w.judge, w.see(guesser, server22, packet.SYN), "brute_force", guessing(0.9)); f.Score != 0.9 {
 		t.Errorf("score %v", f.Score)
 	}
 	if total := b.Totals(); total.Omitted != 1 || total.Frames != 2 || *b.classes.get("unknown") != 1 {
@@ -125,13 +131,13 @@ func TestReversed(t *testing.T) {
 	w.learner.Packet(w.see(server22, client80, packet.SYN|packet.ACK), "ssh", nil)
 	w.learned()
 	shell := detect.Finding{Score: 0.9, Type: verdict.Outlier, Role: detect.RoleService}
-	if f := w.judge.Finding(w.see(server22, "10.0.0.9:4001", packet.ACK), "remote_control", shell); f.Score != 0 {
+	if f := reviewed(w.judge, w.see(server22, "10.0.0.9:4001", packet.ACK), "remote_control", shell); f.Score != 0 {
 		t.Errorf("score %v although the capture begins in the middle", f.Score)
 	}
-	if f := w.judge.Finding(w.see(server22, "10.0.0.9:4002", packet.SYN), "remote_control", shell); f.Score != 0.9 {
+	if f := reviewed(w.judge, w.see(server22, "10.0.0.9:4002", packet.SYN), "remote_control", shell); f.Score != 0.9 {
 		t.Errorf("score %v although the server called", f.Score)
 	}
-	if f := w.judge.Finding(w.see("10.0.0.9:4003", server22, packet.ACK), "remote_control", shell); f.Score != 0.9 {
+	if f := reviewed(w.judge, w.see("10.0.0.9:4003", server22, packet.ACK), "remote_control", shell); f.Score != 0.9 {
 		t.Errorf("score %v although the sides are right", f.Score)
 	}
 }
@@ -191,7 +197,8 @@ func TestRate(t *testing.T) {
 		day++
 		w.now = time.Date(2026, 1, day, hour, 0, 0, 0, time.UTC)
 		for range packets {
-			f = w.judge.Rate(w.see(from, to, packet.ACK))
+			f = detect.Finding{}
+			w.judge.Rate(w.see(from, to, packet.ACK), &f)
 		}
 		return f
 	}
@@ -252,7 +259,8 @@ func TestRateLimits(t *testing.T) {
 		deviation := math.Sqrt(max(squares, mean))
 		w.now = w.now.AddDate(0, 0, 1)
 		for now := 1; now < 1000; now++ {
-			f := w.judge.Rate(w.see(guesser, server22, packet.ACK))
+			var f detect.Finding
+			w.judge.Rate(w.see(guesser, server22, packet.ACK), &f)
 			over := (float64(now) - mean) / deviation
 			limit := max(100, 2*most, mean+6*deviation)
 			if math.Abs(float64(now)-limit) > 1e-6*limit && (f.Score > verdict.AnomalousScore) != (float64(now) > limit) {
@@ -402,7 +410,7 @@ func TestForget(t *testing.T) {
 	}
 	b = reread(t, saved(t, b))
 	for from, want := range map[string]float64{guesser: 0.9, client80: 0.5} {
-		if f := NewJudge(b).Finding(w.see(from, server22, packet.SYN), "brute_force", guessing(0.9)); f.Score != want {
+		if f := reviewed(NewJudge(b), w.see(from, server22, packet.SYN), "brute_force", guessing(0.9)); f.Score != want {
 			t.Errorf("%s: %v, want %v", from, f.Score, want)
 		}
 	}

@@ -49,9 +49,9 @@ func NewLearner(identity Identity) *Learner {
 
 // Finding takes what a detector found in the packet that Packet is called about
 // next.
-func (l *Learner) Finding(detector string, f detect.Finding) {
+func (l *Learner) Finding(detector string, f *detect.Finding) {
 	if l != nil && f.Score >= verdict.SuspiciousScore {
-		l.findings = append(l.findings, found{detector, f})
+		l.findings = append(l.findings, found{detector, *f})
 	}
 }
 
@@ -64,7 +64,7 @@ func (l *Learner) Packet(o *flow.Observation, protocol string, model *score.Opin
 	defer func() { l.findings = l.findings[:0] }()
 	l.watch(o.Packet.Time)
 	if model != nil && float64(model.Score) >= verdict.SuspiciousScore {
-		l.Finding(Model, detect.Finding{Score: float64(model.Score), Type: verdict.Outlier, Role: detect.RoleHosts})
+		l.Finding(Model, &detect.Finding{Score: float64(model.Score), Type: verdict.Outlier, Role: detect.RoleHosts})
 	}
 	l.b.totals.Frames++
 	for _, f := range l.findings {

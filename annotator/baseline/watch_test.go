@@ -22,7 +22,8 @@ func TestTake(t *testing.T) {
 			if r.IntN(2) == 0 {
 				from, to, flags = to, from, packet.SYN|packet.ACK
 			}
-			w.learner.Finding("brute_force", guessing(r.Float64()))
+			f := guessing(r.Float64())
+			w.learner.Finding("brute_force", &f)
 			w.learner.Packet(w.see(from, to, flags), "ssh", &score.Opinion{Score: float32(r.IntN(100)) / 100})
 			w.now = w.now.Add(time.Duration(r.IntN(1500)) * time.Millisecond)
 			taken()

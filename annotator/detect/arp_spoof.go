@@ -71,30 +71,30 @@ func (d *arpSpoof) Name() string { return "arp_spoof" }
 
 func (d *arpSpoof) Wants(k Kind) Want { return when(k.over() == overARP) }
 
-func (d *arpSpoof) Observe(o *Case) Finding {
-	p := o.Packet
+func (d *arpSpoof) Observe(c *Case) {
+	p := c.Packet
 	if p.ARPOp == 0 {
-		return Finding{}
+		return
 	}
-	if p.ARPOp == 1 && o.Noise == flow.Clean {
+	if p.ARPOp == 1 && c.Noise == flow.Clean {
 		q := arpQuestion{arpAddress{p.ARPTarget, p.VLAN}, p.ARPSenderMAC}
 		*d.questions.take(q.hash(), &q) = p.Time
 	}
 	if p.ARPSender.IsZero() || p.ARPSender.Netip().IsUnspecified() || isShared(p.ARPSenderMAC) {
-		return Finding{}
+		return
 	}
 	key := arpClaim{arpAddress{p.ARPSender, p.VLAN}, p.ARPSenderMAC}
-	c := d.claims.take(key.hash(), &key)
-	if o.Noise == flow.Clean {
-		d.weigh(c, &key, p)
+	s := d.claims.take(key.hash(), &key)
+	if c.Noise == flow.Clean {
+		d.weigh(s, &key, p)
 	}
-	if !c.active(p.Time, d.cfg.Window) {
-		return Finding{}
+	if !s.active(p.Time, d.cfg.Window) {
+		return
 	}
-	if c.outdated(p.Time) {
-		c.reason = c.words(&key, p)
+	if s.outdated(p.Time) {
+		s.reason = s.words(&key, p)
 	}
-	return Finding{c.score, verdict.ARPSpoof, c.reason, RoleMachine, c.start}
+	c.found(Finding{s.score, verdict.ARPSpoof, s.reason, RoleMachine, s.start})
 }
 
 // isShared tells that a MAC belongs to several machines by design: VRRP and

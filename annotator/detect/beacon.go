@@ -89,20 +89,20 @@ func (d *beacon) Wants(k Kind) Want {
 
 func (d *beacon) await(c *Case) { d.services.await(c) }
 
-func (d *beacon) Observe(c *Case) Finding {
+func (d *beacon) Observe(c *Case) {
 	p := c.Packet
 	if !p.HasPorts() || c.Flow == 0 {
-		return Finding{}
+		return
 	}
 	key := &c.key
 	if isPolled(key) {
-		return Finding{}
+		return
 	}
 	opens := c.New && c.FromClient && c.Noise == flow.Clean
 	s := d.services.get(c)
 	if s == nil {
 		if !opens || toMany(&key.server) {
-			return Finding{}
+			return
 		}
 		s = d.services.add(c)
 	}
@@ -113,12 +113,12 @@ func (d *beacon) Observe(c *Case) Finding {
 		s.answered = s.answered || c.ServerBytes > 0
 	}
 	if !s.active(p.Time, beaconHold) {
-		return Finding{}
+		return
 	}
 	if s.outdated(p.Time) {
 		s.reason = s.words(key)
 	}
-	return Finding{s.score, verdict.Beacon, s.reason, RoleService, s.since}
+	c.found(Finding{s.score, verdict.Beacon, s.reason, RoleService, s.since})
 }
 
 // beaconHold is how long a beacon may pause and still be the same.

@@ -63,27 +63,27 @@ func (d *bruteForce) Wants(k Kind) Want {
 	return never
 }
 
-func (d *bruteForce) Observe(c *Case) Finding {
+func (d *bruteForce) Observe(c *Case) {
 	p := c.Packet
 	if p.Version == 0 || c.Flow == 0 || !p.HasPorts() {
-		return Finding{}
+		return
 	}
 	if c.Noise == flow.Clean {
 		d.watch(c)
 	}
 	if !c.FromClient {
-		return Finding{}
+		return
 	}
 	g := d.clients.get(c)
 	if g == nil || !g.active(p.Time, g.hold) {
-		return Finding{}
+		return
 	}
 	if g.outdated(p.Time) {
 		g.reason = fmt.Sprintf("%d failed or repeated %s log-ins at %s port %d within %.1f s, %d in the last %.0f s; people make a few at most",
 			g.all, g.what, c.key.server, c.key.port, g.seconds(p.Time),
 			g.failures.count(p.Time, d.cfg.Window), d.cfg.Window.Seconds())
 	}
-	return Finding{g.score, verdict.BruteForce, g.reason, RoleService, g.since}
+	c.found(Finding{g.score, verdict.BruteForce, g.reason, RoleService, g.since})
 }
 
 // watch looks for authentications and what became of them.

@@ -31,8 +31,9 @@ type Case struct {
 	ends     pair // what forth and back return
 	host     host // what client, server, source and target return
 
-	asking uint32          // bit of the detector that is asked
-	traces *[traces]uint32 // see Set
+	asking  uint32          // bit of the detector that is asked
+	finding Finding         // of that one
+	traces  *[traces]uint32 // see Set
 }
 
 // asked is what a packet asks DNS, or answers.
@@ -60,16 +61,20 @@ func (c *Case) observe(o *flow.Observation) {
 	c.keyHash = c.parties.Word(uint64(p.Domain)<<32 | uint64(c.key.port)<<8 | uint64(p.Proto))
 }
 
+// found takes what a detector knows of the packet; of several findings the highest
+// counts, and the first of equal ones.
+func (c *Case) found(f Finding) { c.finding.Raise(f) }
+
 // forth returns client and server as a key of tables, valid until the next call
 // of this or of back.
 func (c *Case) forth() (lru.Hash, *pair) {
-	c.ends = pair{c.key.client, c.key.server, c.key.domain}
+	c.ends.src, c.ends.dst, c.ends.domain = c.key.client, c.key.server, c.key.domain
 	return c.parties.Word(uint64(c.key.domain)), &c.ends
 }
 
 // back returns server and client likewise.
 func (c *Case) back() (lru.Hash, *pair) {
-	c.ends = pair{c.key.server, c.key.client, c.key.domain}
+	c.ends.src, c.ends.dst, c.ends.domain = c.key.server, c.key.client, c.key.domain
 	return c.called.Addr((*[16]byte)(&c.key.client)).Word(uint64(c.key.domain)), &c.ends
 }
 
@@ -90,14 +95,14 @@ func (c *Case) received() (lru.Hash, *pair) {
 
 // client returns the client as a key of tables, valid until the next call.
 func (c *Case) client() (lru.Hash, *host) {
-	c.host = host{c.key.client, c.key.domain}
+	c.host.addr, c.host.domain = c.key.client, c.key.domain
 	return c.caller.Word(uint64(c.key.domain)), &c.host
 }
 
 // server returns the server likewise, source and target who sent the packet and who
 // receives it.
 func (c *Case) server() (lru.Hash, *host) {
-	c.host = host{c.key.server, c.key.domain}
+	c.host.addr, c.host.domain = c.key.server, c.key.domain
 	return c.called.Word(uint64(c.key.domain)), &c.host
 }
 

@@ -37,11 +37,11 @@ type Finding struct {
 type Detector interface {
 	// Name is the name used in the configuration.
 	Name() string
-	// Observe takes the next packet and returns what is known of it now.
-	// Packets marked as noise must not be counted, but may still belong to
-	// something found before.
-	Observe(c *Case) Finding
-	// Wants tells which packets it has to see: of all others Observe would return
+	// Observe takes the next packet and tells what is known of it now, see
+	// [Case.found]. Packets marked as noise must not be counted, but may still
+	// belong to something found before.
+	Observe(c *Case)
+	// Wants tells which packets it has to see: of all others Observe would tell
 	// nothing, and they would change nothing, not even which state of a table was
 	// used last. It depends on k alone.
 	Wants(k Kind) Want
@@ -54,9 +54,9 @@ type awaiter interface {
 	await(c *Case)
 }
 
-// Review returns what is left of a detector's finding, whose Score is
-// verdict.SuspiciousScore or more.
-type Review func(o *flow.Observation, detector string, f Finding) Finding
+// Review leaves of a detector's finding, whose Score is verdict.SuspiciousScore or
+// more, what counts here.
+type Review func(o *flow.Observation, detector string, f *Finding)
 
 // Set is the detectors of one capture, and what they found lately. It is not
 // safe for concurrent use.
@@ -111,14 +111,14 @@ func (s *Set) Observe(o *flow.Observation) *Finding {
 	for due := s.due(c); due != 0; due &= due - 1 {
 		c.asking = due & -due
 		d := s.detectors[bits.TrailingZeros32(due)]
-		f := d.Observe(c)
-		if f.Score == 0 { // mostly
-			continue
+		if d.Observe(c); c.finding.Score > 0 { // rarely
+			f := &c.finding
+			if f.Score >= verdict.SuspiciousScore && s.review != nil {
+				s.review(o, d.Name(), f)
+			}
+			best.Raise(*f)
+			*f = Finding{}
 		}
-		if f.Score >= verdict.SuspiciousScore && s.review != nil {
-			f = s.review(o, d.Name(), f)
-		}
-		best.raise(f)
 	}
 	return best
 }

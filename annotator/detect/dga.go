@@ -34,11 +34,11 @@ func (d *dga) Name() string { return "dga" }
 
 func (d *dga) Wants(k Kind) Want { return when(k.is(traitDNS)) }
 
-func (d *dga) Observe(c *Case) Finding {
+func (d *dga) Observe(c *Case) {
 	p := c.Packet
 	q := c.question()
 	if q == nil {
-		return Finding{}
+		return
 	}
 	client := p.Src
 	if q.response {
@@ -50,13 +50,13 @@ func (d *dga) Observe(c *Case) Finding {
 	}
 	s := d.clients.get(hashOfAddr(&client), &client)
 	if s == nil || q.response && !missing || !s.active(p.Time, dgaHold) {
-		return Finding{}
+		return
 	}
 	if s.outdated(p.Time) {
 		s.reason = fmt.Sprintf("%s asked for %s domains that do not exist within %.1f s, the latest %s; people mistype a few at most",
 			client, s.domains.size(), s.seconds(p.Time), s.latest)
 	}
-	return Finding{s.score, verdict.Outlier, s.reason, RoleAsker, 0}
+	c.found(Finding{s.score, verdict.Outlier, s.reason, RoleAsker, 0})
 }
 
 // dgaHold is how long after the last miss the client's questions count as the

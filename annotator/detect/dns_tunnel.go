@@ -48,15 +48,15 @@ func (d *dnsTunnel) Name() string { return "dns_tunnel" }
 
 func (d *dnsTunnel) Wants(k Kind) Want { return when(k.is(traitDNS)) }
 
-func (d *dnsTunnel) Observe(c *Case) Finding {
+func (d *dnsTunnel) Observe(c *Case) {
 	p := c.Packet
 	q := c.question()
 	if q == nil {
-		return Finding{}
+		return
 	}
 	sub, domain := splitDomain(q.name)
 	if len(sub) == 0 {
-		return Finding{}
+		return
 	}
 	client := p.Src
 	if q.response {
@@ -64,13 +64,14 @@ func (d *dnsTunnel) Observe(c *Case) Finding {
 	}
 	key := dnsDomain{client, hashBytes(domain)}
 	if q.response {
-		return d.answer(c, &key, domain)
+		d.answer(c, &key, domain)
+		return
 	}
 	s := d.domains.take(key.hash(), &key)
 	if c.Noise == flow.Clean {
 		d.count(s, q, sub, p)
 	}
-	return d.finding(s, domain, p)
+	d.tell(c, s, domain)
 }
 
 func (d *dnsTunnel) count(s *dnsNames, q *question, sub []byte, p *packet.Packet) {
@@ -100,20 +101,21 @@ func (d *dnsTunnel) count(s *dnsNames, q *question, sub []byte, p *packet.Packet
 }
 
 // answer judges an answer as the question it belongs to.
-func (d *dnsTunnel) answer(c *Case, key *dnsDomain, domain []byte) Finding {
+func (d *dnsTunnel) answer(c *Case, key *dnsDomain, domain []byte) {
 	s := d.domains.get(key.hash(), key)
 	if s == nil {
-		return Finding{}
+		return
 	}
 	if c.Noise == flow.Clean {
 		s.answers += uint64(c.Packet.PayloadLength)
 	}
-	return d.finding(s, domain, c.Packet)
+	d.tell(c, s, domain)
 }
 
-func (d *dnsTunnel) finding(s *dnsNames, domain []byte, p *packet.Packet) Finding {
+func (d *dnsTunnel) tell(c *Case, s *dnsNames, domain []byte) {
+	p := c.Packet
 	if !s.active(p.Time, d.cfg.Window) {
-		return Finding{}
+		return
 	}
 	if s.outdated(p.Time) {
 		n := float64(max(s.names.n, 1))
@@ -124,7 +126,7 @@ func (d *dnsTunnel) finding(s *dnsNames, domain []byte, p *packet.Packet) Findin
 		s.reason = fmt.Sprintf("%s different names below %s asked for within %.1f s, on average %.0f characters at %.1f bits each, mostly type %d; %d bytes came back; domains have a few short names",
 			s.names.size(), below, s.seconds(p.Time), float64(s.length)/n, s.entropy/n, s.qtype, s.answers)
 	}
-	return Finding{s.score, verdict.DNSTunnel, s.reason, RoleAsker, s.start}
+	c.found(Finding{s.score, verdict.DNSTunnel, s.reason, RoleAsker, s.start})
 }
 
 // carriesData tells that a type of record is made for, or only used for,

@@ -49,24 +49,24 @@ func (d *exfiltration) Wants(k Kind) Want {
 
 func (d *exfiltration) await(c *Case) { d.pairs.await(c.forth()) }
 
-func (d *exfiltration) Observe(c *Case) Finding {
+func (d *exfiltration) Observe(c *Case) {
 	p := c.Packet
 	if p.Version == 0 || c.Flow == 0 || p.PayloadLength == 0 && !c.FromClient {
-		return Finding{}
+		return
 	}
 	if c.FromClient {
-		return d.sent(c)
+		d.sent(c)
+		return
 	}
 	if s := d.pairs.get(c.forth()); s != nil && c.Noise == flow.Clean {
 		s.in += uint64(p.PayloadLength)
 	}
-	return Finding{}
 }
 
-func (d *exfiltration) sent(c *Case) Finding {
+func (d *exfiltration) sent(c *Case) {
 	p := c.Packet
 	if !internal(&p.Src) || internal(&p.Dst) || c.many {
-		return Finding{}
+		return
 	}
 	s := d.pairs.take(c.forth())
 	if c.Noise == flow.Clean && p.PayloadLength > 0 {
@@ -81,12 +81,12 @@ func (d *exfiltration) sent(c *Case) Finding {
 		d.judge(s, p.Time, d.host(p, n))
 	}
 	if !s.active(p.Time, d.cfg.Window) {
-		return Finding{}
+		return
 	}
 	if s.outdated(p.Time) {
 		s.reason = s.words(p)
 	}
-	return Finding{s.score, verdict.Exfiltration, s.reason, RoleClient, s.start}
+	c.found(Finding{s.score, verdict.Exfiltration, s.reason, RoleClient, s.start})
 }
 
 // host adds n bytes to what the sender of p sends altogether.

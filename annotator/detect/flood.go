@@ -91,32 +91,32 @@ func (d *flood) Wants(k Kind) Want {
 
 func (d *flood) await(c *Case) { d.destinations.await(c.target()) }
 
-func (d *flood) Observe(c *Case) Finding {
+func (d *flood) Observe(c *Case) {
 	o, p := c.Observation, c.Packet
 	if p.Version == 0 || p.Time == 0 { // 0: captured without a clock
-		return Finding{}
+		return
 	}
 	d.began = c.began
 	if p.Proto == packet.ProtoUDP && o.FromClient && c.many && isReflector(p.DstPort) {
 		d.destinations.take(c.source()).asked = p.Time
-		return Finding{}
+		return
 	}
 	v := d.vectorOf(c)
 	if v == vectorNone {
 		d.answered(c)
-		return Finding{}
+		return
 	}
 	s := d.destinations.take(c.target())
 	if v == vectorAnswer && s.asked != 0 && near(p.Time, s.asked, 10*time.Second) {
-		return Finding{} // asked all, so anyone may answer
+		return // asked all, so anyone may answer
 	}
 	if o.Noise == flow.Clean && !isLost(o) {
 		d.count(s, v, o)
 	}
 	if in := s.streams[v]; in == nil || !in.active(p.Time, time.Second) {
-		return Finding{}
+		return
 	}
-	return d.finding(s, v, p)
+	d.tell(c, s, v)
 }
 
 // opening is for how long, from the first packet on, a capture meets mostly
@@ -381,18 +381,19 @@ func (d *flood) judge(s *flooded, v vector, b *second) float64 {
 	return score
 }
 
-// finding returns what an alarm that is active says of a packet.
-func (d *flood) finding(s *flooded, v vector, p *packet.Packet) Finding {
+// tell tells what an alarm that is active says of a packet.
+func (d *flood) tell(c *Case, s *flooded, v vector) {
+	p := c.Packet
 	in := s.stream(v)
 	b := in.latest(s.share(p.Time))
 	if v != vectorAnswer && (b.port.excludes(uint64(p.DstPort), b.packets) || b.source.excludes(hashAddr(p.Src), b.packets)) ||
 		v == vectorSYN && s.knows(p.Src) {
-		return Finding{} // somebody who happens to call while it is flooded
+		return // somebody who happens to call while it is flooded
 	}
 	if in.outdated(p.Time) {
 		in.reason = d.reason(s, v, &b, p)
 	}
-	return Finding{in.score, verdict.Flood, in.reason, RoleVictim, in.since}
+	c.found(Finding{in.score, verdict.Flood, in.reason, RoleVictim, in.since})
 }
 
 func (d *flood) reason(s *flooded, v vector, b *second, p *packet.Packet) string {

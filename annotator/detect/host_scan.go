@@ -72,78 +72,94 @@ func (d *hostScan) Wants(k Kind) Want {
 func (d *hostScan) await(c *Case) {
 	call := callOf(c.Packet)
 	d.calls.await(call.hash(), &call)
-	if key, _, ok := sweepOf(c.Observation, c.probe()); ok {
-		d.sources.await(key.hash(), &key)
+	var t attempt
+	if t.read(c.Observation, c.probe()) {
+		d.sources.await(t.key.hash(), &t.key)
 	}
 }
 
 // callOf returns the key of calls for a packet.
 func callOf(p *packet.Packet) pair { return pair{p.Src, p.Dst, uint32(p.VLAN)} }
 
-func (d *hostScan) Observe(c *Case) Finding {
+func (d *hostScan) Observe(c *Case) {
 	o, p := c.Observation, c.Packet
 	if o.New {
 		call := callOf(p)
 		*d.calls.take(call.hash(), &call) = p.Time
 	}
-	if key, target, ok := sweepOf(o, c.probe()); ok {
-		if key.kind == sweepARP && d.wasCalled(p, &target) {
-			return Finding{}
+	var t attempt
+	if t.read(o, c.probe()) {
+		if t.key.kind == sweepARP && d.wasCalled(p, &t.target) {
+			return
 		}
-		return d.probe(o, &key, &target)
+		d.probe(c, &t)
+		return
 	}
 	if o.Noise == flow.Clean {
 		d.answer(c)
 	}
 	if !p.HasPorts() || !o.FromClient || o.ServerPayloads > 0 || o.Age > followed {
-		return Finding{}
+		return
 	}
 	key := sweepKey{p.Src, sweepTCP, p.DstPort, p.Domain}
 	if p.Proto == packet.ProtoUDP {
 		key.kind = sweepUDP
 	}
 	if s := d.sources.get(key.hash(), &key); s != nil && s.hosts.has(hashAddr(p.Dst)) {
-		return d.finding(s, &key, p.Time)
+		d.tell(c, s, &key)
 	}
-	return Finding{}
 }
 
-// sweepOf tells whether a packet, which tries a port in such a way, tries a host.
-func sweepOf(o *flow.Observation, tries probe) (key sweepKey, target packet.Addr, ok bool) {
+// attempt is a packet that tries a host.
+type attempt struct {
+	key    sweepKey
+	target packet.Addr
+}
+
+// read tells whether a packet, which tries a port in such a way, tries a host, and
+// fills in t, which is zero, if it does.
+func (t *attempt) read(o *flow.Observation, tries probe) bool {
 	p := o.Packet
 	const arpRequest = 1
 	switch {
 	case tries == 0 && p.HasPorts(): // as most
-		return key, target, false
+		return false
 	case p.ARPOp == arpRequest:
 		if p.ARPSender == p.ARPTarget {
-			return key, target, false // an announcement
+			return false // an announcement
 		}
-		return sweepKey{macAddr(p.ARPSenderMAC), sweepARP, 0, uint32(p.VLAN)}, p.ARPTarget, true
+		t.key = sweepKey{macAddr(p.ARPSenderMAC), sweepARP, 0, uint32(p.VLAN)}
+		t.target = p.ARPTarget
+		return true
 	case p.Version == 0:
-		return key, target, false
+		return false
 	case p.Proto == packet.ProtoICMPv6 && p.ICMPType == 135 && len(p.Payload) >= 16: // RFC 4861 section 4.3
 		if p.Src.IsZero() {
-			return key, target, false // duplicate address detection
+			return false // duplicate address detection
 		}
-		return sweepKey{macAddr(p.SrcMAC), sweepARP, 0, uint32(p.VLAN)}, packet.Addr(p.Payload[:16]), true
+		t.key = sweepKey{macAddr(p.SrcMAC), sweepARP, 0, uint32(p.VLAN)}
+		t.target = packet.Addr(p.Payload[:16])
+		return true
 	case toMany(&p.Dst):
-		return key, target, false
+		return false
 	case p.Proto == packet.ProtoICMP && p.ICMPType == 8, p.Proto == packet.ProtoICMPv6 && p.ICMPType == 128:
-		return sweepKey{p.Src, sweepEcho, 0, p.Domain}, p.Dst, true
+		t.key.src, t.key.kind, t.key.domain = p.Src, sweepEcho, p.Domain
+		t.target = p.Dst
+		return true
 	}
 	switch tries {
 	case 0:
-		return key, target, false
+		return false
 	case probeUDP:
-		key.kind = sweepUDP
+		t.key.kind = sweepUDP
 	case probeSCTP:
-		key.kind = sweepSCTP
+		t.key.kind = sweepSCTP
 	case probeACK:
-		return key, target, false // as likely the middle of a conversation
+		return false // as likely the middle of a conversation
 	}
-	key.src, key.port, key.domain = p.Src, p.DstPort, p.Domain
-	return key, p.Dst, true
+	t.key.src, t.key.port, t.key.domain = p.Src, p.DstPort, p.Domain
+	t.target = p.Dst
+	return true
 }
 
 // wasCalled tells that a host that is asked for has called who asks: a server wants
@@ -163,28 +179,30 @@ func macAddr(m packet.MAC) (a packet.Addr) {
 	return a
 }
 
-func (d *hostScan) probe(o *flow.Observation, key *sweepKey, target *packet.Addr) Finding {
-	now := o.Packet.Time
+func (d *hostScan) probe(c *Case, t *attempt) {
+	now, key := c.Packet.Time, &t.key
 	s := d.sources.take(key.hash(), key)
-	if o.Noise != flow.Clean {
-		return d.finding(s, key, now)
+	if c.Noise != flow.Clean {
+		d.tell(c, s, key)
+		return
 	}
 	if s.over(now, d.cfg.Window) {
 		hosts := s.hosts
 		hosts.clear()
 		*s = sweep{period: begin(now), hosts: hosts, low: ^uint64(0)}
 	}
-	if !s.hosts.add(hashAddr(*target)) {
-		return d.finding(s, key, now)
+	if !s.hosts.add(hashAddr(t.target)) {
+		d.tell(c, s, key)
+		return
 	}
-	if s.hosts.n > 1 && s.neighbour(*target) {
+	if s.hosts.n > 1 && s.neighbour(t.target) {
 		s.beside++
 	}
 	s.recent.add(now, d.cfg.FastWindow, 1)
-	n := binary.BigEndian.Uint64(target[8:])
+	n := binary.BigEndian.Uint64(t.target[8:])
 	s.low, s.high = min(s.low, n), max(s.high, n)
 	d.judge(s, key, now)
-	return d.finding(s, key, now)
+	d.tell(c, s, key)
 }
 
 func (d *hostScan) judge(s *sweep, key *sweepKey, now int64) {
@@ -258,15 +276,16 @@ func (d *hostScan) answer(c *Case) {
 	}
 }
 
-func (d *hostScan) finding(s *sweep, key *sweepKey, now int64) Finding {
+func (d *hostScan) tell(c *Case, s *sweep, key *sweepKey) {
+	now := c.Packet.Time
 	if !s.active(now, d.cfg.FastWindow) {
-		return Finding{}
+		return
 	}
 	if s.outdated(now) {
 		s.reason = fmt.Sprintf("%s %s hosts within %.1f s, %d of them answered; hosts that people call mostly do",
 			key.verb(), s.hosts.size(), s.seconds(now), s.hosts.marked)
 	}
-	return Finding{s.score, verdict.HostScan, s.reason, RoleSweep, s.start}
+	c.found(Finding{s.score, verdict.HostScan, s.reason, RoleSweep, s.start})
 }
 
 func (k *sweepKey) verb() string {

@@ -48,11 +48,11 @@ func (d *icmpTunnel) Name() string { return "icmp_tunnel" }
 
 func (d *icmpTunnel) Wants(k Kind) Want { return when(k.over() == overICMP) }
 
-func (d *icmpTunnel) Observe(c *Case) Finding {
+func (d *icmpTunnel) Observe(c *Case) {
 	p := c.Packet
 	request, reply := isEcho(p)
 	if !request && !reply || p.FragOffset != 0 {
-		return Finding{}
+		return
 	}
 	key := pair{p.Src, p.Dst, p.Domain}
 	fromLow := bytes.Compare(p.Src[:], p.Dst[:]) <= 0
@@ -85,13 +85,13 @@ func (d *icmpTunnel) Observe(c *Case) Finding {
 			Grade(float64(s.contents.n-s.sizes.n), float64(d.cfg.Contents))), p.Time, d.cfg.Window)
 	}
 	if !s.active(p.Time, d.cfg.Window) {
-		return Finding{}
+		return
 	}
 	if s.outdated(p.Time) {
 		s.reason = fmt.Sprintf("%d echoes between %s and %s carried %d bytes in %d sizes and %s contents (ping: one) within %.1f s, and %d replies do not repeat a request, as they must",
 			s.packets, p.Src, p.Dst, s.bytes, s.sizes.n, s.contents.size(), s.seconds(p.Time), s.mismatches)
 	}
-	return Finding{s.score, verdict.ICMPTunnel, s.reason, RoleClient, s.start}
+	c.found(Finding{s.score, verdict.ICMPTunnel, s.reason, RoleClient, s.start})
 }
 
 // stampBytes is how much of a request ping uses for the time, which differs

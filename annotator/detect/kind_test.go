@@ -49,11 +49,11 @@ func (tw *twins) observe(p *packet.Packet) {
 		var got Finding
 		if bit := uint32(1) << i; due&bit != 0 {
 			some.asking = bit
-			got = d.Observe(some)
+			got = told(d, some)
 		} else {
 			tw.spared++
 		}
-		want := tw.open.detectors[i].Observe(all)
+		want := told(tw.open.detectors[i], all)
 		if !(want.Score >= 0 && want.Score <= 1) || strings.ContainsAny(want.Reason, "\n\r\x00") {
 			tw.t.Fatalf("%s: %+v", d.Name(), want)
 		}

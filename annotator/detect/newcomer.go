@@ -52,24 +52,24 @@ func (d *newcomer) Wants(k Kind) Want {
 
 func (d *newcomer) await(c *Case) { d.known.await(c) }
 
-func (d *newcomer) Observe(c *Case) Finding {
+func (d *newcomer) Observe(c *Case) {
 	p := c.Packet
 	if c.Flow == 0 || p.Time == 0 || !p.HasPorts() || toMany(&c.key.server) {
-		return Finding{}
+		return
 	}
 	if !c.FromClient && c.ServerPayloads == 1 && p.PayloadLength > 0 && c.Noise == flow.Clean {
 		d.count(c)
 	}
 	opens := c.New && c.Noise == flow.Clean
 	if !opens && !near(p.Time, d.latest, suspicionEnd) {
-		return Finding{}
+		return
 	}
 	a := d.known.get(c)
 	if a == nil && opens {
 		a = d.meet(c)
 	}
 	if a == nil || a.score < inkling {
-		return Finding{}
+		return
 	}
 	score := a.score
 	if d.odd.odd(c.Observation) {
@@ -79,13 +79,14 @@ func (d *newcomer) Observe(c *Case) Finding {
 	}
 	score *= math.Exp2(-math.Abs(float64(p.Time-a.since)) / float64(suspicionLife))
 	if score < verdict.SuspiciousScore {
-		return Finding{Score: score}
+		c.found(Finding{Score: score})
+		return
 	}
 	if a.reason == "" {
 		a.reason = fmt.Sprintf("%s has not called %s port %d before, and of the %d conversations of the last %.0f s %d were new",
 			c.key.client, c.key.server, c.key.port, a.usual, d.cfg.Window.Seconds(), a.new)
 	}
-	return Finding{score, verdict.Outlier, a.reason, RoleService, 0}
+	c.found(Finding{score, verdict.Outlier, a.reason, RoleService, 0})
 }
 
 // count counts a conversation that was answered; nothing else settles a

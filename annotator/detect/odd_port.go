@@ -29,9 +29,9 @@ func (d *oddPort) Name() string { return "odd_port" }
 
 func (d *oddPort) Wants(k Kind) Want { return when(k.is(traitOdd)) }
 
-func (d *oddPort) Observe(c *Case) Finding {
+func (d *oddPort) Observe(c *Case) {
 	if !d.cfg.odd(c.Observation) {
-		return Finding{}
+		return
 	}
 	s := d.sessions.take(c)
 	if !c.FromClient && !s.unvouched && isUnvouched(c.Packet.Payload) {
@@ -47,7 +47,7 @@ func (d *oddPort) Observe(c *Case) Finding {
 			s.reason += ", and no authority vouches for its certificate"
 		}
 	}
-	return Finding{score, verdict.Outlier, s.reason, RoleService, 0}
+	c.found(Finding{score, verdict.Outlier, s.reason, RoleService, 0})
 }
 
 // odd tells that a packet belongs to an encrypted session on a port that is not

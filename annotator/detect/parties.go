@@ -139,9 +139,10 @@ func isAnswer(p *packet.Packet) bool {
 func sweepParties(o *flow.Observation) Parties {
 	p := o.Packet
 	parties := Parties{Actor: Party{Addr: p.Src}, Target: Party{Addr: p.Dst}, Service: called(p), Domain: p.Domain, ManyTargets: true}
-	if key, target, ok := sweepOf(o, probeOf(o)); ok {
-		parties.Target.Addr = target
-		if key.kind == sweepARP {
+	var t attempt
+	if t.read(o, probeOf(o)) {
+		parties.Target.Addr = t.target
+		if t.key.kind == sweepARP {
 			parties.Domain = uint32(p.VLAN)
 			parties.Actor.MAC = p.SrcMAC
 		}

@@ -146,33 +146,34 @@ func (d *portScan) Wants(k Kind) Want {
 
 func (d *portScan) await(c *Case) { d.pairs.await(c.sent()) }
 
-func (d *portScan) Observe(c *Case) Finding {
+func (d *portScan) Observe(c *Case) {
 	p := c.Packet
 	if p.Version == 0 {
-		return Finding{}
+		return
 	}
 	if headless := p.SrcPort == 0 && p.DstPort == 0; !p.HasPorts() || headless {
-		return d.protocol(c)
+		d.protocol(c)
+		return
 	}
 	if kind := c.probe(); kind != 0 {
 		if p.Proto != packet.ProtoTCP {
-			return d.probe(c, kind)
+			d.probe(c, kind)
+			return
 		}
 		if c.Noise == flow.Clean {
 			d.share(c)
 		}
-		f := d.probe(c, kind)
-		f.raise(d.shares(c))
-		return f
+		d.probe(c, kind)
+		d.shares(c)
+		return
 	}
 	d.answer(c)
-	f := d.follow(c)
-	f.raise(d.registers(c))
-	return f
+	d.follow(c)
+	d.registers(c)
 }
 
 // probe counts a packet that tries a port.
-func (d *portScan) probe(c *Case, kind probe) Finding {
+func (d *portScan) probe(c *Case, kind probe) {
 	p := c.Packet
 	s := d.pairs.take(c.sent())
 	port := portKey(p.Proto, p.DstPort)
@@ -189,9 +190,10 @@ func (d *portScan) probe(c *Case, kind probe) Finding {
 		}
 	}
 	if s.ports.has(port) && !s.ports.isMarked(port) {
-		return d.finding(s, p, d.cfg.Window) // also when a known scanner comes again
+		d.tell(c, s, d.cfg.Window) // also when a known scanner comes again
+		return
 	}
-	return d.finding(s, p, followUp)
+	d.tell(c, s, followUp)
 }
 
 // restart forgets what is older than the window.
@@ -221,17 +223,17 @@ func (d *portScan) judge(s *portPair, now int64) {
 }
 
 // protocol counts a packet that may try an IP protocol.
-func (d *portScan) protocol(c *Case) Finding {
+func (d *portScan) protocol(c *Case) {
 	p := c.Packet
 	if p.FragOffset != 0 || c.many {
-		return Finding{}
+		return
 	}
 	h, key := c.sent()
 	s := d.pairs.get(h, key)
 	if s == nil {
 		s = d.pairs.take(h, key)
 	} else if s.lastProto == p.Proto && !s.active(p.Time, d.cfg.Window) {
-		return Finding{}
+		return
 	}
 	if c.Noise == flow.Clean {
 		d.restart(s, p.Time)
@@ -246,9 +248,9 @@ func (d *portScan) protocol(c *Case) Finding {
 	}
 	echo := p.Proto == packet.ProtoICMP || p.Proto == packet.ProtoICMPv6
 	if echo && s.kinds&probeProtocol == 0 {
-		return Finding{}
+		return
 	}
-	return d.finding(s, p, d.cfg.Window)
+	d.tell(c, s, d.cfg.Window)
 }
 
 func (s *portPair) countProtocols() int {
@@ -300,27 +302,28 @@ func (d *portScan) use(c *Case) {
 
 // follow recognises the later packets of a probe: the end of a handshake, a
 // reset, the question for a version.
-func (d *portScan) follow(c *Case) Finding {
+func (d *portScan) follow(c *Case) {
 	if !c.FromClient || c.ServerPayloads >= talking || c.Age > followed {
-		return Finding{}
+		return
 	}
 	s := d.pairs.get(c.forth())
 	if s == nil {
-		return Finding{}
+		return
 	}
-	return d.finding(s, c.Packet, followUp)
+	d.tell(c, s, followUp)
 }
 
-// finding returns what a packet is part of if the scan was still going on at
-// most hold ago.
-func (d *portScan) finding(s *portPair, p *packet.Packet, hold time.Duration) Finding {
+// tell tells what a packet is part of if the scan was still going on at most hold
+// ago.
+func (d *portScan) tell(c *Case, s *portPair, hold time.Duration) {
+	p := c.Packet
 	if !s.active(p.Time, hold) {
-		return Finding{}
+		return
 	}
 	if s.outdated(p.Time) {
 		s.reason = d.reason(s, p)
 	}
-	return Finding{s.score, verdict.PortScan, s.reason, RoleScan, s.start}
+	c.found(Finding{s.score, verdict.PortScan, s.reason, RoleScan, s.start})
 }
 
 func (d *portScan) reason(s *portPair, p *packet.Packet) string {

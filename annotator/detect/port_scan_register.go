@@ -18,10 +18,10 @@ type registerScan struct {
 
 // registers finds clients that ask a controller for one register after the
 // other, most of which it does not have.
-func (d *portScan) registers(c *Case) Finding {
+func (d *portScan) registers(c *Case) {
 	p := c.Packet
 	if p.Proto != packet.ProtoTCP || !p.HasPorts() {
-		return Finding{}
+		return
 	}
 	if !c.FromClient {
 		if c.Noise == flow.Clean && isModbusException(c) {
@@ -31,13 +31,13 @@ func (d *portScan) registers(c *Case) Finding {
 	}
 	s := d.asked.get(c)
 	if s == nil || !s.active(p.Time, time.Minute) {
-		return Finding{}
+		return
 	}
 	if s.outdated(p.Time) {
 		s.reason = fmt.Sprintf("%d requests to the controller %s refused within a minute; its own masters know what it has",
 			s.refused.count(p.Time, time.Minute), c.key.server)
 	}
-	return Finding{s.score, verdict.PortScan, s.reason, RoleService, p.Time - int64(time.Minute)}
+	c.found(Finding{s.score, verdict.PortScan, s.reason, RoleService, p.Time - int64(time.Minute)})
 }
 
 // modbusException is how long an exception of Modbus TCP is, bytes: a header of 7,

@@ -38,16 +38,16 @@ func (d *portScan) share(c *Case) {
 	s.raise(Grade(float64(n-served), float64(d.cfg.Shared)), p.Time, d.cfg.Window)
 }
 
-// shares returns what a probe is part of if its port was tried by several.
-func (d *portScan) shares(c *Case) Finding {
+// shares tells what a probe is part of if its port was tried by several.
+func (d *portScan) shares(c *Case) {
 	p := c.Packet
 	s := d.shared.get(c.target())
 	if s == nil || s.sources.n < d.cfg.Sources || !s.active(p.Time, d.cfg.Window) || s.ports.isMarked(portKey(p.Proto, p.DstPort)) {
-		return Finding{}
+		return
 	}
 	if s.outdated(p.Time) {
 		s.reason = fmt.Sprintf("%s hosts together probed %s ports of %s within %.1f s, %d used; clients use the few that they try",
 			s.sources.size(), s.ports.size(), p.Dst, s.seconds(p.Time), s.ports.marked)
 	}
-	return Finding{s.score, verdict.PortScan, s.reason, RoleVictim, s.start}
+	c.found(Finding{s.score, verdict.PortScan, s.reason, RoleVictim, s.start})
 }

@@ -55,13 +55,13 @@ func (d *remoteControl) Name() string { return "remote_control" }
 
 func (d *remoteControl) Wants(k Kind) Want { return when(k.is(traitUnknown)) }
 
-func (d *remoteControl) Observe(c *Case) Finding {
+func (d *remoteControl) Observe(c *Case) {
 	o, p := c.Observation, c.Packet
 	if p.Proto != packet.ProtoTCP || !p.HasPorts() || o.Flow == 0 {
-		return Finding{}
+		return
 	}
 	if classOf(o) != verdict.UnknownClass {
-		return Finding{}
+		return
 	}
 	h := hashOfFlow(o.Flow)
 	s := d.flows.get(h, &o.Flow)
@@ -72,12 +72,12 @@ func (d *remoteControl) Observe(c *Case) Finding {
 		d.watch(s, o)
 	}
 	if s == nil || s.score < inkling {
-		return Finding{}
+		return
 	}
 	if s.outdated(p.Time) {
 		s.reason = s.words(o)
 	}
-	return Finding{s.score, verdict.Outlier, s.reason, RoleService, 0}
+	c.found(Finding{s.score, verdict.Outlier, s.reason, RoleService, 0})
 }
 
 func (d *remoteControl) watch(s *control, o *flow.Observation) {

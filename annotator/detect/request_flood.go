@@ -43,27 +43,27 @@ func (d *requestFlood) Wants(k Kind) Want {
 	return ifKnown
 }
 
-func (d *requestFlood) Observe(c *Case) Finding {
+func (d *requestFlood) Observe(c *Case) {
 	p := c.Packet
 	if p.Proto != packet.ProtoTCP || !p.HasPorts() || !c.FromClient {
-		return Finding{}
+		return
 	}
 	asks := c.Noise == flow.Clean && p.PayloadLength > 0 && (c.ClientPayloads == 1 || isHTTPRequest(p.Payload))
 	if !asks && !near(p.Time, d.latest, time.Second) {
-		return Finding{}
+		return
 	}
 	if asks {
 		d.count(c)
 	}
 	s := d.clients.get(c)
 	if s == nil || !s.active(p.Time, time.Second) {
-		return Finding{}
+		return
 	}
 	if s.outdated(p.Time) {
 		s.reason = fmt.Sprintf("%s sent %d requests to %s port %d within %.0f s; people and their browsers send a few dozen",
 			c.key.client, s.recent.count(p.Time, requestWindow), c.key.server, c.key.port, requestWindow.Seconds())
 	}
-	return Finding{s.score, verdict.Flood, s.reason, RoleVictim, p.Time - int64(requestWindow)}
+	c.found(Finding{s.score, verdict.Flood, s.reason, RoleVictim, p.Time - int64(requestWindow)})
 }
 
 func (d *requestFlood) count(c *Case) {

@@ -39,10 +39,10 @@ func (d *slowDoS) Wants(k Kind) Want {
 	return ifKnown
 }
 
-func (d *slowDoS) Observe(c *Case) Finding {
+func (d *slowDoS) Observe(c *Case) {
 	p := c.Packet
 	if p.Version == 0 || p.Proto != packet.ProtoTCP || !c.FromClient || c.ServerBytes != 0 {
-		return Finding{}
+		return
 	}
 	if c.Noise == flow.Clean && d.drip(c.Observation) {
 		s := d.services.take(c)
@@ -59,13 +59,13 @@ func (d *slowDoS) Observe(c *Case) Finding {
 	}
 	s := d.services.get(c)
 	if s == nil || !s.active(p.Time, d.cfg.Window) {
-		return Finding{}
+		return
 	}
 	if s.outdated(p.Time) {
 		s.reason = fmt.Sprintf("%s connections to %s port %d held open with %d fragments of requests within %.1f s, none of them finished; browsers send a request at once",
 			s.flows.size(), c.key.server, c.key.port, s.drips, s.seconds(p.Time))
 	}
-	return Finding{s.score, verdict.SlowDoS, s.reason, RoleVictim, s.start}
+	c.found(Finding{s.score, verdict.SlowDoS, s.reason, RoleVictim, s.start})
 }
 
 // drip tells that the packet adds a little to a request that has been going on

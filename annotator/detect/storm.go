@@ -36,10 +36,10 @@ func (d *storm) Name() string { return "storm" }
 
 func (d *storm) Wants(k Kind) Want { return when(k.is(traitBroadcast)) }
 
-func (d *storm) Observe(c *Case) Finding {
+func (d *storm) Observe(c *Case) {
 	p := c.Packet
 	if !isBroadcast(p) || p.Time == 0 {
-		return Finding{}
+		return
 	}
 	s := d.senders.take(hashOfMAC(p.SrcMAC), &p.SrcMAC)
 	s.length = p.Length
@@ -48,13 +48,13 @@ func (d *storm) Observe(c *Case) Finding {
 		s.raise(Grade(float64(n), d.cfg.Rate*stormWindow.Seconds()), p.Time, lull)
 	}
 	if !s.active(p.Time, time.Second) {
-		return Finding{}
+		return
 	}
 	if s.outdated(p.Time) {
 		s.reason = fmt.Sprintf("%s sent %d broadcasts within %.0f s, the latest of %d bytes; networks see a few",
 			p.SrcMAC, s.recent.count(p.Time, stormWindow), stormWindow.Seconds(), s.length)
 	}
-	return Finding{s.score, verdict.Flood, s.reason, RoleMachine, p.Time - int64(stormWindow)}
+	c.found(Finding{s.score, verdict.Flood, s.reason, RoleMachine, p.Time - int64(stormWindow)})
 }
 
 // isBroadcast tells that a known network card sends to all others, but for ARP.

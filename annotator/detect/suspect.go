@@ -61,13 +61,13 @@ func (s *suspects) observe(c *Case, best *Finding) {
 			p = s.pairs.get(c.back())
 		}
 		if p != nil {
-			best.raise(p.recall(now, pairSuspicion, "the same two hosts"))
+			best.Raise(p.recall(now, pairSuspicion, "the same two hosts"))
 			return
 		}
 	}
 	if s.seen.has(c.caller) {
 		if h := s.hosts.get(c.client()); h != nil {
-			best.raise(h.recall(now, hostSuspicion, "the same client"))
+			best.Raise(h.recall(now, hostSuspicion, "the same client"))
 		}
 	}
 }
@@ -86,8 +86,8 @@ func (s *suspects) note(c *Case, f *Finding) {
 	s.seen.add(c.caller)
 }
 
-// raise puts a higher finding in the place of f.
-func (f *Finding) raise(higher Finding) {
+// Raise puts a higher finding in the place of f.
+func (f *Finding) Raise(higher Finding) {
 	if higher.Score > f.Score {
 		*f = higher
 	}

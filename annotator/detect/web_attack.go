@@ -65,10 +65,10 @@ func (d *webAttack) Wants(k Kind) Want {
 	return ifKnown
 }
 
-func (d *webAttack) Observe(c *Case) Finding {
+func (d *webAttack) Observe(c *Case) {
 	p := c.Packet
 	if p.Proto != packet.ProtoTCP || p.Version == 0 || !c.FromClient {
-		return Finding{}
+		return
 	}
 	if c.Noise == flow.Clean && p.PayloadLength > 0 && isWeb(c.Observation) {
 		if what, weight := codeIn(p.Payload); weight > 0 {
@@ -77,13 +77,13 @@ func (d *webAttack) Observe(c *Case) Finding {
 	}
 	s := d.clients.get(c)
 	if s == nil || !s.active(p.Time, d.cfg.Window) {
-		return Finding{}
+		return
 	}
 	if s.outdated(p.Time) {
 		s.reason = fmt.Sprintf("%d requests to %s port %d within %.1f s carry code (%s), where names and numbers are expected",
 			s.requests, c.key.server, c.key.port, s.seconds(p.Time), s.what)
 	}
-	return Finding{s.score, verdict.Outlier, s.reason, RoleService, 0}
+	c.found(Finding{s.score, verdict.Outlier, s.reason, RoleService, 0})
 }
 
 func (d *webAttack) count(c *Case, what string, weight float64) {

@@ -45,31 +45,31 @@ func (d *webShell) Wants(k Kind) Want {
 	return ifKnown
 }
 
-func (d *webShell) Observe(c *Case) Finding {
+func (d *webShell) Observe(c *Case) {
 	p := c.Packet
 	if p.Proto != packet.ProtoTCP || p.Version == 0 {
-		return Finding{}
+		return
 	}
 	asks := c.FromClient && isHTTPRequest(p.Payload)
 	if !asks && !near(p.Time, d.latest, d.cfg.Window) {
-		return Finding{}
+		return
 	}
 	if asks && c.Noise == flow.Clean {
 		d.request(c)
 	}
 	s := d.clients.get(c)
 	if s == nil {
-		return Finding{}
+		return
 	}
-	found := s.mixed.finding(p, &c.key)
-	if s.pages || s.score < found.Score || !s.active(p.Time, d.cfg.Window) {
-		return found
+	if s.pages || s.score < s.mixed.score() || !s.active(p.Time, d.cfg.Window) {
+		s.mixed.tell(c)
+		return
 	}
 	if s.outdated(p.Time) {
 		s.reason = fmt.Sprintf("%d requests within %.1f s to %s port %d, all of them POST to scripts such as %s; people get pages as well",
 			s.n, s.seconds(p.Time), c.key.server, c.key.port, s.path)
 	}
-	return Finding{s.score, verdict.Outlier, s.reason, RoleService, 0}
+	c.found(Finding{s.score, verdict.Outlier, s.reason, RoleService, 0})
 }
 
 func (d *webShell) request(c *Case) {

@@ -62,11 +62,14 @@ func (m *mixedScripts) add(p *packet.Packet, kind scriptKind) bool {
 
 func (m *mixedScripts) count() int { return bits.OnesCount8(uint8(m.kinds)) }
 
-// finding is what is known of a packet to such a site.
-func (m *mixedScripts) finding(p *packet.Packet, key *service) Finding {
-	n := m.count()
+// score is that of packets to such a site.
+func (m *mixedScripts) score() float64 { return Grade(float64(m.count()-1), languages) }
+
+// tell tells what is known of a packet to such a site.
+func (m *mixedScripts) tell(c *Case) {
+	p, key, n := c.Packet, &c.key, m.count()
 	if n < 2 {
-		return Finding{}
+		return
 	}
 	if m.reason == "" {
 		var endings []string
@@ -80,7 +83,7 @@ func (m *mixedScripts) finding(p *packet.Packet, key *service) Finding {
 		m.reason = fmt.Sprintf("asked %s port %d for scripts in %d languages (%s) within %.1f s; a site is written in one or two",
 			key.server, key.port, n, strings.Join(endings, ", "), float64(max(p.Time-m.since, 0))/1e9)
 	}
-	return Finding{Grade(float64(n-1), languages), verdict.Outlier, m.reason, RoleService, m.since}
+	c.found(Finding{m.score(), verdict.Outlier, m.reason, RoleService, m.since})
 }
 
 // hostOf returns the name of the site that a request of HTTP is for, empty if

@@ -211,13 +211,9 @@ func (e *Engine) judge(c *chunk, out []verdict.Verdict) []verdict.Verdict {
 			o.Memo.Class, o.Memo.Confidence = c.classes[k].Name, c.classes[k].Confidence
 		}
 		v := &out[judged+i]
-		*v = verdict.Verdict{
-			Frame:       e.frames,
-			Time:        c.packets[i].Time,
-			Flow:        o.Flow,
-			CommunityID: o.CommunityID,
-			Model:       e.model,
-		}
+		*v = verdict.Verdict{}
+		v.Frame, v.Time, v.Model = e.frames, c.packets[i].Time, e.model
+		v.Flow, v.CommunityID = o.Flow, o.CommunityID
 		v.Class, v.Confidence = class(o)
 		e.grade(v, o, e.opinion(c, i))
 		e.hindsight(v, o)

@@ -245,9 +245,7 @@ func (e *Engine) SetRules(s *rule.Set) { e.rules.Store(s) }
 func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *score.Opinion) {
 	best := e.detectors.Observe(o)
 	e.cfg.Learner.Packet(o, v.Class, model)
-	if f := e.local.Rate(o); f.Score > best.Score {
-		*best = f
-	}
+	e.local.Rate(o, best)
 	e.detectors.Suspect()
 	score, usual := learningScore, ""
 	if model != nil {
@@ -279,9 +277,9 @@ func (e *Engine) grade(v *verdict.Verdict, o *flow.Observation, model *score.Opi
 }
 
 // review has a finding of a detector learned, and measured against what is normal.
-func (e *Engine) review(o *flow.Observation, detector string, f detect.Finding) detect.Finding {
+func (e *Engine) review(o *flow.Observation, detector string, f *detect.Finding) {
 	e.cfg.Learner.Finding(detector, f)
-	return e.local.Finding(o, detector, f)
+	e.local.Review(o, detector, f)
 }
 
 // hindsight has what is known of a capture's end speak, or take note.

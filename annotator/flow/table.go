@@ -169,7 +169,8 @@ func (t *Table) ends(p *packet.Packet) ends {
 
 // flow returns the flow of p, a new one if need be.
 func (t *Table) flow(p *packet.Packet, e ends) (f *Flow, fromClient, isNew bool) {
-	k, srcIsLow := keyOf(p, e)
+	var k flowKey
+	srcIsLow := k.of(p, e)
 	h := k.hash()
 	t.expire(p.Time)
 	if n := t.flows.Get(h, &k); n != nil {
@@ -228,12 +229,15 @@ func (t *Table) expire(now int64) {
 	}
 }
 
-// keyOf returns the key of the flow of p, and whether its source is the lower
+// of makes k the key of the flow of p, and tells whether its source is the lower
 // end.
-func keyOf(p *packet.Packet, e ends) (k flowKey, srcIsLow bool) {
+func (k *flowKey) of(p *packet.Packet, e ends) (srcIsLow bool) {
 	c := bytes.Compare(p.Src[:], p.Dst[:])
+	k.domain, k.proto = p.Domain, p.Proto
 	if e.oneWay || c < 0 || c == 0 && e.src <= e.dst {
-		return flowKey{p.Src, p.Dst, p.Domain, e.src, e.dst, p.Proto}, true
+		k.low, k.high, k.lowPort, k.highPort = p.Src, p.Dst, e.src, e.dst
+		return true
 	}
-	return flowKey{p.Dst, p.Src, p.Domain, e.dst, e.src, p.Proto}, false
+	k.low, k.high, k.lowPort, k.highPort = p.Dst, p.Src, e.dst, e.src
+	return false
 }

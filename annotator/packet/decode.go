@@ -12,18 +12,11 @@ const (
 // not be used by two goroutines at once, and it keeps the bytes of frames it
 // decoded from being freed. Different decoders share nothing.
 type Decoder struct {
-	eth  layers.Ethernet
 	tag  layers.Dot1Q
 	llc  layers.LLC
 	snap layers.SNAP
 	arp  layers.ARP
-	ip4  layers.IPv4
-	tcp  layers.TCP
 	icmp layers.ICMPv4
-
-	// fixed is the fixed part of an IPv4 or TCP header as gopacket gets to see
-	// it, without options: it allocates for many or wrong ones.
-	fixed [20]byte
 
 	p       *Packet
 	nLayers int

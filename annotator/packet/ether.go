@@ -33,11 +33,10 @@ const (
 
 // ethernet decodes an Ethernet II or IEEE 802.3 frame.
 func (d *Decoder) ethernet(s span) bool {
-	if !d.layer() || !d.need(s, 14) || d.eth.DecodeFromBytes(s.data, gopacket.NilDecodeFeedback) != nil {
+	if !d.layer() || !d.need(s, 14) {
 		return false
 	}
-	copy(d.p.DstMAC[:], d.eth.DstMAC)
-	copy(d.p.SrcMAC[:], d.eth.SrcMAC)
+	d.p.DstMAC, d.p.SrcMAC = MAC(s.data), MAC(s.data[6:])
 	if isISL(d.p.DstMAC) {
 		return d.need(s, 26) && d.ethernet(s.skip(26)) || d.wrapper("isl")
 	}
@@ -168,8 +167,8 @@ func (d *Decoder) addressResolution(s span) bool {
 	}
 	copy(p.ARPSenderMAC[:], d.arp.SourceHwAddress)
 	copy(p.ARPTargetMAC[:], d.arp.DstHwAddress)
-	p.ARPSender = addr4(d.arp.SourceProtAddress)
-	p.ARPTarget = addr4(d.arp.DstProtAddress)
+	p.ARPSender.set4(d.arp.SourceProtAddress)
+	p.ARPTarget.set4(d.arp.DstProtAddress)
 	return true
 }
 

@@ -1,16 +1,11 @@
 package packet
 
-import (
-	"encoding/binary"
+import "encoding/binary"
 
-	"github.com/google/gopacket"
-)
-
-// addr4 maps the IPv4 address at the start of b.
-func addr4(b []byte) (a Addr) {
-	a[10], a[11] = 0xff, 0xff
-	copy(a[12:], b[:4])
-	return a
+// set4 maps the IPv4 address at the start of b into a.
+func (a *Addr) set4(b []byte) {
+	clear(a[:8])
+	binary.BigEndian.PutUint64(a[8:], 0xffff<<32|uint64(binary.BigEndian.Uint32(b)))
 }
 
 // ip decodes an IP packet of the version that its first byte gives.
@@ -36,15 +31,15 @@ func (d *Decoder) ipv4(s span) bool {
 	if s.data[0]>>4 != 4 || header < 20 {
 		return d.malformed()
 	}
-	copy(d.fixed[:], s.data)
-	d.fixed[0], d.fixed[2], d.fixed[3] = 0x45, 0, 20 // no options, no payload
-	_ = d.ip4.DecodeFromBytes(d.fixed[:], gopacket.NilDecodeFeedback)
 	p := d.p
-	p.Version, p.Proto, p.TTL = 4, uint8(d.ip4.Protocol), d.ip4.TTL
-	p.Src, p.Dst = addr4(d.ip4.SrcIP), addr4(d.ip4.DstIP)
-	p.FragID = uint32(d.ip4.Id)
-	p.FragOffset = uint32(d.ip4.FragOffset) * 8
-	p.MoreFragment = d.ip4.Flags&1 != 0
+	p.Version, p.TTL, p.Proto = 4, s.data[8], s.data[9]
+	p.Src.set4(s.data[12:])
+	p.Dst.set4(s.data[16:])
+	const moreFragments, offset = 1 << 13, 1<<13 - 1
+	fragment := binary.BigEndian.Uint16(s.data[6:])
+	p.FragID = uint32(binary.BigEndian.Uint16(s.data[4:]))
+	p.FragOffset = uint32(fragment&offset) * 8
+	p.MoreFragment = fragment&moreFragments != 0
 	p.Fragment = p.MoreFragment || p.FragOffset != 0
 	// A total length of 0 is left by segmentation offload.
 	if total := uint32(binary.BigEndian.Uint16(s.data[2:])); total != 0 {

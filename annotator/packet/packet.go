@@ -4,9 +4,9 @@
 // It looks into tunnels, so the addresses and ports are those of the innermost
 // packet it could reach; [Packet.Tunnel] tells that there was one. Decoding
 // never fails: a frame that cannot be decoded keeps what was understood up to
-// that point and has Malformed set. gopacket's layers read the headers where
-// they neither allocate nor trust what lengths say, decoders of our own do
-// elsewhere; panics are survived.
+// that point and has Malformed set. gopacket's layers read headers where they
+// neither allocate nor trust what lengths say. The few that nearly all packets
+// have, and others, decoders of our own read; panics are survived.
 package packet
 
 import (

@@ -60,16 +60,10 @@ func (d *Decoder) ports(s span) {
 func (d *Decoder) tcpHeader(s span) {
 	p := d.p
 	d.ports(s)
+	d.tcpFields(s.data)
 	if !d.need(s, 20) {
-		d.tcpRest(s.data)
 		return
 	}
-	copy(d.fixed[:], s.data)
-	d.fixed[12] &^= 0xf0 // no options
-	d.fixed[12] |= 0x50
-	_ = d.tcp.DecodeFromBytes(d.fixed[:], gopacket.NilDecodeFeedback)
-	p.Seq, p.Ack, p.Window = d.tcp.Seq, d.tcp.Ack, d.tcp.Window
-	p.TCPFlags = binary.BigEndian.Uint16(s.data[12:]) & 0x1ff
 	header := uint32(s.data[12]>>4) * 4
 	if header < 20 || header > s.wire {
 		p.Malformed = true
@@ -78,8 +72,8 @@ func (d *Decoder) tcpHeader(s span) {
 	d.payload(s.cut(header))
 }
 
-// tcpRest reads what is left of a TCP header that was cut to b.
-func (d *Decoder) tcpRest(b []byte) {
+// tcpFields reads what is behind the ports in a TCP header, which may be cut.
+func (d *Decoder) tcpFields(b []byte) {
 	if len(b) >= 8 {
 		d.p.Seq = binary.BigEndian.Uint32(b[4:])
 	}
