@@ -6,16 +6,18 @@
 # usage: annotator/bench.sh [ROUNDS]     5 if not said
 #
 # AMPULLA names the program (default: bin/ampulla). The captures are those of
-# testdata/mix.sh and, once each, the labelled ones (AMPULLA_DATA) of 2 MB or
-# more; what is not installed is left out, and named. Times are wall clock; "processor" is the time of all processors
-# together, which is what remains comparable on a machine that has other work.
+# testdata/mix.sh (9.7M has the same flows eight times, 9.7M-hosts other ones each
+# time) and, once each, the labelled ones (AMPULLA_DATA) of 2 MB or more; what is
+# not installed is left out, and named. Times are wall clock; "processor" is the
+# time of all processors together, which is what remains comparable on a machine
+# that has other work.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 rounds=${1:-5}
 ampulla=${AMPULLA:-$root/bin/ampulla}
 mix=$("$root/testdata/mix.sh")
 data=${AMPULLA_DATA:-$("$root/../shared/data/unpack")}
-for tool in ndpiReader:libndpi-bin editcap:wireshark-common tshark:tshark; do
+for tool in ndpiReader:libndpi-bin editcap:wireshark-common tshark:tshark tcprewrite:tcpreplay; do
   [[ -n $(command -v "${tool%%:*}") ]] ||
     echo "bench: ${tool%%:*} is not installed and left out; as root, run: apt-get install ${tool#*:}" >&2
 done
@@ -42,6 +44,7 @@ for ((i = 0; i < rounds; i++)); do
   each 0.1M "$mix/tenth.pcap"
   each 1.2M "$mix/mix.pcap"
   each 9.7M "$mix/ten.pcapng"
+  [[ ! -e $mix/hosts.pcapng ]] || each 9.7M-hosts "$mix/hosts.pcapng"
   GOMAXPROCS=1 measure 'ampulla, one processor' 1.2M "$ampulla" annotate --comments flagged "$mix/mix.pcap" "$work/out.pcapng"
   measure 'ampulla --hindsight' 1.2M "$ampulla" annotate --hindsight --comments flagged "$mix/mix.pcap" "$work/out.pcapng"
   measure 'ampulla baseline learn' 1.2M "$ampulla" baseline learn "$mix/mix.pcap" -o "$work/mix.baseline"

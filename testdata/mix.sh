@@ -6,6 +6,8 @@
 #                 set, each content once, in order of time: 1.2 million packets
 #   tenth.pcap    the first 100,000 of them
 #   ten.pcapng    8 times the mix, one after the other: 10 million packets, 1.6 GB
+#   hosts.pcapng  the same with other addresses each time: 8 times the hosts and
+#                 flows; left out where tcprewrite (Debian: tcpreplay) is missing
 #   tiny.pcap     the first ten
 #
 # usage: testdata/mix.sh [FOLDER]
@@ -35,12 +37,28 @@ if [[ ! -e $out/mix.pcap ]]; then
 fi
 [[ -e $out/tenth.pcap ]] || { editcap -r "$out/mix.pcap" "$work/tenth.pcap" 1-100000; mv "$work/tenth.pcap" "$out/tenth.pcap"; }
 [[ -e $out/tiny.pcap ]] || { editcap -r "$out/mix.pcap" "$work/tiny.pcap" 1-10; mv "$work/tiny.pcap" "$out/tiny.pcap"; }
-if [[ ! -e $out/ten.pcapng ]]; then
+# eightfold OUT COMMAND...: writes one capture of the mix eight times, one hour
+# apart; the command writes the K-th into a file: COMMAND... K FILE.
+eightfold() {
+  local to=$1 span k
+  shift
   span=$(capinfos -T -M -r -u "$out/mix.pcap" | awk -F'\t' '{ printf "%d", $2 + 3600 }')
   for k in 0 1 2 3 4 5 6 7; do
-    editcap -F pcapng -t $((k * span)) "$out/mix.pcap" "$work/$k.pcapng"
+    "$@" "$k" "$work/next.pcap"
+    editcap -F pcapng -t $((k * span)) "$work/next.pcap" "$work/$k.pcapng"
+    rm "$work/next.pcap"
   done
-  mergecap -a -w "$work/ten.pcapng" "$work"/[0-7].pcapng
-  mv "$work/ten.pcapng" "$out/ten.pcapng"
+  mergecap -a -w "$work/all.pcapng" "$work"/[0-7].pcapng
+  rm "$work"/[0-7].pcapng
+  mv "$work/all.pcapng" "$to"
+}
+same() { ln "$out/mix.pcap" "$2"; }
+readdressed() { # it warns of ICMP that is cut off
+  tcprewrite --seed=$(($1 + 1)) --skipbroadcast --infile="$out/mix.pcap" --outfile="$2" >"$work/warnings" 2>&1 ||
+    { cat "$work/warnings" >&2; return 1; }
+}
+[[ -e $out/ten.pcapng ]] || eightfold "$out/ten.pcapng" same
+if [[ ! -e $out/hosts.pcapng && -n $(command -v tcprewrite) ]]; then
+  eightfold "$out/hosts.pcapng" readdressed
 fi
 printf '%s\n' "$out"
