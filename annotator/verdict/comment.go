@@ -55,7 +55,7 @@ func (v *Verdict) AppendComment(b []byte) []byte {
 	}
 	b = appendLine(b, what)
 	b = append(b, ", score "...)
-	b = strconv.AppendFloat(b, v.Score, 'f', 2, 64)
+	b = appendShare(b, v.Score, 2)
 	if v.Reason != "" {
 		b = append(b, ": "...)
 		b = appendLine(b, v.Reason)
@@ -63,9 +63,9 @@ func (v *Verdict) AppendComment(b []byte) []byte {
 	b = append(b, "\n"+machineToken+" class="...)
 	b = appendEscaped(b, v.Class)
 	b = append(b, " conf="...)
-	b = strconv.AppendFloat(b, v.Confidence, 'f', 2, 64)
+	b = appendShare(b, v.Confidence, 2)
 	b = append(b, " score="...)
-	b = strconv.AppendFloat(b, v.Score, 'f', 3, 64)
+	b = appendShare(b, v.Score, 3)
 	b = append(b, " verdict="...)
 	b = appendEscaped(b, string(v.Level))
 	if v.Type != "" {
@@ -230,31 +230,3 @@ func appendLine(b []byte, s string) []byte {
 	}
 	return append(b, s...)
 }
-
-// isPlain tells that a text is printable ASCII and needs no closer look.
-func isPlain(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] >= 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// appendEscaped appends s with percent-encoding of what may not stand in a
-// value: controls, space, and the percent sign itself.
-func appendEscaped(b []byte, s string) []byte {
-	from := 0
-	for i := range len(s) {
-		if c := s[i]; mustEscape(rune(c)) {
-			b = fmt.Appendf(append(b, s[from:i]...), "%%%02X", c)
-			from = i + 1
-		}
-	}
-	return append(b, s[from:]...)
-}
-
-func escape(s string) string { return string(appendEscaped(nil, s)) }
-
-// mustEscape looks at bytes (as runes below 256) and at runes alike.
-func mustEscape(r rune) bool { return r <= ' ' || r == '%' || r >= 0x7f }
