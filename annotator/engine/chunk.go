@@ -13,7 +13,7 @@ import (
 
 // chunkLen is how many frames Process takes through the stages together: what
 // they need of them fits into a processor's cache.
-const chunkLen = 256
+const chunkLen = 512
 
 // chunk is a number of frames on their way through the stages, with all that
 // is known of them so far. Its memory is used again.

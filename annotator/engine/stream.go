@@ -28,7 +28,7 @@ const (
 //
 // next and emit are called by one goroutine each, not by the same one; that of
 // emit is the caller's. At most a few batches are on their way at a time, or,
-// if they are small, as many as have 256 frames for each of Workers+4.
+// if they are small, as many as have 512 frames for each of Workers+4.
 func (e *Engine) Stream(next func(stop <-chan struct{}) ([]packet.Frame, error), emit func([]verdict.Verdict) error) error {
 	s := newStream(e)
 	var group sync.WaitGroup

@@ -22,7 +22,7 @@ const DefaultMaxBlock = 128<<20 + 128<<10
 
 // bufferLen is the size of the read buffer, in bytes; memory for a block is
 // taken in steps of it as its bytes arrive.
-const bufferLen = 1 << 20
+const bufferLen = 256 << 10
 
 // Reader reads the blocks of one capture. It is not safe for concurrent use.
 type Reader struct {

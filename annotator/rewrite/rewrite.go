@@ -46,7 +46,7 @@ type Streamer interface {
 
 // Defaults of [Config]. Twice as many frames take 5 MB more, and no less time.
 const (
-	DefaultMaxFrames = 512
+	DefaultMaxFrames = 1024
 	DefaultMaxBytes  = 512 << 10
 )
 
