@@ -94,7 +94,7 @@ func (s *stream) stopped() bool {
 // read takes batches, cuts them into chunks and decodes these.
 func (s *stream) read(next func(stop <-chan struct{}) ([]packet.Frame, error)) {
 	defer close(s.decoded)
-	for {
+	for t := s.take(); t != nil; {
 		frames, err := next(s.stop)
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
@@ -102,13 +102,7 @@ func (s *stream) read(next func(stop <-chan struct{}) ([]packet.Frame, error)) {
 			}
 			return
 		}
-		for last := false; !last; {
-			var t *transit
-			select {
-			case t = <-s.free:
-			case <-s.stop:
-				return
-			}
+		for last := false; !last && t != nil; t = s.take() {
 			n := min(len(frames), chunkLen)
 			last = n == len(frames)
 			t.last = last
@@ -116,6 +110,17 @@ func (s *stream) read(next func(stop <-chan struct{}) ([]packet.Frame, error)) {
 			frames = frames[n:]
 			s.decoded <- t
 		}
+	}
+}
+
+// take returns a free chunk, nil if there will be none. It is taken before frames
+// are read, so that they are decoded while the processor still has them at hand.
+func (s *stream) take() *transit {
+	select {
+	case t := <-s.free:
+		return t
+	case <-s.stop:
+		return nil
 	}
 }
 
