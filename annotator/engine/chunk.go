@@ -15,10 +15,15 @@ import (
 // they need of them fits into a processor's cache.
 const chunkLen = 512
 
+// awaited is how many packets ahead stage 2 has the processor fetch what it will
+// look at.
+const awaited = 4
+
 // chunk is a number of frames on their way through the stages, with all that
 // is known of them so far. Its memory is used again.
 type chunk struct {
 	packets      []packet.Packet
+	contents     []flow.ContentHash // of the packets
 	observations []flow.Observation
 
 	opening  []int32 // of a packet: which of openings is to be classified, -1 for none
@@ -52,9 +57,10 @@ type worker struct {
 
 // decode is the first stage.
 func (c *chunk) decode(d *packet.Decoder, frames []packet.Frame) {
-	c.packets = grow(c.packets[:0], len(frames))
+	c.packets, c.contents = grow(c.packets[:0], len(frames)), grow(c.contents[:0], len(frames))
 	for i := range frames {
 		d.Decode(frames[i], &c.packets[i])
+		c.contents[i] = flow.HashContent(&c.packets[i])
 	}
 }
 
@@ -66,7 +72,8 @@ func (e *Engine) observe(c *chunk) {
 	c.openings, c.memos, c.anomalyRows = c.openings[:0], c.memos[:0], c.anomalyRows[:0]
 	for i := range c.packets {
 		o := &c.observations[i]
-		f, src, dst := e.table.Observe(&c.packets[i], o)
+		e.table.Await(c.contents[min(i+awaited, n-1)])
+		f, src, dst := e.table.ObserveHashed(&c.packets[i], c.contents[i], o)
 		e.observed++
 		c.opening[i], c.anomalyRow[i] = -1, noOpinion
 		if f == nil {

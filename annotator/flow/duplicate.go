@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 
+	"ampulla/annotator/lru"
 	"ampulla/annotator/packet"
 )
 
@@ -36,11 +37,12 @@ type copies struct {
 
 // sighting is a packet seen lately, and on which path.
 type sighting struct {
-	content, path uint64
-	time          int64
-	ttl           uint8
-	copies        uint8
-	used          bool
+	content ContentHash
+	path    uint64
+	time    int64
+	ttl     uint8
+	copies  uint8
+	used    bool
 }
 
 // copySlots is how many packets are remembered; a power of two.
@@ -54,22 +56,24 @@ func newCopies(c Config) copies {
 	}
 }
 
-// seen tells whether p is a copy of a packet seen just before.
-func (c *copies) seen(p *packet.Packet) bool {
-	now := sighting{content: hashContent(p), path: hashPath(p), time: p.Time, ttl: p.TTL, used: true}
-	s := &c.slots[now.content%copySlots]
-	d := now.time - s.time
-	if !s.used || s.content != now.content || d > c.gap || d < -c.gap {
-		*s = now
+// await has the processor fetch what seen will look at.
+func (c *copies) await(h ContentHash) { lru.Prefetch(&c.slots[h%copySlots]) }
+
+// seen tells whether p, which has the hash h, is a copy of a packet seen just before.
+func (c *copies) seen(p *packet.Packet, h ContentHash) bool {
+	path := hashPath(p)
+	s := &c.slots[h%copySlots]
+	d := p.Time - s.time
+	if !s.used || s.content != h || d > c.gap || d < -c.gap {
+		s.set(p, h, path)
 		return false
 	}
 	identified := p.Version == 4 && p.FragID != 0
-	samePath := s.path == now.path
-	if samePath && (!identified || s.ttl != now.ttl) {
-		*s = now
+	if s.path == path && (!identified || s.ttl != p.TTL) {
+		s.set(p, h, path)
 		return false
 	}
-	s.time = now.time
+	s.time = p.Time
 	if s.copies >= c.max {
 		return false
 	}
@@ -77,16 +81,26 @@ func (c *copies) seen(p *packet.Packet) bool {
 	return true
 }
 
-// hashContent covers what stays the same on every path of a packet. (The hash is
-// no cryptographic one, and the same in every process: who crafts packets that
+// set makes s the sighting of another packet.
+func (s *sighting) set(p *packet.Packet, h ContentHash, path uint64) {
+	s.content, s.path, s.time = h, path, p.Time
+	s.ttl, s.copies, s.used = p.TTL, 0, true
+}
+
+// ContentHash covers what stays the same on every path of a packet. (It is no
+// cryptographic one, and the same in every process: who crafts packets that
 // collide can hide at most Config.MaxCopies of them.)
-func hashContent(p *packet.Packet) uint64 {
+type ContentHash uint64
+
+// HashContent returns the hash of a packet's content, best while its payload is
+// still at hand.
+func HashContent(p *packet.Packet) ContentHash {
 	src := mixed(word(p.Src[:8])^odd[0], word(p.Src[8:])^odd[1])
 	dst := mixed(word(p.Dst[:8])^odd[2], word(p.Dst[8:])^odd[3])
 	ends := mixed(src^uint64(p.Proto)<<32^uint64(p.SrcPort)<<16^uint64(p.DstPort), dst^uint64(p.FragID)<<32^uint64(p.FragOffset))
 	tcp := mixed(odd[0]^uint64(p.Seq)<<32^uint64(p.Ack), odd[1]^uint64(p.TCPFlags)<<48^uint64(p.Window)<<32^uint64(p.PayloadLength))
 	icmp := uint64(p.ICMPType)<<40 | uint64(p.ICMPCode)<<32 | uint64(p.ICMPID)<<16 | uint64(p.ICMPSeq)
-	return mixed(ends^icmp, tcp^hashBytes(p.Payload[:min(len(p.Payload), 64)]))
+	return ContentHash(mixed(ends^icmp, tcp^hashBytes(p.Payload[:min(len(p.Payload), 64)])))
 }
 
 // hashPath covers what tells where on its way a packet was captured.

@@ -76,11 +76,20 @@ func (t *Table) Stats() Stats { return t.stats }
 // the next call: its flow, its source and its destination; all nil for packets
 // without IP addresses.
 func (t *Table) Observe(p *packet.Packet, o *Observation) (f *Flow, src, dst *Host) {
+	return t.ObserveHashed(p, HashContent(p), o)
+}
+
+// Await has the processor fetch what Observe will need of a packet with such a
+// hash, and does not wait for it.
+func (t *Table) Await(h ContentHash) { t.copies.await(h) }
+
+// ObserveHashed is Observe for a packet whose hash is known.
+func (t *Table) ObserveHashed(p *packet.Packet, h ContentHash, o *Observation) (f *Flow, src, dst *Host) {
 	*o = Observation{Packet: p}
 	if p.Version == 0 {
 		return nil, nil, nil
 	}
-	duplicate := t.copies.seen(p)
+	duplicate := t.copies.seen(p, h)
 	e := t.ends(p)
 	f, fromClient, isNew := t.flow(p, e)
 	with := t.bind(f, p.Time)

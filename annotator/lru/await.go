@@ -13,6 +13,9 @@ func (m *Map[K, V]) Await(h Hash) {
 	}
 }
 
+// Prefetch has the processor fetch what p points to, as Await does.
+func Prefetch[T any](p *T) { prefetch(unsafe.Pointer(p), unsafe.Sizeof(*p)) }
+
 // awaitOldest does the same for the entry that the next Add will remove.
 func (m *Map[K, V]) awaitOldest() {
 	e := m.root.prev
