@@ -17,7 +17,7 @@ rounds=${1:-5}
 ampulla=${AMPULLA:-$root/bin/ampulla}
 mix=$("$root/testdata/mix.sh")
 data=${AMPULLA_DATA:-$("$root/../shared/data/unpack")}
-for tool in ndpiReader:libndpi-bin editcap:wireshark-common tshark:tshark tcprewrite:tcpreplay; do
+for tool in ndpiReader:libndpi-bin editcap:wireshark-common tshark:tshark; do
   [[ -n $(command -v "${tool%%:*}") ]] ||
     echo "bench: ${tool%%:*} is not installed and left out; as root, run: apt-get install ${tool#*:}" >&2
 done
@@ -44,7 +44,7 @@ for ((i = 0; i < rounds; i++)); do
   each 0.1M "$mix/tenth.pcap"
   each 1.2M "$mix/mix.pcap"
   each 9.7M "$mix/ten.pcapng"
-  [[ ! -e $mix/hosts.pcapng ]] || each 9.7M-hosts "$mix/hosts.pcapng"
+  each 9.7M-hosts "$mix/hosts.pcapng"
   GOMAXPROCS=1 measure 'ampulla, one processor' 1.2M "$ampulla" annotate --comments flagged "$mix/mix.pcap" "$work/out.pcapng"
   measure 'ampulla --hindsight' 1.2M "$ampulla" annotate --hindsight --comments flagged "$mix/mix.pcap" "$work/out.pcapng"
   measure 'ampulla baseline learn' 1.2M "$ampulla" baseline learn "$mix/mix.pcap" -o "$work/mix.baseline"

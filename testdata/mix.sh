@@ -7,13 +7,14 @@
 #   tenth.pcap    the first 100,000 of them
 #   ten.pcapng    8 times the mix, one after the other: 10 million packets, 1.6 GB
 #   hosts.pcapng  the same with other addresses each time: 8 times the hosts and
-#                 flows; left out where tcprewrite (Debian: tcpreplay) is missing
+#                 flows
 #   tiny.pcap     the first ten
 #
 # usage: testdata/mix.sh [FOLDER]
 #
 # Does nothing where they are there. AMPULLA_DATA names the labelled captures;
-# editcap, mergecap and capinfos come with tshark (Debian: wireshark-common).
+# editcap, mergecap and capinfos come with tshark (Debian: wireshark-common); Go
+# builds what changes the addresses.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/ampulla-bench}
@@ -38,7 +39,7 @@ fi
 [[ -e $out/tenth.pcap ]] || { editcap -r "$out/mix.pcap" "$work/tenth.pcap" 1-100000; mv "$work/tenth.pcap" "$out/tenth.pcap"; }
 [[ -e $out/tiny.pcap ]] || { editcap -r "$out/mix.pcap" "$work/tiny.pcap" 1-10; mv "$work/tiny.pcap" "$out/tiny.pcap"; }
 # eightfold OUT COMMAND...: writes one capture of the mix eight times, one hour
-# apart; the command writes the K-th into a file: COMMAND... K FILE.
+# apart, each time as the command writes it into a file: COMMAND K FILE, K from 0.
 eightfold() {
   local to=$1 span k
   shift
@@ -53,12 +54,10 @@ eightfold() {
   mv "$work/all.pcapng" "$to"
 }
 same() { ln "$out/mix.pcap" "$2"; }
-readdressed() { # it warns of ICMP that is cut off
-  tcprewrite --seed=$(($1 + 1)) --skipbroadcast --infile="$out/mix.pcap" --outfile="$2" >"$work/warnings" 2>&1 ||
-    { cat "$work/warnings" >&2; return 1; }
-}
+readdressed() { "$work/readdress" "$1" <"$out/mix.pcap" >"$2"; }
 [[ -e $out/ten.pcapng ]] || eightfold "$out/ten.pcapng" same
-if [[ ! -e $out/hosts.pcapng && -n $(command -v tcprewrite) ]]; then
+if [[ ! -e $out/hosts.pcapng ]]; then
+  (cd "$here" && go build -o "$work/readdress" readdress.go)
   eightfold "$out/hosts.pcapng" readdressed
 fi
 printf '%s\n' "$out"
