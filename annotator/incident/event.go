@@ -61,14 +61,14 @@ func (e *event) add(v *verdict.Verdict, p *detect.Parties, vague bool, o *flow.O
 		o.Memo.Incident = e.number
 		e.flows++
 	}
-	e.actors.add(p.Actor, cfg)
-	e.targets.add(p.Target, cfg)
+	e.actors.add(&p.Actor, cfg)
+	e.targets.add(&p.Target, cfg)
 	switch {
 	case p.Service == detect.Service{} || o.Packet.FragOffset != 0,
 		vague != e.vague && !slices.Contains(e.services.listed, p.Service):
 		e.elsewhere = true
 	default:
-		e.services.add(p.Service, cfg)
+		e.services.add(&p.Service, cfg)
 	}
 }
 
@@ -123,28 +123,33 @@ type tally[T comparable] struct {
 // merge adds what another tally has listed. Those that it has only counted may be
 // the same.
 func (t *tally[T]) merge(other *tally[T], cfg *Config) {
-	for _, x := range other.listed {
-		t.add(x, cfg)
+	for i := range other.listed {
+		t.add(&other.listed[i], cfg)
 	}
 	t.n = max(t.n, other.n)
 }
 
-func (t *tally[T]) add(x T, cfg *Config) {
+func (t *tally[T]) add(x *T, cfg *Config) {
 	var nobody T
-	if x == nobody || t.n >= cfg.Counted || slices.Contains(t.listed, x) {
+	if *x == nobody || t.n >= cfg.Counted {
 		return
+	}
+	for i := range t.listed {
+		if t.listed[i] == *x { // as mostly
+			return
+		}
 	}
 	if t.n > len(t.listed)+len(t.seen) {
 		return // nobody remembers who was counted
 	}
 	if len(t.listed) < cfg.Listed {
-		t.listed = append(t.listed, x)
+		t.listed = append(t.listed, *x)
 		t.n++
 		return
 	}
 	if t.seen == nil {
 		t.seen = make(map[T]struct{})
 	}
-	t.seen[x] = struct{}{}
+	t.seen[*x] = struct{}{}
 	t.n = len(t.listed) + len(t.seen)
 }

@@ -208,8 +208,8 @@ func (p *Past) Count(v *verdict.Verdict, o *flow.Observation) {
 	case g == nil:
 		return // of an incident that is not kept any more
 	case v.Hindsight:
-		g.actors.add(p.parties.Actor, &p.cfg)
-		g.targets.add(p.parties.Target, &p.cfg)
+		g.actors.add(&p.parties.Actor, &p.cfg)
+		g.targets.add(&p.parties.Target, &p.cfg)
 	}
 	g.last = momentOf(v)
 	if g.packets == 0 {

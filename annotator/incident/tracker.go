@@ -108,8 +108,8 @@ func (t *Tracker) between(p *detect.Parties, now int64) *event {
 	forth, back := pair{p.Actor, p.Target, p.Domain}, pair{p.Target, p.Actor, p.Domain}
 	t.pairs.Await(forth.hash())
 	t.pairs.Await(back.hash())
-	for _, sides := range [...]pair{forth, back} {
-		e := t.latest(&sides)
+	for _, sides := range [...]*pair{&forth, &back} {
+		e := t.latest(sides)
 		if e == nil || e.ended {
 			e = t.against(sides)
 		}
@@ -133,7 +133,7 @@ func (t *Tracker) unnamed(p *detect.Parties, now int64) *event {
 }
 
 // against returns an event of many against the target, nil if there is none.
-func (t *Tracker) against(sides pair) *event {
+func (t *Tracker) against(sides *pair) *event {
 	if t.ofMany == 0 { // as mostly
 		return nil
 	}
