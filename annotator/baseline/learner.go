@@ -165,7 +165,8 @@ func (l *Learner) Take() *Baseline {
 
 // relationOf returns what a finding is about.
 func relationOf(o *flow.Observation, detector string, f *detect.Finding) Relation {
-	p := f.Role.Parties(o)
+	var p detect.Parties
+	f.Role.Name(o, &p)
 	r := Relation{Detector: detector, Type: f.Type}
 	if !p.ManyActors {
 		r.Actor = named(p.Actor)

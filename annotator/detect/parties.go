@@ -9,7 +9,7 @@ import (
 )
 
 // Role says how a finding reads a packet: who does it, to whom, and what else
-// would still be part of the same event. [Role.Parties] puts names to it.
+// would still be part of the same event. [Role.Name] puts names to it.
 type Role uint8
 
 // The roles. RoleHosts is for what cannot tell: what the model finds rare, and
@@ -79,30 +79,32 @@ type Parties struct {
 	AnyService              bool // other services are part of the same event
 }
 
-// Parties returns who a packet is about if a finding has that role.
-func (r Role) Parties(o *flow.Observation) Parties {
+// Name puts into parties who a packet is about if a finding has that role.
+func (r Role) Name(o *flow.Observation, parties *Parties) {
+	*parties = Parties{}
 	p := o.Packet
-	src, dst := Party{Addr: p.Src}, Party{Addr: p.Dst}
+	parties.Actor.Addr, parties.Target.Addr, parties.Domain = p.Src, p.Dst, p.Domain
 	switch r {
 	case RoleScan:
-		return Parties{Actor: src, Target: dst, Domain: p.Domain, AnyService: true}
+		parties.AnyService = true
 	case RoleVictim:
-		return Parties{Actor: src, Target: dst, Service: called(p), Domain: p.Domain, ManyActors: true, AnyService: true}
+		parties.Service = called(p)
+		parties.ManyActors, parties.AnyService = true, true
 	case RoleSweep:
-		return sweepParties(o)
+		parties.sweep(o)
 	case RoleMachine:
-		return machineParties(p)
+		parties.machine(p)
 	case RoleAsker:
-		return askerParties(o)
+		parties.asker(p)
+	default:
+		parties.Actor.Addr, _ = o.Client()
+		var port uint16
+		parties.Target.Addr, port = o.Server()
+		parties.ManyTargets, parties.AnyService = r == RoleHosts, r != RoleService
+		if p.Proto == packet.ProtoTCP || p.Proto == packet.ProtoUDP || p.Proto == packet.ProtoSCTP {
+			parties.Service = Service{p.Proto, port}
+		}
 	}
-	client, _ := o.Client()
-	server, port := o.Server()
-	parties := Parties{Actor: Party{Addr: client}, Target: Party{Addr: server}, Domain: p.Domain,
-		ManyTargets: r == RoleHosts, AnyService: r != RoleService}
-	if p.Proto == packet.ProtoTCP || p.Proto == packet.ProtoUDP || p.Proto == packet.ProtoSCTP {
-		parties.Service = Service{p.Proto, port}
-	}
-	return parties
 }
 
 // called returns the service that a packet goes to.
@@ -113,17 +115,15 @@ func called(p *packet.Packet) Service {
 	return Service{p.Proto, p.DstPort}
 }
 
-// askerParties names who asks DNS. A capture that begins with an answer may have
-// the sides of its flow the wrong way round; the message knows better.
-func askerParties(o *flow.Observation) Parties {
-	p := o.Packet
-	parties := Parties{Actor: Party{Addr: p.Src}, Target: Party{Addr: p.Dst}, Service: called(p), Domain: p.Domain,
-		ManyTargets: true, AnyService: true}
+// asker names who asks DNS. A capture that begins with an answer may have the sides
+// of its flow the wrong way round; the message knows better.
+func (parties *Parties) asker(p *packet.Packet) {
+	parties.Service = called(p)
+	parties.ManyTargets, parties.AnyService = true, true
 	if isAnswer(p) {
 		parties.Actor, parties.Target = parties.Target, parties.Actor
 		parties.Service.Port = p.SrcPort
 	}
-	return parties
 }
 
 // isAnswer tells that a DNS message is a response.
@@ -135,10 +135,10 @@ func isAnswer(p *packet.Packet) bool {
 	return len(m) > 2 && m[2]&0x80 != 0
 }
 
-// sweepParties names who tries a host for a service, echo or address.
-func sweepParties(o *flow.Observation) Parties {
+// sweep names who tries a host for a service, echo or address.
+func (parties *Parties) sweep(o *flow.Observation) {
 	p := o.Packet
-	parties := Parties{Actor: Party{Addr: p.Src}, Target: Party{Addr: p.Dst}, Service: called(p), Domain: p.Domain, ManyTargets: true}
+	parties.Service, parties.ManyTargets = called(p), true
 	var t attempt
 	if t.read(o, probeOf(o)) {
 		parties.Target.Addr = t.target
@@ -150,17 +150,14 @@ func sweepParties(o *flow.Observation) Parties {
 	if p.ARPOp != 0 {
 		parties.Actor = Party{Addr: p.ARPSender, MAC: p.ARPSenderMAC}
 	}
-	return parties
 }
 
-// machineParties names the network card that a frame comes from, and the
-// address that it claims or whom it reaches.
-func machineParties(p *packet.Packet) Parties {
-	parties := Parties{
-		Actor: Party{MAC: p.SrcMAC}, Target: Party{MAC: p.DstMAC}, Domain: uint32(p.VLAN), ManyTargets: true,
-	}
+// machine names the network card that a frame comes from, and the address that it
+// claims or whom it reaches.
+func (parties *Parties) machine(p *packet.Packet) {
+	parties.Actor, parties.Target = Party{MAC: p.SrcMAC}, Party{MAC: p.DstMAC}
+	parties.Domain, parties.ManyTargets = uint32(p.VLAN), true
 	if p.ARPOp != 0 {
 		parties.Actor.MAC, parties.Target = p.ARPSenderMAC, Party{Addr: p.ARPSender}
 	}
-	return parties
 }

@@ -231,8 +231,11 @@ func (p *Past) Count(v *verdict.Verdict, o *flow.Observation) {
 func (p *Past) ownerOf(o *flow.Observation) (owner *event, sides detect.Parties) {
 	form, talk := detect.FormOf(o), p.talks.of(o.Flow)
 	for _, k := range p.kinds {
-		parties := k.role.Parties(o)
-		s := spanOf(p.spans[keyOf(k.verdict, &parties)], o.Packet.Time)
+		var parties detect.Parties
+		k.role.Name(o, &parties)
+		var events key
+		events.of(k.verdict, &parties)
+		s := spanOf(p.spans[events], o.Packet.Time)
 		if s != nil && s.forms&form == form && s.talk >= talk && s.calls(parties.Service) &&
 			(owner == nil || s.group.score > owner.score) {
 			owner, sides = s.group, parties

@@ -61,7 +61,8 @@ func New(cfg Config) *Tracker {
 // what was found and what was observed. It fills in the verdict's Incident and
 // IncidentFirst.
 func (t *Tracker) Observe(v *verdict.Verdict, f *detect.Finding, o *flow.Observation) {
-	parties := f.Role.Parties(o)
+	var parties detect.Parties
+	f.Role.Name(o, &parties)
 	vague := f.Role == detect.RoleHosts
 	e := t.eventOf(v, &parties, vague)
 	e.add(v, &parties, vague, o, &t.cfg)
@@ -74,7 +75,8 @@ func (t *Tracker) Observe(v *verdict.Verdict, f *detect.Finding, o *flow.Observa
 // eventOf returns the event that a packet is part of, a new one if need be. A
 // vague packet is one of which only the hosts are known.
 func (t *Tracker) eventOf(v *verdict.Verdict, p *detect.Parties, vague bool) *event {
-	k := keyOf(v.Type, p)
+	var k key
+	k.of(v.Type, p)
 	var e *event
 	if vague {
 		e = t.between(p, v.Time)
@@ -94,7 +96,7 @@ func (t *Tracker) eventOf(v *verdict.Verdict, p *detect.Parties, vague bool) *ev
 		}
 	}
 	if e == nil {
-		e = t.begin(k, v)
+		e = t.begin(&k, v)
 	}
 	if !p.ManyActors { // they are forged as often as not
 		t.note(&pair{p.Actor, p.Target, p.Domain}, e)
@@ -146,12 +148,12 @@ func (t *Tracker) against(sides *pair) *event {
 }
 
 // begin opens an event.
-func (t *Tracker) begin(k key, v *verdict.Verdict) *event {
+func (t *Tracker) begin(k *key, v *verdict.Verdict) *event {
 	if len(t.kept) >= t.cfg.Kept {
 		t.forget()
 	}
 	t.numbers++
-	e := &event{key: k, number: t.numbers, kind: v.Type, vague: true, first: momentOf(v)}
+	e := &event{key: *k, number: t.numbers, kind: v.Type, vague: true, first: momentOf(v)}
 	t.kept = append(t.kept, e)
 	t.add(e)
 	return e
@@ -229,9 +231,9 @@ func (t *Tracker) forget() {
 	}
 }
 
-// keyOf returns the key of events of a type with such parties.
-func keyOf(kind verdict.Type, p *detect.Parties) key {
-	k := key{kind: kind, domain: p.Domain}
+// of makes k, which is zero, the key of events of a type with such parties.
+func (k *key) of(kind verdict.Type, p *detect.Parties) {
+	k.kind, k.domain = kind, p.Domain
 	if !p.ManyActors {
 		k.actor = p.Actor
 	}
@@ -241,7 +243,6 @@ func keyOf(kind verdict.Type, p *detect.Parties) key {
 	if !p.AnyService {
 		k.service = p.Service
 	}
-	return k
 }
 
 // All returns the incidents that are kept, in the order of their numbers, as
