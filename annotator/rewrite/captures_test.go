@@ -3,8 +3,10 @@ package rewrite_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"hash/fnv"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -87,6 +89,42 @@ func checkCaptures(t *testing.T, files []string) {
 			t.Fatal(err)
 		}
 		checkCapture(t, file, in)
+	}
+}
+
+// TestSizes has blocks of all sizes: many that lie in one batch's memory, some that
+// are as large as what is left of it, and some that have memory of their own.
+func TestSizes(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	in := unhex(sectionLE, netifLE)
+	block := func(n int) {
+		total := uint32(32 + (n+3)&^3)
+		in = binary.LittleEndian.AppendUint32(in, pcapng.TypeEnhancedPacket)
+		in = binary.LittleEndian.AppendUint32(in, total)
+		in = append(in, unhex("00000000 00000000 07000000")...)
+		in = binary.LittleEndian.AppendUint32(in, uint32(n))
+		in = binary.LittleEndian.AppendUint32(in, uint32(n))
+		data := make([]byte, (n+3)&^3)
+		for i := range n {
+			data[i] = byte(r.Uint32())
+		}
+		in = binary.LittleEndian.AppendUint32(append(in, data...), total)
+	}
+	for range 60 {
+		for range r.IntN(1200) {
+			block(1 + r.IntN(400))
+		}
+		block(64<<10 - 40 + r.IntN(16))
+		block([...]int{9000, 60_000, 66_000, 520_000, 700_000}[r.IntN(5)])
+	}
+	checkCapture(t, "sizes", in)
+	out, counts, _ := annotate(t, in, rewrite.Config{Engine: new(scripted), Comments: rewrite.CommentNone, Provenance: provenance})
+	if !bytes.HasSuffix(out, in[len(unhex(sectionLE)):]) || counts.Frames < 10_000 {
+		t.Errorf("%d frames, copied with changes", counts.Frames)
+	}
+	out, counts, _ = annotate(t, in, scriptedConfig()) // frames with a comment between others
+	if !bytes.Equal(strip(t, out), in) || counts.Commented == 0 || counts.Commented == counts.Frames {
+		t.Errorf("%d comments of %d frames do not come out again", counts.Commented, counts.Frames)
 	}
 }
 
