@@ -62,7 +62,8 @@ func (c *Case) observe(o *flow.Observation) {
 }
 
 // found takes what a detector knows of the packet; of several findings the highest
-// counts, and the first of equal ones.
+// counts, and the first of equal ones. (If detectors returned findings, each packet
+// would have several copied, which mostly say nothing.)
 func (c *Case) found(f Finding) { c.finding.Raise(f) }
 
 // forth returns client and server as a key of tables, valid until the next call

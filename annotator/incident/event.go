@@ -131,13 +131,8 @@ func (t *tally[T]) merge(other *tally[T], cfg *Config) {
 
 func (t *tally[T]) add(x *T, cfg *Config) {
 	var nobody T
-	if *x == nobody || t.n >= cfg.Counted {
+	if *x == nobody || t.n >= cfg.Counted || slices.Contains(t.listed, *x) {
 		return
-	}
-	for i := range t.listed {
-		if t.listed[i] == *x { // as mostly
-			return
-		}
 	}
 	if t.n > len(t.listed)+len(t.seen) {
 		return // nobody remembers who was counted
