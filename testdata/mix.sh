@@ -38,6 +38,7 @@ if [[ ! -e $out/mix.pcap ]]; then
 fi
 [[ -e $out/tenth.pcap ]] || { editcap -r "$out/mix.pcap" "$work/tenth.pcap" 1-100000; mv "$work/tenth.pcap" "$out/tenth.pcap"; }
 [[ -e $out/tiny.pcap ]] || { editcap -r "$out/mix.pcap" "$work/tiny.pcap" 1-10; mv "$work/tiny.pcap" "$out/tiny.pcap"; }
+
 # eightfold OUT COMMAND...: writes one capture of the mix eight times, one hour
 # apart, each time as the command writes it into a file: COMMAND K FILE, K from 0.
 eightfold() {

@@ -2,8 +2,9 @@
 
 // Readdress copies a capture of Ethernet from standard input to standard output,
 // as pcapng, with other IP addresses: the same number, up to 7, names the same
-// others, and 0 those that they are. Networks stay together, and private ones private; multicast and broadcast
-// stay as they are. Checksums are left wrong: what measures speed here reads none.
+// others, and 0 those that they are. Networks stay together, and private ones
+// private; multicast and broadcast stay as they are. Checksums are left wrong: what
+// measures speed here reads none.
 //
 // usage: go run testdata/readdress.go NUMBER <IN >OUT
 package main

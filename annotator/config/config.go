@@ -139,7 +139,7 @@ func (c *Config) Engine(workers int) engine.Config {
 // [engine.Engine.Stream]; two more are being read and written.
 func (l *Limits) Batch(workers int) (frames, bytes int) {
 	batches := workers + 6
-	return max(1, min(l.MaxPackets/batches, rewrite.DefaultMaxFrames)), max(1, min(int(l.PacketBuffer)/batches, rewrite.DefaultMaxBytes))
+	return max(1, min(l.MaxPackets/batches, rewrite.DefaultMaxFrames)), max(1, int(l.PacketBuffer)/batches)
 }
 
 // problem is what is wrong with the value of a key.

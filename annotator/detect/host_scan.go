@@ -179,20 +179,22 @@ func macAddr(m packet.MAC) (a packet.Addr) {
 	return a
 }
 
+// probe counts a packet that tries a host.
 func (d *hostScan) probe(c *Case, t *attempt) {
-	now, key := c.Packet.Time, &t.key
-	s := d.sources.take(key.hash(), key)
-	if c.Noise != flow.Clean {
-		d.tell(c, s, key)
-		return
+	s := d.sources.take(t.key.hash(), &t.key)
+	if c.Noise == flow.Clean {
+		d.count(s, t, c.Packet.Time)
 	}
+	d.tell(c, s, &t.key)
+}
+
+func (d *hostScan) count(s *sweep, t *attempt, now int64) {
 	if s.over(now, d.cfg.Window) {
 		hosts := s.hosts
 		hosts.clear()
 		*s = sweep{period: begin(now), hosts: hosts, low: ^uint64(0)}
 	}
 	if !s.hosts.add(hashAddr(t.target)) {
-		d.tell(c, s, key)
 		return
 	}
 	if s.hosts.n > 1 && s.neighbour(t.target) {
@@ -201,8 +203,7 @@ func (d *hostScan) probe(c *Case, t *attempt) {
 	s.recent.add(now, d.cfg.FastWindow, 1)
 	n := binary.BigEndian.Uint64(t.target[8:])
 	s.low, s.high = min(s.low, n), max(s.high, n)
-	d.judge(s, key, now)
-	d.tell(c, s, key)
+	d.judge(s, &t.key, now)
 }
 
 func (d *hostScan) judge(s *sweep, key *sweepKey, now int64) {
@@ -276,6 +277,7 @@ func (d *hostScan) answer(c *Case) {
 	}
 }
 
+// tell tells what a packet is part of if the sweep is still going on.
 func (d *hostScan) tell(c *Case, s *sweep, key *sweepKey) {
 	now := c.Packet.Time
 	if !s.active(now, d.cfg.FastWindow) {

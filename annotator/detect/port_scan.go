@@ -189,11 +189,11 @@ func (d *portScan) probe(c *Case, kind probe) {
 			d.judge(s, p.Time)
 		}
 	}
+	hold := followUp
 	if s.ports.has(port) && !s.ports.isMarked(port) {
-		d.tell(c, s, d.cfg.Window) // also when a known scanner comes again
-		return
+		hold = d.cfg.Window // also when a known scanner comes again
 	}
-	d.tell(c, s, followUp)
+	d.tell(c, s, hold)
 }
 
 // restart forgets what is older than the window.

@@ -93,8 +93,11 @@ func (s *sighting) set(p *packet.Packet, h ContentHash, path uint64) {
 type ContentHash uint64
 
 // HashContent returns the hash of a packet's content, best while its payload is
-// still at hand.
+// still at hand; 0 without IP addresses, as there are no flows of such packets.
 func HashContent(p *packet.Packet) ContentHash {
+	if p.Version == 0 {
+		return 0
+	}
 	src := mixed(word(p.Src[:8])^odd[0], word(p.Src[8:])^odd[1])
 	dst := mixed(word(p.Dst[:8])^odd[2], word(p.Dst[8:])^odd[3])
 	ends := mixed(src^uint64(p.Proto)<<32^uint64(p.SrcPort)<<16^uint64(p.DstPort), dst^uint64(p.FragID)<<32^uint64(p.FragOffset))

@@ -44,7 +44,7 @@ func (b *Block) Options() Options { return Options{b, b.options} }
 // Next returns the next option; ok is false behind the last one.
 func (o *Options) Next() (option Option, ok bool) {
 	b := o.block
-	if b.options == 0 || o.next+4 > len(b.Raw)-tailLen {
+	if !b.hasRoom(o.next) {
 		return Option{}, false
 	}
 	option = Option{Code: b.u16(o.next), Offset: o.next}
@@ -76,7 +76,10 @@ func (b *Block) checkOptions() error {
 }
 
 // Bare tells that the block carries no option, as most do.
-func (b *Block) Bare() bool { return b.options == 0 || b.options+4 > len(b.Raw)-tailLen }
+func (b *Block) Bare() bool { return !b.hasRoom(b.options) }
+
+// hasRoom tells whether an option may begin at an offset in b.Raw.
+func (b *Block) hasRoom(at int) bool { return b.options != 0 && at+4 <= len(b.Raw)-tailLen }
 
 // HasOptions tells whether the block can carry a comment.
 func (b *Block) HasOptions() bool { return b.options != 0 }

@@ -185,12 +185,9 @@ func (r *Reader) readBlock(b *Block) error {
 // with what was promised.
 func fill(br *bufio.Reader, buf []byte, n int) ([]byte, error) {
 	if missing := n - len(buf); missing <= br.Buffered() { // as mostly
-		arrived, err := br.Peek(missing)
-		if err != nil {
-			return buf, err
-		}
+		arrived, _ := br.Peek(missing) // they are there
 		buf = append(buf, arrived...)
-		_, err = br.Discard(missing)
+		_, err := br.Discard(missing)
 		return buf, err
 	}
 	for len(buf) < n {

@@ -75,13 +75,9 @@ func appendShare(b []byte, x float64, decimals int) []byte {
 	if n < 0 || n > one || float64(n)/one != x || decimals == 2 && n%10 == 5 {
 		return strconv.AppendFloat(b, x, 'f', decimals, 64)
 	}
-	b = append(b, byte('0'+n/one), '.')
-	n %= one
 	if decimals == 2 {
-		if n += 5; n >= one { // 0.996 and more
-			return append(b[:len(b)-2], "1.00"...)
-		}
-		return append(b, byte('0'+n/100), byte('0'+n/10%10))
+		n += 5
 	}
-	return append(b, byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10))
+	b = append(b, byte('0'+n/one), '.', byte('0'+n/100%10), byte('0'+n/10%10), byte('0'+n%10))
+	return b[:len(b)-3+decimals]
 }
